@@ -1,0 +1,7 @@
+"""`python -m gcl`."""
+
+import sys
+
+from gcl.cli import main
+
+sys.exit(main())

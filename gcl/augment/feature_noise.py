@@ -1,0 +1,59 @@
+"""Gaussian noise on features."""
+
+from __future__ import annotations
+
+import torch
+from torch_geometric.transforms import BaseTransform
+
+from gcl.augment.checks import number, probability
+from gcl.augment.describe import describe
+from gcl.augment.features import feature_stores, is_csr
+from gcl.typing import Graph
+
+
+class FeatureNoise(BaseTransform):
+    """Adds N(0, std^2) to the features of every node with probability p.
+
+    Args:
+        std: standard deviation, in the unit of x, >= 0.
+        p: probability that a row gets noise, in [0, 1].
+
+    Shape:
+        x `[n, f]` -> `[n, f]`, dense.
+
+    Raises:
+        ValueError: std negative or not finite; p outside [0, 1]; no x.
+        TypeError: x is sparse or not floating point.
+
+    Reference:
+        You et al., Graph Contrastive Learning with Augmentations, NeurIPS 2020; their code puts
+        N(0.5, 0.25) in the place of a row, here the noise is added.
+
+    Example:
+        >>> from torch_geometric.data import Data
+        >>> bool((FeatureNoise(std=0.1)(Data(x=torch.zeros(2, 3))).x != 0).all())
+        True
+    """
+
+    def __init__(self, std: float = 0.1, p: float = 1.0):
+        self.std = number("FeatureNoise", "std", std)
+        if self.std < 0:
+            raise ValueError(f"FeatureNoise: std must be >= 0, got {std}.")
+        self.p = probability("FeatureNoise", "p", p)
+
+    def forward(self, data: Graph) -> Graph:
+        if self.p == 0 or self.std == 0:
+            return data
+        for store in feature_stores("FeatureNoise", data):
+            x = store.x
+            if is_csr(x):
+                raise TypeError("FeatureNoise: noise is dense, got a CSR x; use x.to_dense().")
+            if not x.is_floating_point():
+                raise TypeError(f"FeatureNoise: x must be floating point, got {x.dtype}.")
+            noise = torch.randn_like(x) * self.std
+            quiet = torch.rand(x.size(0), device=x.device) >= self.p
+            store.x = x + noise.masked_fill(quiet.view((-1,) + (1,) * (x.dim() - 1)), 0)
+        return data
+
+    def __repr__(self) -> str:
+        return describe(self)

@@ -1,0 +1,61 @@
+"""One of several augmentations at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch_geometric.transforms import BaseTransform
+
+from gcl.typing import Graph, Transform
+
+
+class RandomChoice(BaseTransform):
+    """Applies one transform, drawn anew in every call (GraphCL's random augmentation pool).
+
+    For all of them one after the other there is PyG's `Compose`.
+
+    Args:
+        transforms: the transforms to choose from, at least one; plain functions are fine.
+        p: probability of each, non-negative with sum 1; None: all alike.
+
+    Raises:
+        ValueError: no transform; p of another length, negative or not summing to 1.
+        TypeError: a transform is not callable.
+
+    Reference:
+        You et al., Graph Contrastive Learning with Augmentations, NeurIPS 2020.
+
+    Example:
+        >>> from torch_geometric.data import Data
+        >>> from gcl.augment import FeatureDropout, FeatureNoise
+        >>> view = RandomChoice([FeatureDropout(1.0), FeatureNoise()], p=[1, 0])
+        >>> view(Data(x=torch.ones(1, 2))).x
+        tensor([[0., 0.]])
+    """
+
+    def __init__(self, transforms: Sequence[Transform], p: Sequence[float] | None = None):
+        self.transforms = list(transforms)
+        if not self.transforms:
+            raise ValueError("RandomChoice: transforms must hold at least one, got none.")
+        for transform in self.transforms:
+            if not callable(transform):
+                raise TypeError(f"RandomChoice: transforms must be callable, got {transform!r}.")
+        self.p = None if p is None else [float(chance) for chance in p]
+        if self.p is None:
+            return
+        if len(self.p) != len(self.transforms):
+            raise ValueError(
+                f"RandomChoice: p must hold one number per transform ({len(self.transforms)}), "
+                f"got {len(self.p)}."
+            )
+        if not all(chance >= 0 for chance in self.p) or abs(sum(self.p) - 1) > 1e-6:
+            raise ValueError(f"RandomChoice: p must be non-negative and sum to 1, got {self.p}.")
+
+    def forward(self, data: Graph) -> Graph:
+        chances = torch.tensor(self.p or [1.0] * len(self.transforms))
+        return self.transforms[int(torch.multinomial(chances, 1))](data)
+
+    def __repr__(self) -> str:
+        chances = "" if self.p is None else f", p={self.p}"
+        return f"RandomChoice({self.transforms!r}{chances})"

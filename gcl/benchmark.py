@@ -1,0 +1,295 @@
+"""A run of a recipe on a data set, from seed to numbers: what `gcl train` and `gcl bench` share."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import inspect
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch_geometric.data import Data
+from torch_geometric.seed import seed_everything
+
+from gcl import datasets, evaluate, methods
+from gcl.callbacks import Callback, Checkpoint, CSVLog, ProgressBar
+from gcl.checkpoint import write_atomically
+from gcl.training import State, embed, fit, warmup_cosine
+from gcl.validate import validate_graph
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RAW, UNTRAINED = "raw features", "untrained encoder"
+
+
+@dataclass
+class Run:
+    """What is run; every field but `method` is an option of `gcl train`.
+
+    Args:
+        recipe: a name in `gcl.methods`, or "package.module:function".
+        dataset: a name known to `gcl.datasets.load`, or "package.module:function" giving a graph.
+        protocol: evaluation protocol, see `gcl.evaluate`.
+        epochs: passes over the data.
+        lr: learning rate.
+        weight_decay: L2 penalty (Adam) or decoupled decay (AdamW).
+        optimizer: a class of torch.optim: Adam, AdamW, SGD, ...
+        warmup: epochs of linear warm-up, followed by a cosine to 0; -1 keeps lr constant.
+        clip: upper limit of the gradient norm; 0 for none.
+        device: cpu, cuda, ...
+        root: folder of the data sets; GCL_DATA, then a cache folder, if empty.
+        method: the recipe's own hyperparameters.
+    """
+
+    recipe: str
+    dataset: str
+    protocol: str = "random-10-10-80"
+    epochs: int = 200
+    lr: float = 1e-3
+    weight_decay: float = 1e-5
+    optimizer: str = "Adam"
+    warmup: int = -1
+    clip: float = 0.0
+    device: str = "cpu"
+    root: str = ""
+    method: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.recipe}/{self.dataset}"
+
+
+def resolve(name: str, module: Any, kind: str) -> Callable[..., Any]:
+    """A function by its name in a module of this package, or by "package.module:function".
+
+    Raises:
+        ValueError: there is no such function.
+    """
+    if ":" in name:
+        path, _, attribute = name.partition(":")
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        try:
+            found = getattr(importlib.import_module(path), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(f"{kind} {name!r} cannot be imported: {error}.") from None
+    else:
+        found = getattr(module, name, None) if name in module.__all__ else None
+        if not inspect.isfunction(found):
+            known = ", ".join(recipes() if kind == "recipe" else [])
+            raise ValueError(
+                f"Unknown {kind} {name!r}; known: {known}, or your own as package.module:function."
+            )
+    if not callable(found):
+        raise ValueError(f"{kind} {name!r} is not a function.")
+    return found
+
+
+def recipes() -> list[str]:
+    """Names of the recipes in `gcl.methods`."""
+    return [n for n in sorted(methods.__all__) if inspect.isfunction(getattr(methods, n))]
+
+
+def load_data(run: Run) -> Data:
+    """The data set of a run, checked.
+
+    Raises:
+        ValueError, FileNotFoundError: unknown, absent or malformed data.
+    """
+    if ":" in run.dataset:
+        data = resolve(run.dataset, datasets, "data set")()
+    else:
+        data = datasets.load(run.dataset, run.root or None)
+    validate_graph(data)
+    if data.get("y") is None:
+        raise ValueError(
+            f"{run.dataset} has no labels (data.y), so nothing can be evaluated; train with "
+            "gcl.fit and use gcl.embed instead."
+        )
+    return data
+
+
+def load_config(path: str | Path) -> dict[str, Any]:
+    """A TOML file as a dict.
+
+    Raises:
+        ValueError: not valid TOML, or recipe/dataset missing.
+    """
+    try:
+        config = tomllib.loads(Path(path).read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ValueError(f"Cannot read {path}: {error.strerror}.") from None
+    return config
+
+
+def train_seed(
+    run: Run, data: Data, seed: int, folder: Path | None = None, *, resume: bool = False
+) -> tuple[list[dict[str, Any]], State]:
+    """Train and evaluate one seed.
+
+    Args:
+        run: what to run.
+        data: its graph, from `load_data`.
+        seed: seeds the weights and the training; splits and k-means keep their own seed.
+        folder: where to put log.csv, checkpoint.safetensors and embedding.npy; nowhere if None.
+        resume: go on from the checkpoint in the folder if there is one.
+
+    Returns:
+        One row (dict) for the trained and one for the untrained encoder, and the final state.
+    """
+    seed_everything(seed)
+    method = resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
+    untrained = embed(method, data)
+    callbacks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}")]
+    saved = None
+    if folder is not None:
+        saved = folder / "checkpoint.safetensors"
+        callbacks += [CSVLog(folder / "log.csv"), Checkpoint(saved)]
+    total = run.epochs if run.epochs > 0 else 1
+    started = time.perf_counter()
+    state = fit(
+        method,
+        data,
+        epochs=run.epochs,
+        optimizer=partial(
+            _optimizer_class(run.optimizer), lr=run.lr, weight_decay=run.weight_decay
+        ),
+        scheduler=warmup_cosine(run.warmup, total) if run.warmup >= 0 else None,
+        clip=run.clip or None,
+        callbacks=callbacks,
+        resume=saved if resume and saved is not None and saved.is_file() else None,
+    )
+    seconds = time.perf_counter() - started
+    z = embed(method, data).cpu()
+    if folder is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, z.numpy(), allow_pickle=False)
+        write_atomically(folder / "embedding.npy", buffer.getvalue())
+    rows = [
+        {"seed": seed, "features": run.recipe, **measure(run, z, data), "seconds": seconds},
+        {"seed": seed, "features": UNTRAINED, **measure(run, untrained.cpu(), data)},
+    ]
+    return rows, state
+
+
+def measure(run: Run, z: torch.Tensor, data: Data) -> dict[str, float]:
+    """Linear probe by the run's protocol, and k-means, of one representation."""
+    probe = evaluate.linear_probe(z, data.y, protocol=run.protocol, data=data)
+    groups = evaluate.cluster(z, data.y)
+    return {**probe, **{f"cluster_{key}": value for key, value in groups.items()}}
+
+
+def raw_row(run: Run, data: Data) -> dict[str, Any]:
+    """The same measurements of the input features."""
+    return {"seed": -1, "features": RAW, **measure(run, data.x, data)}
+
+
+def summarize(rows: Iterable[dict[str, Any]], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Mean and standard deviation over seeds, by representation.
+
+    With one seed the deviation is the one over splits, where the protocol has several.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["features"], []).append(row)
+    table: dict[str, dict[str, Any]] = {}
+    for name, members in groups.items():
+        table[name] = {"seeds": len(members)}
+        for key in keys:
+            values = np.array([float(m[key]) for m in members])
+            alone = float(members[0].get(f"{key}_std", 0.0) or 0.0)
+            table[name][key] = float(values.mean())
+            table[name][f"{key}_std"] = float(values.std(ddof=1)) if len(values) > 1 else alone
+    return table
+
+
+def provenance() -> dict[str, str]:
+    """Command, commit and machine, to stand beside every number."""
+    try:
+        here = Path(__file__).parent
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        commit = "unknown"
+    return {
+        "commit": commit,
+        "machine": f"{_cpu_name()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+    }
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a results file; none if it does not exist."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Replace a results file in one step."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
+
+
+def write_run(path: Path, run: Run, seeds: int) -> None:
+    """Keep what a folder's results came from."""
+    content = {"run": asdict(run), "seeds": seeds, **provenance()}
+    write_atomically(path, json.dumps(content, indent=2).encode())
+
+
+def read_run(folder: Path) -> tuple[Run, int]:
+    """What `write_run` kept.
+
+    Raises:
+        ValueError: the folder holds no readable run.
+    """
+    try:
+        content = json.loads((folder / "run.json").read_text())
+        return Run(**content["run"]), int(content["seeds"])
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder} holds no readable run.json ({error}); give a folder made by gcl train --out."
+        ) from None
+
+
+def _optimizer_class(name: str) -> Any:
+    found = getattr(torch.optim, name, None)
+    if not (inspect.isclass(found) and issubclass(found, torch.optim.Optimizer)):
+        raise ValueError(f"optimizer must be a class of torch.optim such as AdamW, got {name!r}.")
+    return found
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(x.partition(":")[2].strip() for x in lines if x.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

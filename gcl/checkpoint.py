@@ -1,0 +1,158 @@
+"""One file that holds a training run: tensors in safetensors, the rest as JSON in its header.
+
+A single file replaced in one step is either the old run or the new one, never half of each. Loading
+executes nothing: no pickle is involved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+_FORMAT = "gcl-checkpoint-1"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or does not belong to this training run."""
+
+
+def save(tree: Any, path: str | os.PathLike[str]) -> None:
+    """Write nested dicts, lists, tuples, numbers, strings and tensors to one file, atomically.
+
+    Args:
+        tree: what to save.
+        path: the file; its folder is made if missing. An old file stays whole until the new one is
+            on the disk.
+
+    Raises:
+        TypeError: something in the tree is of another type.
+        OSError: the folder cannot be written.
+
+    Example:
+        >>> import tempfile, os
+        >>> path = os.path.join(tempfile.mkdtemp(), "run.safetensors")
+        >>> save({"epoch": 3, "w": torch.ones(2)}, path)
+        >>> load(path)
+        {'epoch': 3, 'w': tensor([1., 1.])}
+    """
+    tensors: dict[str, Tensor] = {}
+    encoded = json.dumps(_encode(tree, "", tensors))
+    metadata = {"format": _FORMAT, "tree": encoded, "sha256": _digest(encoded, tensors)}
+    write_atomically(path, safetensors.torch.save(tensors, metadata))
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read back what `save` wrote.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: the file is damaged or something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No checkpoint at {path}.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a readable checkpoint ({error}).") from None
+    if metadata.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint of gcl.")
+    if metadata["sha256"] != _digest(metadata["tree"], tensors):
+        raise CheckpointError(f"{path} is damaged: its content does not match its checksum.")
+    return _decode(json.loads(metadata["tree"]), tensors)
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Replace a file in one step: temporary file beside it, fsync, rename, fsync of the folder."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def random_state() -> dict[str, Any]:
+    """The state of every global generator: torch (CPU and CUDA), NumPy, Python."""
+    numpy: Any = np.random.get_state(legacy=True)  # noqa: NPY002
+    _, keys, position, has_gauss, cached = numpy
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "python": random.getstate(),
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Set every global generator to what `random_state` returned."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
+        torch.cuda.set_rng_state_all(state["cuda"])
+    keys, position, has_gauss, cached = state["numpy"]
+    keys = keys.numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", keys, position, has_gauss, cached))  # noqa: NPY002
+    random.setstate(state["python"])
+
+
+def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        tensors[path] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return {"tensor": path}
+    if isinstance(value, dict):
+        # Pairs, because JSON would turn the integer keys of optimizer states into strings.
+        pairs = [[key, _encode(item, f"{path}/{key}", tensors)] for key, item in value.items()]
+        return {"dict": pairs}
+    if isinstance(value, list | tuple):
+        items = [_encode(item, f"{path}/{i}", tensors) for i, item in enumerate(value)]
+        return {"tuple": items} if isinstance(value, tuple) else items
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(
+        f"A checkpoint holds tensors, numbers, strings, lists and dicts; {path or '/'} is a "
+        f"{type(value).__name__}."
+    )
+
+
+def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_decode(item, tensors) for item in value]
+    if isinstance(value, dict):
+        ((kind, content),) = value.items()
+        if kind == "tensor":
+            return tensors[content]
+        if kind == "tuple":
+            return tuple(_decode(item, tensors) for item in content)
+        return {key: _decode(item, tensors) for key, item in content}
+    return value
+
+
+def _digest(encoded: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(encoded.encode())
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,357 @@
+"""The command line: `gcl list | train | bench | plot`.
+
+Exit codes: 0 done, 1 a fault of this program, 2 bad input, 3 training broke down (non-finite loss),
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import inspect
+import json
+import math
+import shlex
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
+from rich.table import Table
+
+from gcl import benchmark, datasets, evaluate, methods
+from gcl.benchmark import Run
+from gcl.training import NonFiniteLossError
+
+_USAGE = """\
+usage: gcl COMMAND ...
+
+  gcl list                              recipes, data sets, protocols
+  gcl train RECIPE DATASET [options]    train, evaluate, print a table (gcl train RECIPE --help)
+  gcl bench CONFIG_DIR [options]        run configurations, ours beside the reported number
+  gcl plot DIR                          figures of a folder written by gcl train --out
+
+Add --json for machines and --debug for tracebacks."""
+_SHOWN = ("accuracy", "macro_f1", "cluster_accuracy", "cluster_nmi", "cluster_ari")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    commands: dict[str, Callable[[list[str]], None]] = {
+        "list": _list,
+        "train": _train,
+        "bench": _bench,
+        "plot": _plot,
+    }
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_USAGE)
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from gcl import __version__
+
+        print(__version__)
+        return 0
+    command = commands.get(arguments[0])
+    if command is None:
+        known = ", ".join(commands)
+        return _complain(f"unknown command {arguments[0]!r}; expected one of {known}", 2)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            command(arguments[1:])
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        return _complain("interrupted; what was saved stays, go on with --resume", 130)
+    except NonFiniteLossError as error:
+        if debug:
+            raise
+        return _complain(str(error), 3)
+    except (ValueError, TypeError, OSError) as error:
+        if debug:
+            raise
+        return _complain(str(error), 2)
+    return 0
+
+
+def _list(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("gcl list")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    as_json = parser.parse_args(arguments).json
+    content: dict[str, dict[str, str]] = {
+        "recipes": {name: _first_line(getattr(methods, name)) for name in benchmark.recipes()},
+        "data sets": {name: source.about for name, source in datasets.DATASETS.items()},
+        "protocols": {name: p.description for name, p in evaluate.PROTOCOLS.items()},
+    }
+    if as_json:
+        print(json.dumps(content, indent=2))
+        return
+    for title, entries in content.items():
+        table = Table(title=title, title_justify="left", show_header=False, box=None)
+        for name, line in entries.items():
+            table.add_row(f"[bold]{name}[/bold]", line)
+        Console().print(table, "")
+
+
+def _train(arguments: list[str]) -> None:
+    if not arguments or arguments[0].startswith("-"):
+        print(
+            f"usage: gcl train RECIPE DATASET [options]\nrecipes: {', '.join(benchmark.recipes())}"
+        )
+        raise SystemExit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
+    recipe = benchmark.resolve(arguments[0], methods, "recipe")
+    parser = _run_parser(arguments[0], recipe)
+    if any(a in ("-h", "--help") for a in arguments):
+        parser.print_help()
+        return
+    if len(arguments) < 2 or arguments[1].startswith("-"):
+        raise ValueError("gcl train needs RECIPE and DATASET; gcl list shows both.")
+    options = arguments[2:]
+    chosen = parser.parse_args(_config_options(options) + options)
+    run = _run_of(arguments[0], arguments[1], recipe, chosen)
+    if chosen.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {chosen.seeds}.")
+    out = Path(chosen.out) if chosen.out else None
+    if chosen.resume and out is None:
+        raise ValueError("--resume needs --out, the folder to go on in.")
+    rows = _train_seeds(run, chosen.seeds, out, resume=chosen.resume)
+    table = benchmark.summarize(rows, _SHOWN)
+    if chosen.json:
+        print(json.dumps({"run": run.__dict__, "results": table, **benchmark.provenance()}))
+    else:
+        _print_results(run, table, chosen.seeds)
+
+
+def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> list[dict[str, Any]]:
+    data = benchmark.load_data(run)
+    rows: list[dict[str, Any]] = []
+    if out is not None:
+        if resume and (out / "run.json").is_file():
+            earlier, _ = benchmark.read_run(out)
+            if earlier != run:
+                raise ValueError(f"{out} was made with other options; resume with the same ones.")
+            rows = benchmark.read_rows(out / "results.csv")
+        benchmark.write_run(out / "run.json", run, seeds)
+    done = {int(row["seed"]) for row in rows}
+    if -1 not in done:
+        rows.append(benchmark.raw_row(run, data))
+    for seed in range(seeds):
+        if seed in done:
+            continue
+        folder = None if out is None else out / f"seed-{seed}"
+        rows += benchmark.train_seed(run, data, seed, folder, resume=resume)[0]
+        if out is not None:
+            benchmark.write_rows(out / "results.csv", rows)
+    return [row for row in rows if int(row["seed"]) < seeds]
+
+
+def _bench(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("gcl bench", description="Run benchmark configurations.")
+    parser.add_argument("folder", help="folder of <recipe>/<dataset>.toml")
+    parser.add_argument("--only", default="*", help="pattern of recipe/dataset, e.g. 'grace/*'")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds a configuration (default 5)")
+    parser.add_argument("--out", default="results.csv", help="results file; what it has is skipped")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    chosen = parser.parse_args(arguments)
+    if chosen.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {chosen.seeds}.")
+    folder, out = Path(chosen.folder), Path(chosen.out)
+    configs = {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in sorted(folder.rglob("*.toml"))
+    }
+    selected = {n: p for n, p in configs.items() if fnmatch.fnmatch(n, chosen.only)}
+    if not selected:
+        known = ", ".join(configs) or "none"
+        raise ValueError(f"No configuration in {folder} matches {chosen.only!r}; there: {known}.")
+    rows = benchmark.read_rows(out)
+    summary = []
+    for name, path in selected.items():
+        run, reported = _read_config(path, chosen.device)
+        rows = _bench_one(name, run, chosen.seeds, rows, out, arguments)
+        mine = [r for r in rows if r["config"] == name and int(r["seed"]) < chosen.seeds]
+        table = benchmark.summarize(mine, _SHOWN)
+        summary.append({"config": name, "protocol": run.protocol, "reported": reported, **table})
+    if chosen.json:
+        print(json.dumps(summary))
+        return
+    _print_bench(summary)
+
+
+def _bench_one(
+    name: str,
+    run: Run,
+    seeds: int,
+    rows: list[dict[str, Any]],
+    out: Path,
+    arguments: list[str],
+) -> list[dict[str, Any]]:
+    done = {int(row["seed"]) for row in rows if row["config"] == name}
+    missing = [seed for seed in (-1, *range(seeds)) if seed not in done]
+    if not missing:
+        return rows
+    # Written before the first long run, so that an unwritable place shows at once.
+    benchmark.write_rows(out, rows)
+    data = benchmark.load_data(run)
+    told = {
+        "config": name,
+        "protocol": run.protocol,
+        "command": "gcl bench " + shlex.join(arguments),
+        **benchmark.provenance(),
+    }
+    for seed in missing:
+        if seed < 0:
+            new = [benchmark.raw_row(run, data)]
+        else:
+            new, _ = benchmark.train_seed(run, data, seed)
+        rows = [*rows, *({**told, **row} for row in new)]
+        benchmark.write_rows(out, rows)
+    return rows
+
+
+def _plot(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("gcl plot", description="Figures of a finished run.")
+    parser.add_argument("folder", help="a folder written by gcl train --out")
+    parser.add_argument("--seed", type=int, default=0, help="which seed's run (default 0)")
+    parser.add_argument("--projection", choices=("tsne", "pca"), default="tsne")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    chosen = parser.parse_args(arguments)
+    try:
+        from gcl import plot
+    except ImportError as error:
+        raise ValueError(f"{error}; install the extra: pip install 'pyg-gcl[plot]'.") from None
+    files = plot.plot_run(Path(chosen.folder), seed=chosen.seed, projection=chosen.projection)
+    if chosen.json:
+        print(json.dumps({"files": [str(f) for f in files]}))
+    else:
+        print("\n".join(str(f) for f in files))
+
+
+def _run_parser(name: str, recipe: Callable[..., Any]) -> ArgumentParser:
+    parser = ArgumentParser(
+        prog=f"gcl train {name} DATASET",
+        description=_first_line(recipe),
+        exit_on_error=False,
+        default_env=False,
+    )
+    parser.add_function_arguments(recipe, skip={"data", "encoder"}, fail_untyped=False)
+    parser.add_class_arguments(Run, skip={"recipe", "dataset", "method"})
+    parser.add_argument("--seeds", type=int, default=1, help="training seeds 0, 1, ...")
+    parser.add_argument(
+        "--config", type=str, default="", help="TOML file with any of these options"
+    )
+    parser.add_argument("--out", type=str, default="", help="folder for results, logs, checkpoints")
+    parser.add_argument("--resume", action="store_true", help="go on in the folder of --out")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _config_options(options: Sequence[str]) -> list[str]:
+    """Options of the file named by --config, to be put before those given by hand."""
+    finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    finder.add_argument("--config", default="")
+    path = finder.parse_known_args(list(options))[0].config
+    return _options_of(benchmark.load_config(path)) if path else []
+
+
+def _options_of(config: dict[str, Any]) -> list[str]:
+    told = {"recipe", "dataset", "reported"}
+    return [
+        part
+        for key, value in config.items()
+        if key not in told
+        for part in (f"--{key}", value if isinstance(value, str) else json.dumps(value))
+    ]
+
+
+def _read_config(path: Path, device: str) -> tuple[Run, dict[str, Any]]:
+    config = benchmark.load_config(path)
+    for key in ("recipe", "dataset"):
+        if key not in config:
+            raise ValueError(f"{path} lacks the key {key!r}.")
+    recipe = benchmark.resolve(config["recipe"], methods, "recipe")
+    try:
+        chosen = _run_parser(config["recipe"], recipe).parse_args(
+            [*_options_of(config), "--device", device]
+        )
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise ValueError(f"{path}: {error}") from None
+    run = _run_of(config["recipe"], config["dataset"], recipe, chosen)
+    return run, config.get("reported", {})
+
+
+def _run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespace) -> Run:
+    fields = [f for f in Run.__dataclass_fields__ if f not in ("recipe", "dataset", "method")]
+    parameters = [p for p in inspect.signature(recipe).parameters if p not in ("data", "encoder")]
+    run = Run(
+        recipe=name,
+        dataset=dataset,
+        **{f: getattr(chosen, f) for f in fields},
+        method={p: getattr(chosen, p) for p in parameters},
+    )
+    if run.epochs < 0:
+        raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
+    if run.protocol not in evaluate.PROTOCOLS:
+        known = ", ".join(evaluate.PROTOCOLS)
+        raise ValueError(f"unknown protocol {run.protocol!r}; known: {known}.")
+    return run
+
+
+def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> None:
+    protocol = evaluate.PROTOCOLS[run.protocol].description
+    shown = Table(
+        title=f"{run.recipe} on {run.dataset}",
+        caption=f"probe: {run.protocol}: {protocol}; {seeds} training seed(s)",
+        caption_justify="left",
+    )
+    shown.add_column("features")
+    for key in _SHOWN:
+        shown.add_column(key.replace("cluster_", "k-means "), justify="right")
+    for name, row in table.items():
+        shown.add_row(name, *(_percent(row[key], row[f"{key}_std"]) for key in _SHOWN))
+    Console().print(shown)
+
+
+def _print_bench(summary: list[dict[str, Any]]) -> None:
+    shown = Table(title="test accuracy, % (mean ± std over training seeds)")
+    for column in ("config", "protocol", "raw features", "untrained", "ours", "reported", "source"):
+        shown.add_column(column, justify="left" if column in ("config", "source") else "right")
+    for row in summary:
+        ours = next(k for k in row if isinstance(row[k], dict) and _is_trained(k))
+        reported = row["reported"]
+        cells = [
+            _percent(row[k]["accuracy"], row[k]["accuracy_std"]) if k in row else ""
+            for k in (benchmark.RAW, benchmark.UNTRAINED, ours)
+        ]
+        value = reported.get("accuracy", math.nan)
+        told = _percent(value, reported.get("std", 0.0)) if math.isfinite(value) else "-"
+        shown.add_row(row["config"], row["protocol"], *cells, told, reported.get("source", ""))
+    Console().print(shown)
+
+
+def _is_trained(features: str) -> bool:
+    return features not in ("reported", benchmark.RAW, benchmark.UNTRAINED)
+
+
+def _percent(value: float, deviation: float) -> str:
+    return f"{100 * value:.1f} ± {100 * deviation:.1f}"
+
+
+def _first_line(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"gcl: {' '.join(str(sentence).split())}", file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
+    print(f"gcl: warning: {message}", file=sys.stderr)

@@ -1,0 +1,154 @@
+"""Every data set behind one name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import partial
+from types import MappingProxyType
+
+from torch_geometric.datasets import Amazon, Coauthor, Planetoid, WikiCS
+
+from gcl.datasets.digits import digits
+from gcl.datasets.hetero_sbm import hetero_sbm
+from gcl.datasets.karate import karate
+from gcl.datasets.npz import read_npz
+from gcl.datasets.planetoid import PARTS, read_planetoid
+from gcl.datasets.sbm import sbm
+from gcl.datasets.source import Source, resolve_root
+from gcl.datasets.wikics import read_wikics
+from gcl.typing import Graph
+from gcl.validate import validate_graph
+
+
+def load(name: str, root: str | os.PathLike[str] | None = None) -> Graph:
+    """A data set by its name, from files on this machine or from its publisher.
+
+    Files are looked for below `root`, else `$GCL_DATA`, else `~/.cache/gcl`, in the folders of
+    PyG's data sets (`planetoid/Cora/raw`, ...; see `DATASETS[name].folder`). Missing ones are
+    downloaded there; nothing else is written, and nothing is unpickled that could run code.
+    Features come as published, in float32 and not normalised.
+
+    Args:
+        name: one of `names()`, in any case, with `-` or `_`.
+        root: the folder of all data sets.
+
+    Raises:
+        TypeError: if name is no string.
+        ValueError: if the name is unknown, or a file is broken.
+        FileNotFoundError: if files are missing and cannot be downloaded.
+
+    Example:
+        >>> load("karate")
+        Data(x=[34, 34], edge_index=[2, 156], y=[34])
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"load: name must be a string such as 'cora', got {type(name).__name__}.")
+    key = name.lower().replace("_", "-")
+    if key not in DATASETS:
+        close = get_close_matches(key, DATASETS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(f"load: unknown data set {name!r}; {hint}Known are {', '.join(DATASETS)}.")
+    source = DATASETS[key]
+    data = source.read(source.fetch(key, resolve_root(root)))
+    validate_graph(data)
+    return data
+
+
+def names() -> list[str]:
+    """The names that `load` knows.
+
+    Example:
+        >>> "cora" in names()
+        True
+    """
+    return list(DATASETS)
+
+
+def _planetoid(name: str, about: str) -> Source:
+    return Source(
+        about=about,
+        origin="Yang et al., ICML 2016 (kimiyoung/planetoid)",
+        read=partial(read_planetoid, name=name.lower()),
+        folder=f"planetoid/{name}/raw",
+        files=tuple(f"ind.{name.lower()}.{part}" for part in PARTS),
+        url=Planetoid.url,
+    )
+
+
+def _pitfalls(folder: str, file: str, url: str, about: str) -> Source:
+    return Source(
+        about=about,
+        origin="Shchur et al., 2018 (shchur/gnn-benchmark)",
+        read=lambda raw: read_npz(raw / file),
+        folder=folder,
+        files=(file,),
+        url=url.rstrip("/"),
+    )
+
+
+def _embedded(make: Callable[[], Graph], about: str, origin: str) -> Source:
+    return Source(about=about, origin=origin, read=lambda _: make())
+
+
+DATASETS: Mapping[str, Source] = MappingProxyType(
+    {
+        "cora": _planetoid("Cora", "2,708 papers, 7 classes, citations; public split"),
+        "citeseer": _planetoid("CiteSeer", "3,327 papers, 6 classes, citations; public split"),
+        "pubmed": _planetoid("PubMed", "19,717 papers, 3 classes, citations; public split"),
+        "computers": _pitfalls(
+            "amazon/Computers/raw",
+            "amazon_electronics_computers.npz",
+            Amazon.url,
+            "13,752 products, 10 classes, bought together",
+        ),
+        "photo": _pitfalls(
+            "amazon/Photo/raw",
+            "amazon_electronics_photo.npz",
+            Amazon.url,
+            "7,650 products, 8 classes, bought together",
+        ),
+        "cs": _pitfalls(
+            "coauthor/CS/raw",
+            "ms_academic_cs.npz",
+            Coauthor.url,
+            "18,333 authors, 15 classes, co-authorship",
+        ),
+        "physics": _pitfalls(
+            "coauthor/Physics/raw",
+            "ms_academic_phy.npz",
+            Coauthor.url,
+            "34,493 authors, 5 classes, co-authorship",
+        ),
+        "wikics": Source(
+            about="11,701 articles, 10 classes, links; 20 public splits",
+            origin="Mernyei and Cangea, 2020 (pmernyei/wiki-cs-dataset)",
+            read=lambda raw: read_wikics(raw / "data.json"),
+            folder="wikics/raw",
+            files=("data.json",),
+            url=WikiCS.url,
+        ),
+        # The copy on the net stores its arrays as pickles, so there is no address.
+        "acm-coauthor": Source(
+            about="3,025 papers, 3 classes, shared authors; the ACM of graph clustering",
+            origin="Wang et al., WWW 2019; Bo et al., WWW 2020",
+            read=lambda raw: read_npz(raw / "acm.npz"),
+            folder="npz",
+            files=("acm.npz",),
+        ),
+        "digits": _embedded(
+            digits, "1,797 handwritten digits, 10 classes, 3 nearest neighbours", "scikit-learn"
+        ),
+        "karate": _embedded(karate, "34 members of a club, 4 classes, friendship", "Zachary, 1977"),
+        "sbm": _embedded(
+            sbm, "1,000 nodes, 4 classes; gcl.datasets.sbm for other sizes", "random, seed 0"
+        ),
+        "hetero-sbm": _embedded(
+            hetero_sbm,
+            "1,000 papers, 3 classes, with authors and subjects; gcl.datasets.hetero_sbm",
+            "random, seed 0",
+        ),
+    }
+)
+"""What `load` knows: name -> `Source`."""

@@ -1,0 +1,30 @@
+"""Embeddings -> numbers, under named protocols."""
+
+from gcl.evaluate.clustering import cluster, match_clusters
+from gcl.evaluate.compare import compare
+from gcl.evaluate.geometry import geometry
+from gcl.evaluate.knn import knn
+from gcl.evaluate.linear_probe import linear_probe
+from gcl.evaluate.logistic import LogisticFit, fit_logistic
+from gcl.evaluate.protocols import PROTOCOLS, Protocol
+from gcl.evaluate.result import Result
+from gcl.evaluate.similarity_search import similarity_search
+from gcl.evaluate.splits import Splits, public_split, random_splits
+
+__all__ = [
+    "PROTOCOLS",
+    "LogisticFit",
+    "Protocol",
+    "Result",
+    "Splits",
+    "cluster",
+    "compare",
+    "fit_logistic",
+    "geometry",
+    "knn",
+    "linear_probe",
+    "match_clusters",
+    "public_split",
+    "random_splits",
+    "similarity_search",
+]

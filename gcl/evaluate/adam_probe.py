@@ -1,0 +1,84 @@
+"""The linear layer trained by Adam that several papers evaluate with."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+EVERY = 20  # epochs between two looks at the validation part, as in the code of GCA
+
+
+def fit_adam(
+    x: Tensor,
+    y: Tensor,
+    train: Tensor,
+    val: Tensor,
+    *,
+    epochs: int,
+    select: bool,
+    lr: float = 0.01,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Train one linear layer a split, all in one batch, without weight decay.
+
+    Adam works entry by entry, so a batch of layers under a summed loss is a layer each.
+
+    Args:
+        x: Rows, `[N, D]`.
+        y: Classes from 0, `[N]`.
+        train: Training masks, `[S, N]`.
+        val: Validation masks, `[S, N]`; read only with `select`.
+        epochs: Full-batch steps.
+        select: Keep, for each split, the weights of its best validation accuracy (every 20th epoch
+            is looked at); else those of the last step.
+        lr: Step size.
+        seed: Seed of the initial weights (Glorot uniform), from a generator of its own.
+
+    Shape:
+        -> weight `[S, D, C]`, bias `[S, C]`.
+    """
+    num_splits, num_classes = len(train), int(y.max()) + 1
+    generator = torch.Generator().manual_seed(seed)
+    bound = (6 / (x.shape[1] + num_classes)) ** 0.5
+    start = torch.rand(num_splits, x.shape[1], num_classes, generator=generator, dtype=x.dtype)
+    weight = ((2 * start - 1) * bound).to(x.device).requires_grad_()
+    bias = x.new_zeros(num_splits, 1, num_classes, requires_grad=True)
+    optimizer = torch.optim.Adam([weight, bias], lr=lr)
+    same = bool((train == train[:1]).all())
+    rows, labels, share = _padded(x, y, train[:1] if same else train)
+    seen, seen_labels, seen_share = _padded(x, y, val) if select else (rows, labels, share)
+    best = torch.full((num_splits,), -1.0, dtype=x.dtype, device=x.device)
+    kept = weight.detach().clone(), bias.detach().clone()
+    # A model may be frozen under no_grad by the caller; this classifier still has to learn.
+    with torch.enable_grad():
+        for epoch in range(1, epochs + 1):
+            log_probability = torch.log_softmax(rows @ weight + bias, 2)
+            picked = log_probability.gather(2, labels.expand(num_splits, -1).unsqueeze(2))
+            loss = -(picked.squeeze(2) * share).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if select and (epoch % EVERY == 0 or epoch == epochs):
+                with torch.no_grad():
+                    hits = (seen @ weight + bias).argmax(2) == seen_labels
+                    accuracy = (hits * seen_share).sum(1)
+                    better = accuracy > best
+                    best = torch.where(better, accuracy, best)
+                    for old, new in zip(kept, (weight, bias), strict=True):
+                        old[better] = new[better]
+    weight, bias = kept if select else (weight.detach(), bias.detach())
+    return weight, bias.squeeze(1)
+
+
+def _padded(x: Tensor, y: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows `[S, n, D]`, labels and row weights `[S, n]` of each mask, padded to the longest."""
+    index, kept = padded_index(masks)
+    share = (kept / kept.sum(1, keepdim=True)).to(x)
+    return x[index.to(x.device)], y[index].to(x.device), share
+
+
+def padded_index(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions `[S, n]` of the true entries of each row, and which of them are not padding."""
+    counts = masks.sum(1)
+    index = masks.int().argsort(dim=1, descending=True, stable=True)[:, : int(counts.max())]
+    return index, torch.arange(index.shape[1]) < counts.unsqueeze(1)

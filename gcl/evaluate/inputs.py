@@ -1,0 +1,124 @@
+"""The door of every evaluation: embeddings and labels, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+Matrix: TypeAlias = Tensor | sp.csr_array
+"""A dense tensor, or a SciPy CSR array where the input was sparse."""
+
+
+def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
+    """Rows as a float32 or float64 tensor or, if sparse, as a CSR array; `l2` scales them to one.
+
+    Raises:
+        TypeError: if z is not a tensor, an array or a SciPy sparse matrix.
+        ValueError: if z is not two-dimensional, is empty, or holds NaN or infinity.
+    """
+    if isinstance(z, Tensor):
+        z = z.detach()
+        if z.layout != torch.strided:
+            z = z.cpu().to_sparse_coo().coalesce()
+            rows, cols = z.indices().numpy()
+            z = sp.csr_array((z.values().numpy(), (rows, cols)), shape=tuple(z.shape))
+    elif isinstance(z, np.ndarray):
+        z = torch.from_numpy(np.ascontiguousarray(z))
+    elif not sp.issparse(z):
+        raise TypeError(
+            f"{where}: expected embeddings as a tensor, an array or a sparse matrix, got "
+            f"{type(z).__name__}; convert them first."
+        )
+    if len(z.shape) != 2 or 0 in z.shape:
+        raise ValueError(
+            f"{where}: expected a matrix [num_nodes, width], got shape {tuple(z.shape)}; give one "
+            "row a node."
+        )
+    if isinstance(z, Tensor):
+        z = z if z.dtype == torch.float64 else z.float()
+        finite = bool(z.isfinite().all())
+    else:
+        z = sp.csr_array(z, dtype=np.float64 if z.dtype == np.float64 else np.float32)
+        finite = bool(np.isfinite(z.data).all())
+    if not finite:
+        raise ValueError(
+            f"{where}: the embeddings hold NaN or infinity; check the training run before the "
+            "evaluation."
+        )
+    if not l2:
+        return z
+    if isinstance(z, Tensor):
+        return normalize(z, dim=1)
+    norms = np.sqrt(np.asarray(z.multiply(z).sum(1)).ravel())
+    return sp.csr_array(sp.diags_array(1 / np.maximum(norms, 1e-12)).astype(z.dtype) @ z)
+
+
+def as_labels(y: Any, num_nodes: int, where: str) -> tuple[Tensor, list[int]]:
+    """Labels as codes 0, 1, ... on the CPU, and the label of each code.
+
+    Raises:
+        TypeError: if there are no labels.
+        ValueError: if they are not one integer a node, or hold fewer than two classes.
+    """
+    if y is None:
+        raise TypeError(f"{where}: expected one label a node, got None; pass y, e.g. data.y.")
+    y = torch.as_tensor(y).detach().cpu()
+    if y.dim() == 2 and y.shape[1] == 1:
+        y = y.flatten()
+    if tuple(y.shape) != (num_nodes,):
+        raise ValueError(
+            f"{where}: expected {num_nodes} labels, one a node, got shape {tuple(y.shape)}; "
+            "pass the labels of the rows of the embeddings."
+        )
+    whole = y.long()
+    if y.is_complex() or not bool((y == whole).all()):
+        raise ValueError(
+            f"{where}: expected whole numbers as labels, got NaN or fractions; encode the classes "
+            "as integers."
+        )
+    if bool((whole < 0).any()):
+        raise ValueError(
+            f"{where}: {int((whole < 0).sum())} labels are negative, which marks unlabelled nodes; "
+            "pass only the labelled rows of the embeddings and labels."
+        )
+    labels, codes = whole.unique(return_inverse=True)
+    if len(labels) < 2:
+        raise ValueError(
+            f"{where}: every node has label {int(labels[0])}; pass labels of at least two classes."
+        )
+    return codes, labels.tolist()
+
+
+def take(x: Matrix, rows: Tensor) -> Tensor:
+    """The given rows, dense."""
+    if isinstance(x, Tensor):
+        return x[rows.to(x.device)]
+    return torch.from_numpy(x[rows.numpy()].toarray())
+
+
+def cosine_blocks(
+    x: Matrix, queries: Tensor, reference: Tensor, budget: int = 1 << 22
+) -> Iterator[tuple[slice, Tensor]]:
+    """Products of the query rows with the reference rows, `budget` numbers at a time.
+
+    Yields a slice of `queries` and the block `[rows, len(reference)]`; with rows of length one
+    these are cosine similarities.
+    """
+    step = max(1, budget // len(reference))
+    if isinstance(x, Tensor):
+        keys: Any = x[reference.to(x.device)].T
+    else:
+        keys = x[reference.numpy()].T.tocsc()
+    for start in range(0, len(queries), step):
+        rows = queries[start : start + step]
+        if isinstance(x, Tensor):
+            block = x[rows.to(x.device)] @ keys
+        else:
+            block = torch.from_numpy((x[rows.numpy()] @ keys).toarray())
+        yield slice(start, start + len(rows)), block

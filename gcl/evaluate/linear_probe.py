@@ -1,0 +1,237 @@
+"""The linear probe: how much of the labels a linear classifier reads off frozen embeddings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from torch import Tensor
+
+from gcl.evaluate.adam_probe import fit_adam, padded_index
+from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
+from gcl.evaluate.logistic import fit_logistic
+from gcl.evaluate.protocols import PROTOCOLS, Protocol
+from gcl.evaluate.result import Result
+from gcl.evaluate.splits import Splits, public_split, random_splits
+
+BUDGET = 1 << 26  # numbers in the training rows of the splits solved together: 256 MB in float32
+
+
+class _Probes(NamedTuple):
+    predicted: Tensor  # [S, N], a class for every node
+    chosen: list[float]  # the strength of each split, where one is chosen
+
+
+def linear_probe(
+    z: Any,
+    y: Any,
+    *,
+    protocol: str | Protocol = "random-10-10-80",
+    data: Any = None,
+    splits: Splits | None = None,
+    Cs: Sequence[float] | None = None,
+    seed: int = 0,
+) -> Result:
+    """Accuracy of a linear classifier on frozen embeddings, under a named protocol.
+
+    | protocol | nodes for training, validation, test | rows | classifier | selection |
+    | --- | --- | --- | --- | --- |
+    | `random-10-10-80` | 20 random splits | l2 | multinomial, L-BFGS to convergence | C on val |
+    | `public` | the masks of the data | l2 | the same | C on val |
+    | `e1` (GRACE, G-BT) | 20 random splits 10/0/90 | l2 | one-vs-rest liblinear | C by 5-fold CV |
+    | `e2` (GCA, CSGCL) | 20 random splits 10/10/80 | raw | linear, Adam, 3000 epochs | epoch on val |
+    | `e3` (DGI, MVGRL) | the masks of the data, 50 probes | raw | linear, Adam, 100 steps | none |
+
+    Nothing is ever selected on the test part.
+
+    Args:
+        z: Embeddings `[N, D]`: a tensor, sparse too, an array or a SciPy matrix. Raw features work.
+        y: Integer labels `[N]`; they may start anywhere and have gaps.
+        protocol: A name of the table, or a `Protocol` of your own.
+        data: Where `public` and `e3` find `train_mask`, `val_mask` and `test_mask`.
+        splits: Splits to use in place of the protocol's.
+        Cs: Strengths to choose from in place of the protocol's; scikit-learn's `C`.
+        seed: Seed of the splits and of the classifier; no global generator is touched.
+
+    Returns:
+        `accuracy`, `micro_f1`, `macro_f1`, `val_accuracy` and their `_std` over splits, as
+        fractions; `per_run` has the single splits, and the chosen `C`. `val_accuracy` is left out
+        without a validation part.
+
+    Raises:
+        TypeError: if y is missing or z is no matrix.
+        ValueError: if labels, splits or strengths do not fit.
+
+    Example:
+        >>> y = torch.arange(200) % 2
+        >>> result = linear_probe(torch.randn(200, 8) + 4 * y.unsqueeze(1), y)
+        >>> result.protocol
+        'random-10-10-80: 20 splits, l2 rows, L-BFGS, C of 6 on validation'
+        >>> result["accuracy"] > 0.9
+        True
+    """
+    table = _look_up(protocol)
+    x = as_matrix(z, "linear_probe", l2=table.l2)
+    labels, _ = as_labels(y, x.shape[0], "linear_probe")
+    splits = _choose_splits(table, splits, data, x.shape[0], seed)
+    if Cs is not None and table.classifier == "adam":
+        raise ValueError(f"linear_probe: protocol {table.name!r} has no penalty; leave Cs out.")
+    strengths = [float(c) for c in (table.Cs if Cs is None else Cs)]
+    if table.classifier != "adam" and (not strengths or min(strengths) <= 0):
+        raise ValueError(f"linear_probe: Cs must be positive numbers, got {strengths}.")
+    selects = table.classifier == "lbfgs" or table.select
+    if selects and not bool(splits.val.any(1).all()):
+        raise ValueError(
+            f"linear_probe: protocol {table.name!r} selects on validation nodes, and "
+            f"{splits.name!r} has none; give every split some, or use protocol 'e1'."
+        )
+    if table.classifier == "lbfgs":
+        probes = _lbfgs(x, labels, splits, strengths)
+    elif table.classifier == "liblinear":
+        probes = _liblinear(x, labels, splits, strengths, seed)
+    else:
+        dense = x if isinstance(x, Tensor) else torch.from_numpy(x.toarray())
+        weight, bias = fit_adam(
+            dense, labels, splits.train, splits.val,
+            epochs=table.epochs, select=table.select, seed=seed,
+        )  # fmt: skip
+        probes = _Probes(_predict(dense, weight, bias), [])
+    runs = {
+        "accuracy": _accuracy(probes.predicted, labels, splits.test),
+        "micro_f1": _accuracy(probes.predicted, labels, splits.test),
+        "macro_f1": _macro_f1(probes.predicted, labels, splits.test),
+    }
+    if bool(splits.val.any(1).all()):
+        runs["val_accuracy"] = _accuracy(probes.predicted, labels, splits.val)
+    line = table.describe(splits.name, len(splits), len(strengths))
+    result = Result.from_runs(runs, line)
+    if probes.chosen:
+        result.per_run["C"] = probes.chosen
+    return result
+
+
+def _look_up(protocol: str | Protocol) -> Protocol:
+    if isinstance(protocol, Protocol):
+        return protocol
+    if protocol not in PROTOCOLS:
+        raise ValueError(
+            f"linear_probe: unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}."
+        )
+    return PROTOCOLS[protocol]
+
+
+def _choose_splits(
+    protocol: Protocol, splits: Splits | None, data: Any, num_nodes: int, seed: int
+) -> Splits:
+    if splits is None and protocol.train is not None:
+        splits = random_splits(num_nodes, protocol.train, protocol.val, protocol.runs, seed)
+    elif splits is None and data is None:
+        raise ValueError(
+            f"linear_probe: protocol {protocol.name!r} needs the masks of the data set; pass "
+            "data=data, or splits=."
+        )
+    elif splits is None:
+        splits = public_split(data)
+    assert splits is not None
+    if splits.num_nodes != num_nodes:
+        raise ValueError(
+            f"linear_probe: the splits are of {splits.num_nodes} nodes and the embeddings of "
+            f"{num_nodes}; they must be of the same graph."
+        )
+    if protocol.train is None and protocol.runs > 1:  # several probes of every split
+        times = (protocol.runs, 1)
+        return Splits(
+            splits.name, splits.train.repeat(times), splits.val.repeat(times),
+            splits.test.repeat(times),
+        )  # fmt: skip
+    return splits
+
+
+def _lbfgs(x: Matrix, y: Tensor, splits: Splits, strengths: list[float]) -> _Probes:
+    """Every split and strength at once, as many splits at a time as the budget holds."""
+    rows = int(splits.train.sum(1).max())
+    step = max(1, BUDGET // (rows * x.shape[1]))
+    num_classes = int(y.max()) + 1
+    predicted, chosen = [], []
+    for start in range(0, len(splits), step):
+        part = slice(start, start + step)
+        index, kept = padded_index(splits.train[part])
+        shape = (*index.shape, x.shape[1])
+        train = take(x, index.flatten()).view(shape)
+        labels, mask = y[index].to(train.device), kept.to(train.device)
+        fit = fit_logistic(train, labels, mask, Cs=strengths, num_classes=num_classes)
+        best = [
+            _best_strength(x, y, mask, fit.weight[s], fit.bias[s])
+            for s, mask in enumerate(splits.val[part])
+        ]
+        at = torch.arange(len(best)), torch.tensor(best)
+        predicted.append(_predict(x, fit.weight[at], fit.bias[at]))
+        chosen += [strengths[k] for k in best]
+    return _Probes(torch.cat(predicted), chosen)
+
+
+def _best_strength(x: Matrix, y: Tensor, val: Tensor, weight: Tensor, bias: Tensor) -> int:
+    """Position of the most accurate strength on the validation nodes; the first of equals."""
+    rows = val.nonzero().flatten()
+    sample = x[rows.to(x.device)] if isinstance(x, Tensor) else x[rows.numpy()]
+    hits = _predict(sample, weight, bias) == y[rows]
+    return int(hits.sum(1).argmax())
+
+
+def _predict(x: Matrix, weight: Tensor, bias: Tensor) -> Tensor:
+    """Most likely class of every row under every model: `[M, D, C]`, `[M, C]` -> `[M, N]`."""
+    flat = weight.transpose(0, 1).flatten(1)
+    if isinstance(x, Tensor):
+        scores = (flat.T @ x.T).view(*bias.shape, -1)
+    else:
+        scores = torch.from_numpy(x @ flat.numpy()).T.reshape(*bias.shape, -1)
+    return (scores + bias.unsqueeze(2)).argmax(1).cpu()
+
+
+def _liblinear(x: Matrix, y: Tensor, splits: Splits, strengths: list[float], seed: int) -> _Probes:
+    """The evaluation of GRACE: one-vs-rest, the strength by 5-fold cross-validation."""
+    rows: Any = x.cpu().numpy() if isinstance(x, Tensor) else sp.csr_matrix(x)
+    labels = y.numpy()
+    predicted, chosen = [], []
+    for mask in splits.train.numpy():
+        few = int(mask.sum())
+        if few < 5 or len(np.unique(labels[mask])) < 2:
+            raise ValueError(
+                f"linear_probe: 5-fold cross-validation needs 5 training nodes of two classes, got "
+                f"{few}; use a larger training part."
+            )
+        base = LogisticRegression(solver="liblinear", random_state=seed)
+        search = GridSearchCV(OneVsRestClassifier(base), {"estimator__C": strengths}, cv=5)
+        with warnings.catch_warnings():
+            # Rare classes have fewer members than folds; the papers' code accepts that too.
+            warnings.simplefilter("ignore")
+            search.fit(rows[mask], labels[mask])
+        predicted.append(torch.from_numpy(search.predict(rows)))
+        chosen.append(float(search.best_params_["estimator__C"]))
+    return _Probes(torch.stack(predicted), chosen)
+
+
+def _accuracy(predicted: Tensor, y: Tensor, masks: Tensor) -> list[float]:
+    hits = ((predicted == y) & masks).sum(1).double()
+    return (hits / masks.sum(1)).tolist()
+
+
+def _macro_f1(predicted: Tensor, y: Tensor, masks: Tensor) -> list[float]:
+    """Mean F1 over the classes that occur among the labels or the predictions of the part."""
+    classes = int(y.max()) + 1
+    split = torch.arange(len(masks)).unsqueeze(1) * classes
+
+    def count(labels: Tensor, where: Tensor) -> Tensor:
+        total = torch.bincount((labels + split)[where], minlength=classes * len(masks))
+        return total.view(-1, classes).double()
+
+    both = count(y, masks) + count(predicted, masks)
+    f1 = 2 * count(y, masks & (predicted == y)) / both.clamp(min=1)
+    return (f1.sum(1) / (both > 0).sum(1)).tolist()

@@ -1,0 +1,132 @@
+"""Splits of the nodes into training, validation and test parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Splits:
+    """S splits of N nodes, as boolean masks.
+
+    Args:
+        name: What the printed protocol calls them.
+        train: `[S, N]`.
+        val: `[S, N]`; may be empty where nothing is selected on it.
+        test: `[S, N]`.
+
+    Raises:
+        ValueError: if the masks are not boolean `[S, N]`, overlap, or a training or test part is
+            empty.
+    """
+
+    name: str
+    train: Tensor
+    val: Tensor
+    test: Tensor
+
+    def __post_init__(self) -> None:
+        masks = {"train": self.train, "val": self.val, "test": self.test}
+        for part, mask in masks.items():
+            if mask.dtype != torch.bool or mask.dim() != 2 or mask.shape != self.train.shape:
+                raise ValueError(
+                    f"Splits: expected {part} as a bool mask [S, N] like train, got "
+                    f"{mask.dtype} {tuple(mask.shape)}; build it with zeros(S, N, dtype=bool)."
+                )
+            if part != "val" and not bool(mask.any(1).all()):
+                raise ValueError(
+                    f"Splits: split {int(mask.any(1).int().argmin())} of {self.name!r} has no "
+                    f"{part} nodes; give every split some."
+                )
+        overlap = self.train & self.val | self.train & self.test | self.val & self.test
+        if bool(overlap.any()):
+            raise ValueError(
+                f"Splits: {int(overlap.any(0).sum())} nodes of {self.name!r} are in two parts of "
+                "one split; make train, val and test disjoint."
+            )
+
+    def __len__(self) -> int:
+        return self.train.shape[0]
+
+    @property
+    def num_nodes(self) -> int:
+        """N."""
+        return self.train.shape[1]
+
+
+def random_splits(
+    num_nodes: int, train: float = 0.1, val: float = 0.1, num_splits: int = 20, seed: int = 0
+) -> Splits:
+    """Uniformly random splits; the rest of the nodes is the test part.
+
+    Args:
+        num_nodes: N.
+        train: Share of training nodes, in (0, 1).
+        val: Share of validation nodes, in [0, 1).
+        num_splits: S. Split i is the same for every S.
+        seed: Seed of a generator of its own; torch's global one is not touched.
+
+    Raises:
+        ValueError: if the shares do not leave test nodes, or a part comes out empty.
+
+    Example:
+        >>> splits = random_splits(100, num_splits=3)
+        >>> splits.name, splits.train.sum(1).tolist(), splits.test.sum(1).tolist()
+        ('random-10-10-80', [10, 10, 10], [80, 80, 80])
+    """
+    if not (0 < train < 1 and 0 <= val < 1 and train + val < 1):
+        raise ValueError(
+            f"random_splits: shares must be positive and sum to less than 1, got train={train} and "
+            f"val={val}; leave some nodes for the test."
+        )
+    if num_splits < 1:
+        raise ValueError(f"random_splits: num_splits must be at least 1, got {num_splits}.")
+    num_train, num_val = round(train * num_nodes), round(val * num_nodes)
+    if num_train < 1 or (val > 0 and num_val < 1) or num_train + num_val >= num_nodes:
+        raise ValueError(
+            f"random_splits: {num_nodes} nodes are too few for shares train={train} and val={val}; "
+            "raise the shares."
+        )
+    generator = torch.Generator().manual_seed(seed)
+    masks = torch.zeros(3, num_splits, num_nodes, dtype=torch.bool)
+    for split in range(num_splits):
+        order = torch.randperm(num_nodes, generator=generator)
+        masks[0, split, order[:num_train]] = True
+        masks[1, split, order[num_train : num_train + num_val]] = True
+        masks[2, split, order[num_train + num_val :]] = True
+    shares = [f"{100 * share:g}" for share in (train, val, 1 - train - val)]
+    name = "-".join(["random", *(share for share in shares if share != "0")])
+    return Splits(name, *masks.unbind(0))
+
+
+def public_split(data: Any) -> Splits:
+    """The split that comes with a data set: `train_mask`, `val_mask`, `test_mask`.
+
+    Args:
+        data: A graph with the three masks, each `[N]`, or `[N, S]` for S splits as in WikiCS, where
+            the test mask is `[N]` for all of them.
+
+    Raises:
+        ValueError: if a mask is missing, or the masks do not fit together.
+    """
+    masks = []
+    for part in ("train", "val", "test"):
+        mask = getattr(data, f"{part}_mask", None)
+        if mask is None:
+            raise ValueError(
+                f"public_split: the data has no {part}_mask; use a random protocol, or pass splits."
+            )
+        mask = torch.as_tensor(mask).detach().cpu().bool()
+        masks.append(mask.unsqueeze(0) if mask.dim() == 1 else mask.T)
+    num_splits = max(len(mask) for mask in masks)
+    if any(m.dim() != 2 or len(m) not in (1, num_splits) for m in masks):
+        raise ValueError(
+            "public_split: expected masks [N] or [N, S] with one S, got "
+            f"{[tuple(m.T.shape) for m in masks]}; give the same number of splits in each."
+        )
+    train, val, test = (mask.expand(num_splits, -1).contiguous() for mask in masks)
+    return Splits("public", train, val, test)

@@ -1,0 +1,74 @@
+"""What every loss asks of its input, with one sentence where it does not get it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def check_views(name: str, z1: Tensor, z2: Tensor) -> None:
+    """Two floating `[n, d]` matrices of one shape.
+
+    Raises:
+        TypeError: not floating-point tensors.
+        ValueError: not two-dimensional or of different shapes.
+    """
+    for z in (z1, z2):
+        if not isinstance(z, Tensor) or not z.is_floating_point():
+            got = z.dtype if isinstance(z, Tensor) else type(z).__name__
+            raise TypeError(f"{name}: expected floating-point tensors [n, d], got {got}.")
+    if z1.dim() != 2 or z1.shape != z2.shape:
+        raise ValueError(
+            f"{name}: expected two matrices of one shape [n, d], got {list(z1.shape)} and "
+            f"{list(z2.shape)}; row i of both must be the same node."
+        )
+
+
+def check_positive(name: str, **values: float | Tensor) -> None:
+    """Scalars above zero.
+
+    Raises:
+        ValueError: a value is not a finite number above zero.
+    """
+    for key, value in values.items():
+        number = float(value.detach()) if isinstance(value, Tensor) else float(value)
+        if not (math.isfinite(number) and number > 0):
+            raise ValueError(f"{name}: {key} must be a number above 0, got {number:g}.")
+
+
+def check_choice(name: str, key: str, value: str, choices: Sequence[str]) -> None:
+    """One of a few words.
+
+    Raises:
+        ValueError: any other word.
+    """
+    if value not in choices:
+        listed = ", ".join(repr(c) for c in choices)
+        raise ValueError(f"{name}: {key} must be one of {listed}, got {value!r}.")
+
+
+def check_pairs(name: str, pairs: Tensor, weight: Tensor | None, rows: int) -> None:
+    """An edge list of positives `[2, P]` with `P` weights that are not negative.
+
+    Raises:
+        TypeError: positions are not integers.
+        ValueError: wrong shape, positions out of range, negative or non-finite weights.
+    """
+    if pairs.dtype != torch.long:
+        raise TypeError(f"{name}: pos_edge_index must hold int64 positions, got {pairs.dtype}.")
+    if pairs.dim() != 2 or pairs.shape[0] != 2:
+        raise ValueError(f"{name}: pos_edge_index must be [2, P], got {list(pairs.shape)}.")
+    if pairs.numel() and (int(pairs.min()) < 0 or int(pairs.max()) >= rows):
+        raise ValueError(
+            f"{name}: pos_edge_index must lie in [0, {rows}), got values from {int(pairs.min())} "
+            f"to {int(pairs.max())}."
+        )
+    if weight is not None and (
+        weight.shape != pairs.shape[1:] or not bool((weight >= 0).all() & weight.isfinite().all())
+    ):
+        raise ValueError(
+            f"{name}: pos_weight must hold {pairs.shape[1]} finite numbers >= 0, one a pair."
+        )

@@ -1,0 +1,8 @@
+"""Mechanisms (classes over objects) and recipes (functions over numbers, one paper each)."""
+
+from gcl.methods.base import Method
+from gcl.methods.gbt import gbt
+from gcl.methods.grace import grace
+from gcl.methods.two_view import TwoView
+
+__all__ = ["Method", "TwoView", "gbt", "grace"]

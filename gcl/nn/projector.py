@@ -1,0 +1,21 @@
+"""The head between embeddings and loss."""
+
+from __future__ import annotations
+
+from torch_geometric.nn import MLP
+
+
+def projector(in_channels: int, hidden_channels: int, out_channels: int | None = None) -> MLP:
+    """GRACE's projection head `Linear -> ELU -> Linear`, as a PyG `MLP`.
+
+    Args:
+        in_channels: width of the embeddings.
+        hidden_channels: width in between.
+        out_channels: width of the result; `in_channels` if None, as in GRACE.
+
+    Example:
+        >>> projector(8, 4)
+        MLP(8, 4, 8)
+    """
+    out_channels = in_channels if out_channels is None else out_channels
+    return MLP([in_channels, hidden_channels, out_channels], act="elu", norm=None)

@@ -1,0 +1,153 @@
+"""Message passing as a sparse product: no gathered edge features, a backward pass of the same cost.
+
+On CPU this is several times faster and an order of magnitude smaller than gather + scatter, whose
+`[e, d]` messages PyG's `edge_index` path stores.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gcl.autograd import first_order_only
+from gcl.sparse import csr_tensor
+from gcl.structure import Structure, csr_transpose, remember, structure
+
+
+class Adjacency:
+    """A weighted adjacency `M + diag(loop)` ready to multiply features, `M[target, source]`.
+
+    Args:
+        pattern: the sorted edge list.
+        values: weight of every slot of the pattern, `[e]`.
+        loop: weight of every node's self-loop, `[n]`, or None.
+    """
+
+    def __init__(self, pattern: Structure, values: Tensor, loop: Tensor | None = None):
+        self.pattern, self.values, self.loop = pattern, values, loop
+
+    def __matmul__(self, x: Tensor) -> Tensor:
+        """`y_i = sum_{j -> i} w_ji x_j + loop_i x_i`; differentiable in x, values and loop."""
+        # Sums over many neighbours stay in the precision of the weights, also under autocast.
+        with torch.autocast(x.device.type, enabled=False):
+            return _Propagate.apply(x.to(self.values.dtype), self.values, self.loop, self)
+
+    @cached_property
+    def transposed_values(self) -> Tensor:
+        return self.values.detach()[self.pattern.transpose[2]]
+
+
+def gcn_adjacency(
+    edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
+) -> Adjacency:
+    """GCN's `D^-1/2 (A + I) D^-1/2` with D the in-degrees, self-loops included.
+
+    A node's own loop, where the list has one, takes the place of the added one (the last of them
+    if there are several). An edge of weight 0 is no edge.
+
+    Shape:
+        edge_index `[2, e]`, edge_weight `[e]` or None.
+
+    Reference:
+        Kipf and Welling, "Semi-Supervised Classification with Graph Convolutional Networks",
+        ICLR 2017.
+    """
+    pattern = structure(edge_index, num_nodes)
+    if edge_weight is None:
+        # The same for every call on this edge list: methods that keep the graph pay once.
+        ones = torch.ones(pattern.num_edges, dtype=dtype, device=edge_index.device)
+        key = ("gcn_adjacency", num_nodes, dtype)
+        return remember(edge_index, key, lambda: _normalize(pattern, ones))
+    return _normalize(pattern, pattern.to_slots(edge_weight.view(-1).to(dtype)))
+
+
+def _normalize(pattern: Structure, values: Tensor) -> Adjacency:
+    row, col = pattern.row, pattern.col
+    loop = values.new_ones(pattern.num_dst)
+    is_loop = row == col
+    if bool(is_loop.any()):
+        own = values[is_loop]
+        loop = loop.index_put((row[is_loop],), torch.where(own != 0, own, 1.0))
+        values = values.masked_fill(is_loop, 0.0)
+    degree = loop.index_add(0, row, values)
+    scale = torch.where(degree > 0, degree, 1.0).rsqrt() * (degree > 0)
+    return Adjacency(pattern, scale[row] * values * scale[col], scale * scale * loop)
+
+
+def sparse_linear(x: Tensor, weight: Tensor) -> Tensor:
+    """`x @ weight` for a sparse CSR x `[n, f]` without gradient and a dense weight `[f, d]`."""
+    with torch.autocast(weight.device.type, enabled=False):
+        return _SparseLinear.apply(x, weight)
+
+
+def _product(rowptr: Tensor, col: Tensor, values: Tensor, cols: int, x: Tensor) -> Tensor:
+    matrix = csr_tensor(rowptr, col, values, (len(rowptr) - 1, cols))
+    if x.device.type == "cpu":
+        # torch's own row-parallel kernel; the vendor's behind `@` was slower and copies indices.
+        return torch.sparse.mm(matrix, x, "sum")
+    return matrix @ x
+
+
+class _Propagate(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, values: Tensor, loop: Tensor | None, adjacency: Adjacency
+    ) -> Tensor:
+        pattern = adjacency.pattern
+        x = x.contiguous()
+        out = _product(pattern.rowptr, pattern.col, values, pattern.num_src, x)
+        if loop is not None:
+            out.addcmul_(loop[:, None], x)
+        ctx.save_for_backward(x if any(ctx.needs_input_grad[1:3]) else None, loop)
+        ctx.adjacency = adjacency
+        return out
+
+    @staticmethod
+    @first_order_only
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, loop = ctx.saved_tensors
+        adjacency, grad = ctx.adjacency, grad.contiguous()
+        pattern, grad_x, grad_values, grad_loop = adjacency.pattern, None, None, None
+        if ctx.needs_input_grad[0]:
+            rowptr, col, _ = pattern.transpose
+            grad_x = _product(rowptr, col, adjacency.transposed_values, pattern.num_dst, grad)
+            if loop is not None:
+                grad_x.addcmul_(loop[:, None], grad)
+        if ctx.needs_input_grad[1]:
+            grad_values = _edge_dots(grad, x, pattern)
+        if ctx.needs_input_grad[2]:
+            grad_loop = (grad * x).sum(dim=1)
+        return grad_x, grad_values, grad_loop, None
+
+
+def _edge_dots(grad: Tensor, x: Tensor, pattern: Structure) -> Tensor:
+    """`<grad[target], x[source]>` for every slot, in blocks that never gather all edges at once."""
+    block = max(1, (1 << 22) // max(1, x.shape[1]))
+    dots = [
+        (grad[row] * x[col]).sum(dim=1)
+        for row, col in zip(pattern.row.split(block), pattern.col.split(block), strict=True)
+    ]
+    return torch.cat(dots) if dots else grad.new_zeros(0)
+
+
+class _SparseLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.x = x
+        return _product(
+            x.crow_indices(), x.col_indices(), x.values(), x.shape[1], weight.contiguous()
+        )
+
+    @staticmethod
+    @first_order_only
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x = ctx.x
+        crow, col = x.crow_indices(), x.col_indices()
+        rowptr, rows, slots = remember(
+            col, ("csr_transpose", x.shape[1]), lambda: csr_transpose(crow, col, x.shape[1])
+        )
+        grad = grad.contiguous()
+        return None, _product(rowptr, rows, x.values()[slots], x.shape[0], grad)

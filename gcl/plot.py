@@ -1,0 +1,162 @@
+"""Figures of a run: loss curve, embeddings, similarities of positives and negatives.
+
+Every function returns a matplotlib `Figure` and leaves saving and showing to you.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from gcl import benchmark, checkpoint, methods
+from gcl.losses import unit_rows
+
+_MAX_POINTS = 5000
+
+
+def loss_curve(epochs: Sequence[float], losses: Sequence[float], *, title: str = "") -> Figure:
+    """Loss against epochs.
+
+    Args:
+        epochs: x values.
+        losses: y values, as many.
+        title: above the figure.
+    """
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(epochs, losses, linewidth=1.5)
+    axes.set(xlabel="epoch", ylabel="loss", title=title)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def embedding(
+    z: Tensor,
+    y: Tensor | None = None,
+    *,
+    projection: Literal["tsne", "pca"] = "tsne",
+    title: str = "",
+    seed: int = 0,
+) -> Figure:
+    """Embeddings in the plane, coloured by label; of large graphs a sample of 5,000 nodes.
+
+    Args:
+        z: embeddings.
+        y: labels, or None for one colour.
+        projection: t-SNE or the two first principal components, of unit rows.
+        title: above the figure.
+        seed: of the sample and the projection.
+
+    Shape:
+        z `[n, d]`, y `[n]`.
+    """
+    rng = np.random.default_rng(seed)
+    shown = np.sort(rng.permutation(len(z))[:_MAX_POINTS])
+    points = unit_rows(z.detach().cpu())[torch.from_numpy(shown)].numpy()
+    if projection == "tsne":
+        perplexity = min(30.0, max(1.0, (len(points) - 1) / 3))
+        plane = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
+    else:
+        plane = PCA(2, random_state=seed).fit_transform(points)
+    figure = Figure(figsize=(5, 4.4), layout="constrained")
+    axes = figure.subplots()
+    labels = np.zeros(len(shown), dtype=int) if y is None else y.cpu().numpy()[shown]
+    colors = matplotlib.colormaps["tab10" if len(np.unique(labels)) <= 10 else "tab20"]
+    for index, label in enumerate(np.unique(labels)):
+        here = labels == label
+        axes.scatter(
+            plane[here, 0], plane[here, 1], s=6, color=colors(index % colors.N), label=str(label)
+        )
+    if y is not None:
+        axes.legend(title="label", markerscale=2, fontsize="small", loc="best")
+    axes.set(xticks=[], yticks=[], title=title)
+    return figure
+
+
+def similarities(z1: Tensor, z2: Tensor, *, title: str = "", seed: int = 0) -> Figure:
+    """Histogram of cosine similarities: the same node in two views, against different nodes.
+
+    Args:
+        z1: first view.
+        z2: second view.
+        title: above the figure.
+        seed: of the random pairs, as many as there are nodes (at least 10,000).
+
+    Shape:
+        z1, z2 `[n, d]`.
+    """
+    u, v = unit_rows(z1.detach().cpu()), unit_rows(z2.detach().cpu())
+    positive = (u * v).sum(1).numpy()
+    rng = np.random.default_rng(seed)
+    i, j = rng.integers(0, len(u), size=(2, max(len(u), 10_000)))
+    negative = (u[i[i != j]] * v[j[i != j]]).sum(1).numpy()
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    bins = np.linspace(min(positive.min(), negative.min(initial=1.0)), 1, 60)
+    for values, label in ((negative, "different nodes"), (positive, "the same node, two views")):
+        axes.hist(values, bins.tolist(), density=True, alpha=0.6, label=label)
+    axes.set(xlabel="cosine similarity", ylabel="density", title=title)
+    axes.legend(fontsize="small")
+    return figure
+
+
+def plot_run(
+    folder: Path, *, seed: int = 0, projection: Literal["tsne", "pca"] = "tsne"
+) -> list[Path]:
+    """Write loss.png, embedding.png and similarity.png for a run of `gcl train --out`.
+
+    Args:
+        folder: the folder of the run.
+        seed: which of its seeds.
+        projection: "tsne" or "pca".
+
+    Raises:
+        ValueError: no such run, or the seed has not finished.
+    """
+    run, _ = benchmark.read_run(folder)
+    home = folder / f"seed-{seed}"
+    if not (home / "embedding.npy").is_file():
+        raise ValueError(f"{home} has no finished training; run gcl train --out {folder} first.")
+    data = benchmark.load_data(run)
+    title = f"{run.recipe} on {run.dataset}"
+    log = benchmark.read_rows(home / "log.csv")
+    z = torch.from_numpy(np.load(home / "embedding.npy", allow_pickle=False))
+    figures = {
+        "loss": loss_curve(
+            [int(row["epoch"]) for row in log], [float(row["loss"]) for row in log], title=title
+        ),
+        "embedding": embedding(z, data.y, projection=projection, title=title),
+    }
+    views = _two_views(run, data, home)
+    if views is not None:
+        figures["similarity"] = similarities(*views, title=title)
+    files = []
+    for name, figure in figures.items():
+        files.append(folder / f"{name}.png")
+        figure.savefig(files[-1], dpi=150)
+    return files
+
+
+@torch.no_grad()
+def _two_views(run: benchmark.Run, data: Any, home: Path) -> tuple[Tensor, Tensor] | None:
+    """Embeddings of the two views by the trained method; None where it is no two-view method."""
+    method = benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method)
+    if not isinstance(method, methods.TwoView):
+        return None
+    method.load_state_dict(checkpoint.load(home / "checkpoint.safetensors")["method"])
+    method.eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        prepared = method.prepare(data)
+        first, second = (method.embed(view(copy.copy(prepared))) for view in method.views)
+    return first, second

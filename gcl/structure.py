@@ -1,0 +1,134 @@
+"""Facts about an edge list that cost a sort, computed once and kept while the list lives.
+
+`structure(edge_index, num_rows, num_cols)` remembers its answer for as long as the storage of
+`edge_index` is alive and unchanged, so that augmentations and encoders stay stateless and an epoch
+that keeps its edge list (weight masks instead of dropped edges) never sorts twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+T = TypeVar("T")
+
+_MAX_ENTRIES = 64
+_memory: dict[tuple[Hashable, ...], tuple[StorageWeakRef, int, Any]] = {}
+
+
+class Structure:
+    """An edge list `[2, e]` read as a sparse matrix: rows are targets, columns sources, sorted.
+
+    Row i holds the edges that arrive at node i (PyG's source -> target flow), so a product with
+    this matrix is one message-passing sum. "Slot" means a position in the sorted order.
+
+    Args:
+        edge_index: `[2, e]`, source in row 0, target in row 1.
+        num_src: number of source nodes (columns of the matrix).
+        num_dst: number of target nodes (rows of the matrix).
+    """
+
+    def __init__(self, edge_index: Tensor, num_src: int, num_dst: int):
+        self.num_src, self.num_dst = num_src, num_dst
+        src, dst = edge_index[0], edge_index[1]
+        # perm[s] is the list position of slot s; None where the list is in slot order already.
+        self.perm = _order(dst, src, num_src)
+        # Always copies: holding on to edge_index itself would keep its storage alive.
+        self.col = src.clone() if self.perm is None else src[self.perm]
+        self.rowptr = _pointer(dst, num_dst)
+
+    @property
+    def num_edges(self) -> int:
+        return self.col.numel()
+
+    @cached_property
+    def row(self) -> Tensor:
+        """Target of every slot."""
+        nodes = torch.arange(self.num_dst, device=self.col.device)
+        return torch.repeat_interleave(nodes, self.rowptr.diff(), output_size=self.num_edges)
+
+    @cached_property
+    def transpose(self) -> tuple[Tensor, Tensor, Tensor]:
+        """CSR of the transpose: `(rowptr, col, slots)`; its values are `values[slots]`."""
+        return csr_transpose(self.rowptr, self.col, self.num_src)
+
+    @cached_property
+    def partner(self) -> Tensor | None:
+        """For each edge of the list the position of its reverse; None if the graph is directed.
+
+        The k-th copy of u -> v is paired with the k-th copy of v -> u, a self-loop with itself.
+        """
+        if self.num_src != self.num_dst:
+            return None
+        rowptr, col, slots = self.transpose
+        if not (torch.equal(rowptr, self.rowptr) and torch.equal(col, self.col)):
+            return None
+        # Slot s here and slot s of the transpose hold an edge and its reverse.
+        if self.perm is None:
+            return slots
+        partner = torch.empty_like(slots)
+        partner[self.perm] = self.perm[slots]
+        return partner
+
+    def to_slots(self, values: Tensor) -> Tensor:
+        """Values in the order of the list -> values in the order of the slots."""
+        return values if self.perm is None else values[self.perm]
+
+
+def structure(edge_index: Tensor, num_src: int, num_dst: int | None = None) -> Structure:
+    """The `Structure` of an edge list, from memory if this very tensor was seen before.
+
+    Args:
+        edge_index: `[2, e]` integers, source in row 0, target in row 1.
+        num_src: number of source nodes.
+        num_dst: number of target nodes; the same if None.
+    """
+    num_dst = num_src if num_dst is None else num_dst
+    return remember(edge_index, (num_src, num_dst), lambda: Structure(edge_index, num_src, num_dst))
+
+
+def csr_transpose(rowptr: Tensor, col: Tensor, num_cols: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Pattern of the transpose of a CSR matrix: `(rowptr, col, slots)`, values = values[slots]."""
+    rows = torch.arange(len(rowptr) - 1, device=col.device)
+    row = torch.repeat_interleave(rows, rowptr.diff(), output_size=col.numel())
+    slots = torch.argsort(col, stable=True)
+    return _pointer(col, num_cols), row[slots], slots
+
+
+def remember(tensor: Tensor, key: tuple[Hashable, ...], build: Callable[[], T]) -> T:
+    """`build()`, or what it gave before for the same key and the same, unchanged tensor.
+
+    The answer is kept as long as the storage of `tensor` lives, so it must not hold on to it.
+    """
+    storage = StorageWeakRef(tensor.untyped_storage())
+    place = (storage.cdata, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), *key)
+    # The weak reference keeps the address from being reused; the version tells in-place changes.
+    version = 0 if tensor.is_inference() else tensor._version
+    hit = _memory.get(place)
+    if hit is not None and not hit[0].expired() and hit[1] == version:
+        return hit[2]
+    for old in [k for k, (ref, _, _) in _memory.items() if ref.expired()]:
+        del _memory[old]
+    if len(_memory) >= _MAX_ENTRIES:
+        del _memory[next(iter(_memory))]
+    answer = build()
+    _memory[place] = (storage, version, answer)
+    return answer
+
+
+def _order(major: Tensor, minor: Tensor, num_minor: int) -> Tensor | None:
+    """Stable permutation that sorts by (major, minor); None where the list is sorted already."""
+    key = major * max(num_minor, 1) + minor
+    if key.numel() < 2 or bool((key[1:] >= key[:-1]).all()):
+        return None
+    return torch.argsort(key, stable=True)
+
+
+def _pointer(ids: Tensor, size: int) -> Tensor:
+    counts = torch.bincount(ids, minlength=size)
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])

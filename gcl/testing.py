@@ -1,0 +1,358 @@
+"""The contracts as checks to run on your own augmentation, loss or method.
+
+    from gcl.testing import check_augmentation, check_loss, check_method
+
+    def test_my_augmentation():
+        check_augmentation(MyAugmentation(p=0.3))
+
+Each raises `AssertionError` with one sentence about the first promise that is broken. They are what
+this package runs over everything it exports.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import pickle
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, Data, HeteroData
+
+from gcl.typing import Graph, Loss, Transform
+
+
+def check_augmentation(
+    transform: Transform,
+    *,
+    graphs: Iterable[tuple[str, Graph]] | None = None,
+    keeps_nodes: bool = True,
+    makes_edges: bool = False,
+) -> None:
+    """What every view-making transform of a graph promises.
+
+    The input stays untouched; the result is a graph of the same kind, with valid edges whose
+    attributes still belong to them and with nodes in their order; the same seed gives the same
+    view; it pickles. Checked on odd graphs: no edges, one node, self-loops, isolated and trailing
+    nodes, duplicates, directed, double precision, a `Batch`, a `HeteroData`.
+
+    Args:
+        transform: what to check.
+        graphs: `(name, graph)` pairs; `odd_graphs()` if None.
+        keeps_nodes: False for transforms that remove nodes (the rest keeps its relative order).
+        makes_edges: True for transforms that add edges; edge attributes are then checked for
+            length only.
+
+    Example:
+        >>> import gcl
+        >>> check_augmentation(gcl.augment.EdgeDropping(0.3))
+    """
+    for name, graph in odd_graphs() if graphs is None else graphs:
+        before = graph.clone()
+        views = []
+        for _ in range(2):
+            torch.manual_seed(7)
+            views.append(transform(copy.copy(graph)))
+        _require(_same(graph, before), f"on {name}: the input graph was changed")
+        view = views[0]
+        _require(type(view) is type(graph), f"on {name}: returned a {type(view).__name__}")
+        _require(_same(view, views[1]), f"on {name}: two calls with one seed differ")
+        _check_nodes(name, graph, view, keeps_nodes)
+        _check_edges(name, graph, view, makes_edges)
+        if isinstance(graph, Batch):
+            _require(
+                sum(g.num_nodes for g in view.to_data_list()) == view.num_nodes,
+                f"on {name}: the batch no longer splits into its graphs",
+            )
+    clone = pickle.loads(pickle.dumps(transform))
+    _require(repr(clone) == repr(transform), "it does not survive pickling")
+
+
+def check_loss(
+    loss: Loss, *, rows: Iterable[int] = (2, 3, 17), dim: int = 8, min_rows: int = 1
+) -> None:
+    """What every `(z1, z2) -> scalar` objective promises.
+
+    A finite scalar; finite gradients for both views that agree with differences of the value;
+    the same value for any order of the rows; zero rows and half precision without NaN; a clear
+    error for unequal shapes and for integers; and views that agree are better than views that do
+    not.
+
+    Args:
+        loss: what to check, deterministic.
+        rows: numbers of rows to try.
+        dim: width of the rows.
+        min_rows: below this many rows the loss must raise ValueError; from there on it must work.
+
+    Example:
+        >>> import gcl
+        >>> check_loss(gcl.losses.InfoNCE(0.5))
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def random(n: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        return torch.randn(n, dim, generator=generator, dtype=torch.float64).to(dtype)
+
+    for n in (n for n in rows if n >= min_rows):
+        z1, z2 = random(n).requires_grad_(), random(n).requires_grad_()
+        value = loss(z1, z2)
+        _require(value.dim() == 0, f"{n} rows: expected a scalar, got shape {list(value.shape)}")
+        _require(bool(value.isfinite()), f"{n} rows: the value is {float(value.detach())}")
+        grads = torch.autograd.grad(value, (z1, z2), allow_unused=True)
+        for which, grad in zip(("first", "second"), grads, strict=True):
+            _require(grad is not None, f"{n} rows: no gradient reaches the {which} view")
+            _require(bool(grad.isfinite().all()), f"{n} rows: gradient of the {which} view")
+        _require_gradient(loss, z1.detach(), z2.detach(), grads, n)
+        order = torch.randperm(n, generator=generator)
+        shuffled = loss(z1[order], z2[order])
+        _require(
+            bool(torch.isclose(shuffled, value, rtol=1e-8, atol=1e-10)),
+            f"{n} rows: the value depends on the order of the rows",
+        )
+
+    n = max(min_rows, 16)
+    z1, z2 = random(n, torch.float32), random(n, torch.float32)
+    z1[:2] = 0
+    z1.requires_grad_()
+    value = loss(z1, z2)
+    (grad,) = torch.autograd.grad(value, z1)
+    _require(bool(value.isfinite() & grad.isfinite().all()), "zero rows give NaN or infinity")
+    half = loss(random(n, torch.bfloat16), random(n, torch.bfloat16))
+    _require(bool(half.isfinite()), "bfloat16 input gives NaN or infinity")
+
+    z = random(64)
+    aligned, mixed = loss(z, z + 0.01 * random(64)), loss(z, random(64))
+    _require(bool(aligned < mixed), "views that agree do not score better than unrelated ones")
+
+    _require_raises(loss, random(4), random(5), "unequal shapes")
+    _require_raises(loss, random(4).long(), random(4).long(), "integer input")
+    for n in range(1, min_rows):
+        _require_raises(loss, random(n), random(n), f"{n} rows")
+
+
+def check_method(method: Any, data: Graph) -> None:
+    """What every `gcl.Method` promises, on a graph of your choice (small: it is trained a step).
+
+    `prepare` leaves its input alone; `loss` gives a finite scalar whose gradient reaches
+    parameters; `embed` gives a finite `[n, d]` matrix, in evaluation mode the same every time;
+    neither changes the data; the weights survive `state_dict` and a copy; no data are stored.
+
+    Args:
+        method: what to check.
+        data: a graph it works on.
+
+    Example:
+        >>> import gcl
+        >>> data = gcl.datasets.load("karate")
+        >>> check_method(gcl.methods.grace(data, hidden=8), data)
+    """
+    before = data.clone()
+    prepared = method.prepare(data)
+    _require(_same(data, before), "prepare changed its input")
+    frozen = prepared.clone()
+
+    method.train()
+    loss = method(prepared)
+    _require(isinstance(loss, Tensor) and loss.dim() == 0, "loss must be a scalar tensor")
+    _require(bool(loss.isfinite()), f"the loss is {float(loss.detach())}")
+    _require(loss.requires_grad, "the loss does not depend on any parameter")
+    loss.backward()
+    reached = [p for p in method.parameters() if p.grad is not None]
+    _require(len(reached) > 0, "the gradient reaches no parameter")
+    _require(all(bool(p.grad.isfinite().all()) for p in reached), "a gradient is not finite")
+    method.after_step(1, 10)
+    _require(_same(prepared, frozen), "loss changed its input")
+
+    method.eval()
+    with torch.no_grad():
+        z, again = method.embed(prepared), method.embed(prepared)
+    _require(z.dim() == 2, f"embed must return [n, d], got {list(z.shape)}")
+    _require(bool(z.isfinite().all()), "embed gives NaN or infinity")
+    _require(torch.equal(z, again), "embed differs from call to call in evaluation mode")
+    _require(_same(prepared, frozen), "embed changed its input")
+
+    other = copy.deepcopy(method)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    weights = io.BytesIO()
+    torch.save(method.state_dict(), weights)
+    weights.seek(0)
+    other.load_state_dict(torch.load(weights, weights_only=True))
+    with torch.no_grad():
+        _require(torch.equal(other.eval().embed(prepared), z), "state_dict misses a part")
+    held = [
+        m for m in method.modules() for v in vars(m).values() if isinstance(v, Data | HeteroData)
+    ]
+    _require(not held, "it stores data")
+
+
+def odd_graphs() -> list[tuple[str, Graph]]:
+    """`(name, graph)` pairs that break careless transforms; every edge carries its own identity.
+
+    `edge_attr` of a homogeneous edge is `[source id, target id, copy]`, where node ids are stored
+    in `node_id`, so that a transform which mixes up attributes is found out.
+    """
+    both = [[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]]
+    graphs: list[tuple[str, Graph]] = [
+        ("an undirected path", _graph(4, both)),
+        ("a directed graph", _graph(4, [[0, 0, 1, 3], [1, 2, 2, 0]])),
+        ("a graph without edges", _graph(3, [[], []])),
+        ("one node", _graph(1, [[], []])),
+        ("one node with a self-loop", _graph(1, [[0], [0]])),
+        ("self-loops among edges", _graph(3, [[0, 0, 1, 1, 2], [0, 1, 0, 2, 1]])),
+        ("isolated and trailing nodes", _graph(7, [[1, 3], [3, 1]])),
+        ("parallel edges", _graph(3, [[0, 0, 1, 1, 0], [1, 1, 0, 0, 1]])),
+        ("as many edges as nodes", _graph(4, [[0, 1, 2, 3], [1, 0, 3, 2]])),
+        ("double precision", _graph(4, both, dtype=torch.float64)),
+        ("unsorted edges", _graph(5, [[4, 0, 2, 1, 0, 4], [0, 4, 1, 2, 2, 3]])),
+        ("an undirected ring of 40", _ring(40)),
+    ]
+    weighted = _graph(4, both)
+    weighted.edge_weight = torch.linspace(0.1, 0.6, 6)
+    graphs.append(("edge weights", weighted))
+    parts = [_graph(4, both), _graph(1, [[], []]), _graph(3, [[0, 1], [1, 0]]), _ring(9)]
+    graphs.append(("a batch of four graphs", Batch.from_data_list(parts)))
+    graphs.append(("a heterogeneous graph", _hetero()))
+    return graphs
+
+
+def _graph(num_nodes: int, edges: list[list[int]], dtype: torch.dtype = torch.float32) -> Data:
+    edge_index = torch.tensor(edges, dtype=torch.long).view(2, -1)
+    ids = torch.arange(edge_index.shape[1])
+    values = torch.linspace(0.5, 2.0, num_nodes * 5, dtype=dtype).view(num_nodes, 5)
+    return Data(
+        x=values,
+        edge_index=edge_index,
+        edge_attr=torch.stack([edge_index[0], edge_index[1], ids], dim=1).to(dtype),
+        node_id=torch.arange(num_nodes),
+        y=torch.arange(num_nodes) % 2,
+    )
+
+
+def _ring(n: int) -> Data:
+    here = list(range(n))
+    there = [*here[1:], 0]
+    return _graph(n, [here + there, there + here])
+
+
+def _hetero() -> HeteroData:
+    data = HeteroData()
+    for kind, size in (("paper", 5), ("author", 4)):
+        data[kind].x = torch.linspace(0.5, 2.0, size * 3).view(size, 3)
+        data[kind].node_id = torch.arange(size)
+    written = torch.tensor([[0, 1, 1, 2, 4], [0, 0, 3, 1, 3]])
+    cites = torch.tensor([[0, 1, 2, 2], [1, 0, 3, 2]])
+    links = {
+        ("paper", "by", "author"): written,
+        ("author", "rev_by", "paper"): written.flip(0),
+        ("paper", "cites", "paper"): cites,
+    }
+    for relation, edges in links.items():
+        ids = torch.arange(edges.shape[1])
+        data[relation].edge_index = edges
+        data[relation].edge_attr = torch.stack([edges[0], edges[1], ids], dim=1).float()
+    return data
+
+
+def _check_nodes(name: str, graph: Graph, view: Graph, keeps_nodes: bool) -> None:
+    for old, new in zip(graph.node_stores, view.node_stores, strict=True):
+        ids = new.node_id
+        _require(new.num_nodes == len(ids), f"on {name}: num_nodes and node attributes disagree")
+        if "x" in new:
+            _require(new.x.shape[0] == len(ids), f"on {name}: x and the other attributes disagree")
+            _require(new.x.dtype == old.x.dtype, f"on {name}: x changed its type")
+        if keeps_nodes:
+            _require(torch.equal(ids, old.node_id), f"on {name}: nodes changed their order")
+        else:
+            kept = torch.isin(old.node_id, ids)
+            _require(len(ids) > 0 or len(kept) == 0, f"on {name}: no node is left")
+
+
+def _check_edges(name: str, graph: Graph, view: Graph, makes_edges: bool) -> None:
+    for old, new in zip(graph.edge_stores, view.edge_stores, strict=True):
+        edges = new.edge_index
+        _require(
+            edges.dtype == torch.long and edges.dim() == 2 and edges.shape[0] == 2,
+            f"on {name}: edge_index must be [2, e] of int64",
+        )
+        for key, value in new.items():
+            if key.startswith("edge_") and key != "edge_index":
+                _require(
+                    value.shape[0] == edges.shape[1], f"on {name}: {key} lost track of its edges"
+                )
+        source, target = _ends(view, new)
+        inside = bool(
+            ((edges >= 0).all(0) & (edges[0] < len(source)) & (edges[1] < len(target))).all()
+        )
+        _require(inside, f"on {name}: an edge leads outside the graph")
+        if makes_edges or "edge_attr" not in new or isinstance(view, Batch):
+            continue
+        claimed = new.edge_attr[:, :2].long()
+        actual = torch.stack([source[edges[0]], target[edges[1]]], dim=1)
+        _require(torch.equal(claimed, actual), f"on {name}: edge attributes no longer match")
+        _require(
+            bool(torch.isin(new.edge_attr[:, 2], old.edge_attr[:, 2]).all()),
+            f"on {name}: an edge attribute is not one of the input's",
+        )
+
+
+def _ends(graph: Graph, store: Any) -> tuple[Tensor, Tensor]:
+    if isinstance(graph, HeteroData):
+        source, _, target = store._key
+        return graph[source].node_id, graph[target].node_id
+    return graph.node_id, graph.node_id
+
+
+def _same(a: Graph, b: Graph) -> bool:
+    stores = itertools.zip_longest(a.stores, b.stores)
+    return all(x is not None and y is not None and _same_store(x, y) for x, y in stores)
+
+
+def _same_store(a: Any, b: Any) -> bool:
+    if list(a.keys()) != list(b.keys()):
+        return False
+    return all(_same_value(value, b[key]) for key, value in a.items())
+
+
+def _same_value(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        if not isinstance(b, Tensor) or a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        if a.layout == torch.sparse_csr:
+            return b.layout == a.layout and torch.equal(a.to_dense(), b.to_dense())
+        return bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)))
+    return bool(a == b)
+
+
+def _require_gradient(
+    loss: Loss, z1: Tensor, z2: Tensor, grads: tuple[Tensor, ...], rows: int
+) -> None:
+    """Central differences along one random direction."""
+    generator = torch.Generator().manual_seed(1)
+    ways = [torch.randn(z.shape, generator=generator, dtype=z.dtype) for z in (z1, z2)]
+    step = 1e-6
+    rise = loss(z1 + step * ways[0], z2 + step * ways[1]) - loss(
+        z1 - step * ways[0], z2 - step * ways[1]
+    )
+    slope = sum(float((g * w).sum()) for g, w in zip(grads, ways, strict=True))
+    _require(
+        abs(float(rise) / (2 * step) - slope) <= 1e-5 * (1 + abs(slope)),
+        f"{rows} rows: the gradient does not match differences of the value",
+    )
+
+
+def _require_raises(loss: Loss, z1: Tensor, z2: Tensor, why: str) -> None:
+    try:
+        loss(z1, z2)
+    except (ValueError, TypeError):
+        return
+    raise AssertionError(f"{why}: expected a ValueError or TypeError that says what is wrong.")
+
+
+def _require(condition: bool, complaint: str) -> None:
+    if not condition:
+        raise AssertionError(f"{complaint}.")

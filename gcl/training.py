@@ -1,0 +1,361 @@
+"""The one training loop: `fit`, and `embed` for what comes out of it."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch_geometric.data.data import BaseData
+
+from gcl import checkpoint
+from gcl.callbacks import Callback, Checkpoint
+from gcl.methods import Method
+from gcl.validate import validate_graph
+
+
+@dataclass
+class State:
+    """Where a training run stands; callbacks read it, `fit` returns it.
+
+    Attributes:
+        method: what is trained (unwrapped from DistributedDataParallel).
+        data: the prepared graph, or the loader.
+        epochs: epochs asked for.
+        epoch: epochs done.
+        step: optimizer steps done.
+        history: one dict an epoch: epoch, step, loss (mean over its batches), lr, seconds, and
+            what callbacks such as `Evaluate` add.
+        stop: set by a callback to a reason to end after this epoch.
+        finished: training came to its end (and not to an error or an interrupt).
+    """
+
+    method: Method
+    data: Any
+    optimizer: Optimizer
+    scheduler: LRScheduler | None
+    epochs: int
+    callbacks: list[Callback]
+    epoch: int = 0
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    stop: str | None = None
+    finished: bool = False
+
+    @property
+    def loss(self) -> float:
+        """Loss of the last epoch; NaN before the first."""
+        return self.history[-1]["loss"] if self.history else math.nan
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a run needs to go on as if it had never stopped."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history,
+            "stop": self.stop,
+            "method": self.method.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "callbacks": [[type(c).__name__, c.state_dict()] for c in self.callbacks],
+            "random": checkpoint.random_state(),
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned.
+
+        Raises:
+            CheckpointError: it belongs to another method, optimizer or set of callbacks.
+        """
+        names = [type(c).__name__ for c in self.callbacks]
+        if names != [name for name, _ in saved["callbacks"]]:
+            raise checkpoint.CheckpointError(
+                f"The checkpoint was written with callbacks "
+                f"{[name for name, _ in saved['callbacks']]}, this run has {names}."
+            )
+        if (self.scheduler is None) != (saved["scheduler"] is None):
+            raise checkpoint.CheckpointError(
+                "The checkpoint and this run disagree on having a learning-rate scheduler."
+            )
+        try:
+            self.method.load_state_dict(saved["method"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            raise checkpoint.CheckpointError(
+                f"The checkpoint does not fit this method or optimizer: {reason}"
+            ) from None
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(saved["scheduler"])
+        for callback, (_, state) in zip(self.callbacks, saved["callbacks"], strict=True):
+            callback.load_state_dict(state)
+        self.epoch, self.step = saved["epoch"], saved["step"]
+        self.history, self.stop = saved["history"], saved["stop"]
+        checkpoint.set_random_state(saved["random"])
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite; the message names the step and the likely cause."""
+
+
+def fit(
+    method: Method | DistributedDataParallel,
+    data: BaseData | Iterable[Any],
+    *,
+    epochs: int,
+    lr: float = 1e-3,
+    weight_decay: float = 1e-5,
+    optimizer: Optimizer | Callable[[Iterable[Tensor]], Optimizer] | None = None,
+    scheduler: LRScheduler | Callable[[Optimizer], LRScheduler] | None = None,
+    clip: float | None = None,
+    autocast: torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    callbacks: Sequence[Callback] = (),
+    resume: str | Path | None = None,
+) -> State:
+    """Train a method on a graph, or on the batches of a loader.
+
+    A graph is checked, moved and prepared (`method.prepare`) once and is then the only batch of
+    every epoch. A loader is iterated once an epoch; what must see the whole graph
+    (`method.prepare`) is then yours to apply before the loader is made.
+
+    Args:
+        method: a `Method`, or one wrapped in DistributedDataParallel.
+        data: a `Data`, `Batch` or `HeteroData`, or an iterable of them.
+        epochs: passes over the data in all, counted from the start of the run, >= 0.
+        lr: learning rate of the default optimizer, Adam.
+        weight_decay: its L2 penalty.
+        optimizer: an optimizer, or a function of the parameters that makes one; lr and
+            weight_decay are then not used.
+        scheduler: a learning-rate scheduler, or a function of the optimizer that makes one; it
+            steps after every optimizer step. See `warmup_cosine`.
+        clip: upper limit of the gradient norm, > 0.
+        autocast: `torch.bfloat16` runs the forward pass in mixed precision.
+        device: where to train; the method stays where it is if None. Data follow the method.
+        callbacks: see `gcl.callbacks`. A `Checkpoint` runs after all others.
+        resume: a file written by `Checkpoint`; training goes on after its epoch, on CPU bit for
+            bit as if it had not stopped.
+
+    Raises:
+        ValueError: bad data (see `gcl.validate.validate_graph`) or arguments.
+        NonFiniteLossError: the loss is NaN or infinite.
+        FileNotFoundError, CheckpointError: nothing, or nothing that fits, to resume from.
+
+    Example:
+        >>> import gcl
+        >>> data = gcl.datasets.load("karate")
+        >>> state = fit(gcl.methods.grace(data, hidden=8), data, epochs=3)
+        >>> state.epoch, len(state.history)
+        (3, 3)
+    """
+    inner = method.module if isinstance(method, DistributedDataParallel) else method
+    if not isinstance(inner, Method):
+        raise TypeError(f"fit: method must be a gcl.Method, got {type(inner).__name__}.")
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+        raise ValueError(f"fit: epochs must be a whole number >= 0, got {epochs!r}.")
+    if clip is not None and not clip > 0:
+        raise ValueError(f"fit: clip must be above 0, got {clip}.")
+    if autocast not in (None, torch.bfloat16):
+        raise ValueError(
+            f"fit: autocast must be None or torch.bfloat16, got {autocast}; float16 would need "
+            "loss scaling."
+        )
+    if device is not None:
+        method = method.to(device)
+    device = _device_of(inner)
+    state = State(
+        method=inner,
+        data=_prepare(inner, data, device) if isinstance(data, BaseData) else data,
+        optimizer=(optimizer := _optimizer(inner, optimizer, lr, weight_decay)),
+        scheduler=_scheduler(optimizer, scheduler),
+        epochs=epochs,
+        # A checkpoint must hold what the other callbacks did in its epoch.
+        callbacks=sorted(callbacks, key=lambda c: isinstance(c, Checkpoint)),
+    )
+    if resume is not None:
+        state.load_state_dict(checkpoint.load(resume))
+    try:
+        for callback in state.callbacks:
+            callback.on_start(state)
+        while state.epoch < epochs and state.stop is None:
+            _epoch(method, state, clip, autocast, device)
+            for callback in state.callbacks:
+                callback.on_epoch_end(state)
+        state.finished = True
+    finally:
+        for callback in state.callbacks:
+            callback.on_end(state)
+    return state
+
+
+@torch.no_grad()
+def embed(
+    method: Method, data: BaseData | Iterable[Any], *, device: str | torch.device | None = None
+) -> Tensor:
+    """The frozen embeddings of a graph, or of the batches of a loader one after another.
+
+    Runs in evaluation mode (no dropout, running batch-norm statistics) and leaves the method's
+    mode as it was.
+
+    Args:
+        method: a trained (or untrained) method.
+        data: a graph, prepared here by `method.prepare`, or an iterable of batches.
+        device: where to compute; where the method is if None.
+
+    Shape:
+        `[num_nodes, d]`, or `[num_graphs, d]` for graph-level methods.
+
+    Example:
+        >>> import gcl
+        >>> data = gcl.datasets.load("karate")
+        >>> embed(gcl.methods.grace(data, hidden=8), data).shape
+        torch.Size([34, 8])
+    """
+    if device is not None:
+        method = method.to(device)
+    device = _device_of(method)
+    batches = [_prepare(method, data, device)] if isinstance(data, BaseData) else data
+    was_training = method.training
+    method.eval()
+    try:
+        return torch.cat([method.embed(batch.to(device)) for batch in batches])
+    finally:
+        method.train(was_training)
+
+
+def warmup_cosine(warmup: int, total: int) -> Callable[[Optimizer], LRScheduler]:
+    """A scheduler factory for `fit`: linear warm-up from 0, then a cosine down to 0.
+
+    Args:
+        warmup: steps of the warm-up, >= 0.
+        total: steps of the whole training, > warmup.
+
+    Example:
+        >>> import gcl
+        >>> data = gcl.datasets.load("karate")
+        >>> schedule = warmup_cosine(warmup=2, total=10)
+        >>> state = fit(gcl.methods.gbt(data, hidden=8), data, epochs=10, scheduler=schedule)
+        >>> state.history[-1]["lr"] < state.history[1]["lr"]
+        True
+    """
+    if not 0 <= warmup < total:
+        raise ValueError(f"warmup_cosine: expected 0 <= warmup < total, got {warmup} and {total}.")
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+    return lambda optimizer: LambdaLR(optimizer, factor)
+
+
+def _epoch(
+    method: torch.nn.Module,
+    state: State,
+    clip: float | None,
+    autocast: torch.dtype | None,
+    device: torch.device,
+) -> None:
+    method.train()
+    started, losses = time.perf_counter(), []
+    single = isinstance(state.data, BaseData)
+    batches = [state.data] if single else state.data
+    for batch in batches:
+        if not single:
+            if state.epoch == 0:
+                validate_graph(batch)
+            batch = batch.to(device)
+        with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+            loss = method(batch)
+        losses.append(_checked(loss, state, autocast))
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(method.parameters(), clip)
+        lr = state.optimizer.param_groups[0]["lr"]
+        state.optimizer.step()
+        if state.scheduler is not None:
+            state.scheduler.step()
+        state.step += 1
+        per_epoch = len(batches) if hasattr(batches, "__len__") else len(losses)
+        state.method.after_step(state.step, state.epochs * per_epoch)
+    if not losses:
+        raise ValueError("fit: the loader gave no batch; check its batch size and drop_last.")
+    state.epoch += 1
+    state.history.append(
+        {
+            "epoch": state.epoch,
+            "step": state.step,
+            "loss": sum(losses) / len(losses),
+            "lr": lr,
+            "seconds": time.perf_counter() - started,
+        }
+    )
+
+
+def _checked(loss: Any, state: State, autocast: torch.dtype | None) -> float:
+    if not isinstance(loss, Tensor) or loss.dim() != 0:
+        got = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise TypeError(f"fit: method.loss must return a scalar tensor, got {got}.")
+    if not loss.requires_grad:
+        raise ValueError("fit: the loss does not depend on any parameter, so nothing can train.")
+    value = float(loss.detach())
+    if math.isfinite(value):
+        return value
+    largest = max(float(p.detach().abs().max()) for p in state.method.parameters() if p.numel())
+    if not largest < 1e4:
+        cause = f"weights have grown to {largest:.3g}: lower lr, or set clip=1"
+    elif autocast is not None:
+        cause = "the weights are sound: try without autocast"
+    else:
+        cause = (
+            "the weights are sound: look at the temperature (too small?), at embeddings that grow "
+            "without bound, and at NaN edge attributes made by a view"
+        )
+    raise NonFiniteLossError(
+        f"The loss is {value} at step {state.step + 1} (epoch {state.epoch + 1}); {cause}."
+    )
+
+
+def _prepare(method: Method, data: BaseData, device: torch.device) -> Any:
+    validate_graph(data)
+    return method.prepare(copy.copy(data).to(device) if _elsewhere(data, device) else data)
+
+
+def _elsewhere(data: BaseData, device: torch.device) -> bool:
+    tensors = [v for s in data.stores for v in s.values() if isinstance(v, Tensor)]
+    return any(v.device != device for v in tensors)
+
+
+def _device_of(method: torch.nn.Module) -> torch.device:
+    return next((p.device for p in method.parameters()), torch.device("cpu"))
+
+
+def _optimizer(method: Method, optimizer: Any, lr: float, weight_decay: float) -> Optimizer:
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    parameters = [p for p in method.parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError("fit: the method has no trainable parameter.")
+    if callable(optimizer):
+        return optimizer(parameters)
+    if not (math.isfinite(lr) and lr > 0):
+        raise ValueError(f"fit: lr must be a number above 0, got {lr}.")
+    if not (math.isfinite(weight_decay) and weight_decay >= 0):
+        raise ValueError(f"fit: weight_decay must be a number >= 0, got {weight_decay}.")
+    return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay)
+
+
+def _scheduler(optimizer: Optimizer, scheduler: Any) -> LRScheduler | None:
+    if scheduler is None or isinstance(scheduler, LRScheduler):
+        return scheduler
+    return scheduler(optimizer)

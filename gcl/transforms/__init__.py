@@ -1,0 +1,5 @@
+"""Deterministic transforms, run once on the whole graph."""
+
+from gcl.transforms.to_sparse_features import ToSparseFeatures
+
+__all__ = ["ToSparseFeatures"]

@@ -1,0 +1,168 @@
+"""What a graph must satisfy before anything is computed on it; one clear sentence where not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, Data, HeteroData
+
+
+def validate_graph(data: Any) -> None:
+    """Refuses graphs that would fail late, or train on nonsense without failing.
+
+    PyG's `Data.validate()` lets float edge lists, NaN features and edge attributes of the wrong
+    length pass. This reads features and edges once, O(N * F + E), and changes nothing.
+
+    Args:
+        data: a `Data`, a `Batch` or a `HeteroData`; features dense or in a sparse layout. Node
+            types without features are accepted beside others that have them.
+
+    Raises:
+        TypeError: if `data` is no graph, or an attribute has the wrong type.
+        ValueError: if features are missing or not finite, edges point to nodes that do not exist,
+            or lengths disagree.
+
+    Example:
+        >>> edge_index = torch.tensor([[0, 1], [1, 5]])
+        >>> validate_graph(Data(x=torch.ones(3, 2), edge_index=edge_index))
+        Traceback (most recent call last):
+        ...
+        ValueError: data.edge_index: targets must lie in [0, 2] because there are 3 nodes, got 5.
+    """
+    num_graphs = data.num_graphs if isinstance(data, Batch) else 1
+    if isinstance(data, HeteroData):
+        # data[kind] would create a type that is missing, so only existing ones are asked for.
+        sizes = {
+            kind: _check_nodes(data[kind], f"data[{kind!r}]", num_graphs, x_required=False)
+            for kind in data.node_types
+        }
+        if not any("x" in data[kind] for kind in sizes):
+            raise ValueError("data: no node type has features x; give at least one type some.")
+        for edge_type in data.edge_types:
+            where = f"data[{edge_type!r}]"
+            ends = edge_type[0], edge_type[2]
+            for kind in ends:
+                if kind not in sizes:
+                    raise ValueError(
+                        f"{where}: node type {kind!r} has no nodes; set data[{kind!r}].x "
+                        f"or data[{kind!r}].num_nodes."
+                    )
+            _check_edges(data[edge_type], where, sizes[ends[0]], sizes[ends[1]])
+    elif isinstance(data, Data):
+        (store,) = data.stores
+        num_nodes = _check_nodes(store, "data", num_graphs, x_required=True)
+        _check_edges(store, "data", num_nodes, num_nodes)
+    else:
+        raise TypeError(
+            f"data: expected a torch_geometric Data or HeteroData, got {type(data).__name__}."
+        )
+
+
+def _check_nodes(store: Any, where: str, num_graphs: int, x_required: bool) -> int:
+    """The number of nodes of one type, once its attributes are found to be in order."""
+    x = store.get("x")
+    stated = store.get("num_nodes")
+    if x is None:
+        if x_required:
+            raise ValueError(
+                f"{where}.x: node features are missing; set x to a float tensor "
+                "[num_nodes, num_features], for example with torch_geometric.transforms.Constant."
+            )
+        if stated is None:
+            raise ValueError(f"{where}: neither features x nor num_nodes is set; give one of them.")
+        num_nodes = int(stated)
+    else:
+        _check_features(x, f"{where}.x")
+        num_nodes = x.size(0)
+        if stated is not None and int(stated) != num_nodes:
+            raise ValueError(
+                f"{where}.x: expected one row for each of the {stated} nodes of num_nodes, "
+                f"got {num_nodes}."
+            )
+    y = store.get("y")
+    # A label may belong to a node, or in graph-level tasks to a graph.
+    if isinstance(y, Tensor) and y.dim() > 0 and y.size(0) not in (num_nodes, num_graphs):
+        raise ValueError(
+            f"{where}.y: expected one label for each of the {num_nodes} nodes, got {y.size(0)}."
+        )
+    return num_nodes
+
+
+def _check_features(x: Any, where: str) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{where}: expected a torch tensor, got {type(x).__name__}.")
+    if not x.is_floating_point():
+        raise TypeError(f"{where}: expected floating-point features, got {x.dtype}; use x.float().")
+    if x.dim() != 2:
+        raise ValueError(
+            f"{where}: expected the shape [num_nodes, num_features], got {list(x.shape)}."
+        )
+    bad = _bad_rows(x.detach())
+    if bad:
+        raise ValueError(
+            f"{where}: {bad} of {x.size(0)} rows hold NaN or infinity; "
+            "repair them, for example with torch.nan_to_num."
+        )
+
+
+def _bad_rows(x: Tensor) -> int:
+    """How many rows of a dense or sparse matrix hold a value that is not finite."""
+    if x.layout == torch.strided:
+        # The sum is finite for nearly every good matrix and needs no memory.
+        if bool(x.sum().isfinite()):
+            return 0
+        return int((~x.isfinite().all(1)).sum())
+    if x.layout != torch.sparse_csr:
+        x = x.to_sparse_csr()
+    bad = (~x.values().isfinite()).nonzero().flatten()
+    return int(torch.searchsorted(x.crow_indices(), bad, right=True).unique().numel())
+
+
+def _check_edges(store: Any, where: str, num_src: int, num_dst: int) -> None:
+    edge_index = store.get("edge_index")
+    if edge_index is None:
+        raise ValueError(
+            f"{where}.edge_index: edges are missing; set a [2, num_edges] tensor of int64, "
+            "which may be empty."
+        )
+    if not isinstance(edge_index, Tensor) or edge_index.dtype != torch.int64:
+        kind = edge_index.dtype if isinstance(edge_index, Tensor) else type(edge_index).__name__
+        raise TypeError(f"{where}.edge_index: expected a tensor of int64, got {kind}.")
+    if edge_index.dim() != 2 or edge_index.size(0) != 2:
+        raise ValueError(
+            f"{where}.edge_index: expected the shape [2, num_edges], got {list(edge_index.shape)}."
+        )
+    num_edges = edge_index.size(1)
+    if num_edges:
+        for row, ends, limit in ((0, "sources", num_src), (1, "targets", num_dst)):
+            low, high = (int(end) for end in edge_index[row].aminmax())
+            if low < 0 or high >= limit:
+                raise ValueError(
+                    f"{where}.edge_index: {ends} must lie in [0, {limit - 1}] because there are "
+                    f"{limit} nodes, got {low if low < 0 else high}."
+                )
+    for name in ("edge_weight", "edge_attr"):
+        value = store.get(name)
+        if value is not None:
+            _check_edge_values(value, f"{where}.{name}", num_edges, name == "edge_weight")
+
+
+def _check_edge_values(value: Any, where: str, num_edges: int, is_weight: bool) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{where}: expected a torch tensor, got {type(value).__name__}.")
+    if value.dim() == 0 or value.size(0) != num_edges:
+        got = value.size(0) if value.dim() else "a single number"
+        raise ValueError(
+            f"{where}: expected one entry for each of the {num_edges} edges, got {got}."
+        )
+    if is_weight and value.dim() != 1:
+        raise ValueError(f"{where}: expected the shape [{num_edges}], got {list(value.shape)}.")
+    if is_weight and not value.is_floating_point():
+        raise TypeError(f"{where}: expected floating-point weights, got {value.dtype}.")
+    bad = num_edges - int(value.isfinite().reshape(num_edges, -1).all(1).sum()) if num_edges else 0
+    if bad:
+        raise ValueError(
+            f"{where}: {bad} of {num_edges} entries hold NaN or infinity; repair them."
+        )

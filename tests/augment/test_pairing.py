@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_geometric.data import HeteroData
+
+from gcl.augment.pairing import edge_pairs
+from tests.augment.odd_graphs import hetero
+
+
+def test_types_find_their_reverse() -> None:
+    data = hetero()
+    pairs = {
+        store._key: (None if reverse is None else reverse._key)
+        for store, reverse, _ in edge_pairs(data, data.edge_stores, True)
+    }
+    assert pairs == {
+        ("author", "writes", "paper"): ("paper", "written_by", "author"),
+        ("paper", "like", "paper"): ("paper", "like", "paper"),
+        ("author", "cites", "paper"): None,
+    }
+    apart = list(edge_pairs(data, data.edge_stores, False))
+    assert len(apart) == 4
+    assert all(reverse is None and match is None for _, reverse, match in apart)
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_match_is_the_reverse_edge(edges: list[tuple[int, int]], random) -> None:  # type: ignore[no-untyped-def]
+    order = list(range(len(edges)))
+    random.shuffle(order)
+    data = HeteroData()
+    data["a"].num_nodes, data["b"].num_nodes = 4, 3
+    forward = torch.tensor(edges, dtype=torch.long).view(-1, 2).t()
+    data["a", "to", "b"].edge_index = forward
+    data["b", "from", "a"].edge_index = forward.flip(0)[:, order]
+    [(store, reverse, match)] = edge_pairs(data, data.edge_stores, True)
+    assert store._key == ("a", "to", "b")
+    assert torch.equal(reverse.edge_index[:, match].flip(0), forward)
+    assert sorted(match.tolist()) == list(range(len(edges)))
+
+
+def test_the_name_decides_between_equal_types() -> None:
+    data = HeteroData()
+    data["a"].num_nodes = data["b"].num_nodes = 2
+    edges = torch.tensor([[0, 1], [1, 1]])
+    data["a", "to", "b"].edge_index = edges
+    data["b", "other", "a"].edge_index = edges.flip(0)
+    data["b", "rev_to", "a"].edge_index = edges.flip(0)
+    pairs = [(s._key[1], r and r._key[1]) for s, r, _ in edge_pairs(data, data.edge_stores, True)]
+    assert pairs == [("to", "rev_to"), ("other", None)]
+
+
+def test_directed_type_and_its_reverse_within_one_node_type() -> None:
+    data = HeteroData()
+    data["p"].num_nodes = 3
+    data["p", "cites", "p"].edge_index = torch.tensor([[0, 1], [1, 2]])
+    data["p", "cited", "p"].edge_index = torch.tensor([[2, 1], [1, 0]])
+    [(_, reverse, match)] = edge_pairs(data, data.edge_stores, True)
+    assert reverse._key[1] == "cited"
+    assert match.tolist() == [1, 0]

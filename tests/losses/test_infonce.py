@@ -1,0 +1,162 @@
+"""InfoNCE against closed forms and a float64 double loop."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gcl.losses import InfoNCE, unit_rows
+from gcl.testing import check_loss
+
+
+def loop(z1, z2, tau, *, intra=True, positives=None):
+    """Per-anchor loss z1 -> z2 in plain Python; positives[i] = [(j, weight), ...]."""
+
+    def cosine(a, b):
+        dot = math.fsum(float(x) * float(y) for x, y in zip(a, b, strict=True))
+        norms = [math.sqrt(math.fsum(float(x) ** 2 for x in c)) for c in (a, b)]
+        return dot / (norms[0] * norms[1]) if all(norms) else 0.0
+
+    losses = []
+    for i in range(len(z1)):
+        logits = [cosine(z1[i], z2[j]) / tau for j in range(len(z2))]
+        chosen = [(i, 1.0)] if positives is None else positives.get(i, [])
+        if not chosen:
+            losses.append(None)
+            continue
+        positive = sum(w * logits[j] for j, w in chosen) / sum(w for _, w in chosen)
+        if intra:
+            logits += [cosine(z1[i], z1[j]) / tau for j in range(len(z1)) if j != i]
+        losses.append(math.log(math.fsum(math.exp(x) for x in logits)) - positive)
+    return losses
+
+
+def mean(values):
+    values = [v for v in values if v is not None]
+    return sum(values) / len(values)
+
+
+def views(n=9, d=5):
+    generator = torch.Generator().manual_seed(n)
+    return [torch.randn(n, d, generator=generator, dtype=torch.float64) for _ in range(2)]
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled", "auto"])
+@pytest.mark.parametrize("tau", [0.1, 0.4, 0.9])
+def test_closed_form_on_identity_rows(tau, implementation):
+    z = torch.eye(12, 16, dtype=torch.float64)
+    both = InfoNCE(tau, implementation=implementation)(z, z)
+    assert both.item() == pytest.approx(math.log(math.exp(1 / tau) + 22) - 1 / tau, rel=1e-12)
+    inter = InfoNCE(tau, intra=False, implementation=implementation)(z, z)
+    assert inter.item() == pytest.approx(math.log(math.exp(1 / tau) + 11) - 1 / tau, rel=1e-12)
+
+
+def test_published_number_of_the_closed_form():
+    z = torch.eye(12, 16, dtype=torch.float64)
+    assert InfoNCE(0.4)(z, z).item() == pytest.approx(1.031713640523, abs=1e-12)
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+@pytest.mark.parametrize("intra", [True, False])
+def test_double_loop(intra, implementation):
+    z1, z2 = views()
+    forth, back = loop(z1, z2, 0.3, intra=intra), loop(z2, z1, 0.3, intra=intra)
+    options = {"intra": intra, "implementation": implementation, "tile": 4}
+    assert InfoNCE(0.3, **options)(z1, z2).item() == pytest.approx(mean(forth + back), rel=1e-10)
+    one_sided = InfoNCE(0.3, symmetric=False, **options)(z1, z2)
+    assert one_sided.item() == pytest.approx(mean(forth), rel=1e-10)
+    each = InfoNCE(0.3, reduction="none", symmetric=False, **options)(z1, z2)
+    assert each.tolist() == pytest.approx(forth, rel=1e-10)
+
+
+def test_weighted_positives_by_double_loop():
+    z1, z2 = views()
+    pairs = torch.tensor([[0, 0, 1, 4, 8], [0, 3, 1, 2, 3]])
+    weight = torch.tensor([1.0, 0.5, 2.0, 1.0, 0.25], dtype=torch.float64)
+    forward, backward = {}, {}
+    for i, j, w in zip(*pairs.tolist(), weight.tolist(), strict=True):
+        forward.setdefault(i, []).append((j, w))
+        backward.setdefault(j, []).append((i, w))
+    expected = (
+        mean(loop(z1, z2, 0.5, positives=forward)) + mean(loop(z2, z1, 0.5, positives=backward))
+    ) / 2
+    assert InfoNCE(0.5)(z1, z2, pairs, weight).item() == pytest.approx(expected, rel=1e-10)
+    itself = torch.arange(9).repeat(2, 1)
+    assert torch.isclose(InfoNCE(0.5)(z1, z2, itself), InfoNCE(0.5)(z1, z2), rtol=1e-12)
+
+
+def test_no_positive_at_all_is_a_zero_with_a_graph():
+    z1, z2 = (z.requires_grad_() for z in views())
+    value = InfoNCE()(z1, z2, torch.zeros(2, 0, dtype=torch.long))
+    value.backward()
+    assert value.item() == 0
+    assert z1.grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+@pytest.mark.parametrize("intra", [True, False])
+def test_contract(intra, implementation):
+    check_loss(InfoNCE(0.4, intra=intra, implementation=implementation), rows=(2, 3, 17, 300))
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+def test_gradcheck_with_learned_tau(implementation):
+    z1, z2 = (z.requires_grad_() for z in views(6, 3))
+    loss = InfoNCE(
+        nn.Parameter(torch.tensor(0.4, dtype=torch.float64)), implementation=implementation
+    )
+
+    def run(a, b, tau):
+        loss.tau.data = tau.data
+        return torch.func.functional_call(loss, {"tau": tau}, (a, b))
+
+    tau = torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(run, (z1, z2, tau))
+    assert [name for name, _ in loss.named_parameters()] == ["tau"]
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+def test_small_tau_and_identical_rows_stay_finite(implementation):
+    z = torch.ones(20, 4, requires_grad=True)
+    value = InfoNCE(0.01, implementation=implementation)(z, z)
+    value.backward()
+    assert value.item() == pytest.approx(math.log(39), rel=1e-4)  # all 39 candidates alike
+    assert z.grad.isfinite().all()
+
+
+def test_one_row_is_zero_with_a_warning():
+    with pytest.warns(UserWarning, match="no negatives"):
+        assert InfoNCE()(torch.ones(1, 3), torch.ones(1, 3)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_no_rows_is_zero():
+    assert InfoNCE()(torch.zeros(0, 3), torch.zeros(0, 3)).item() == 0
+
+
+@pytest.mark.parametrize("tau", [0, -0.1, float("nan")])
+def test_bad_tau(tau):
+    with pytest.raises(ValueError, match="tau must be a number above 0"):
+        InfoNCE(tau)
+
+
+def test_bad_positives():
+    z = torch.ones(3, 2)
+    with pytest.raises(ValueError, match=r"must lie in \[0, 3\)"):
+        InfoNCE()(z, z, torch.tensor([[0], [3]]))
+    with pytest.raises(ValueError, match="one a pair"):
+        InfoNCE()(z, z, torch.tensor([[0], [1]]), torch.tensor([-1.0]))
+    with pytest.raises(ValueError, match="needs pos_edge_index"):
+        InfoNCE()(z, z, None, torch.ones(1))
+    with pytest.raises(ValueError, match="one of 'mean', 'none'"):
+        InfoNCE(reduction="sum")
+
+
+def test_unit_rows_pass_finite_gradients_at_zero():
+    z = torch.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
+    unit = unit_rows(z)
+    assert torch.allclose(unit, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
+    unit.sum().backward()
+    # Row one: the projection of (1, 1) orthogonal to (3, 4), divided by 5.
+    assert torch.allclose(z.grad[0], torch.tensor([0.032, -0.024]), atol=1e-6)
+    assert z.grad[1].isfinite().all()

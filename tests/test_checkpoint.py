@@ -1,0 +1,94 @@
+"""The checkpoint file: what goes in comes out, damage is found, nothing is half written."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gcl import checkpoint
+from gcl.checkpoint import CheckpointError
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+keys = st.text(max_size=5) | st.integers()
+trees = st.recursive(
+    leaves,
+    lambda t: st.lists(t) | st.dictionaries(keys, t) | st.lists(t).map(tuple),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(tree=trees)
+def test_round_trip(tree, tmp_path_factory):
+    path = tmp_path_factory.mktemp("c") / "c.safetensors"
+    checkpoint.save(tree, path)
+    assert checkpoint.load(path) == tree
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool]
+)
+def test_tensors_bit_for_bit(dtype, tmp_path):
+    tensors = {
+        3: torch.tensor(2.7).to(dtype),
+        "m": torch.randn(4, 3).to(dtype).t(),
+        "e": torch.empty(0, 2),
+    }
+    checkpoint.save(tensors, tmp_path / "deep" / "c")
+    loaded = checkpoint.load(tmp_path / "deep" / "c")
+    for key, tensor in tensors.items():
+        assert loaded[key].dtype == tensor.dtype
+        assert torch.equal(loaded[key], tensor)
+
+
+def test_every_kind_of_damage_is_one_clear_error(tmp_path):
+    path = tmp_path / "c"
+    checkpoint.save({"w": torch.ones(100)}, path)
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[-7] ^= 1
+    for damaged in (content[:50], content[: len(content) // 2], b"", b"not a file", bytes(flipped)):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"damaged|not a readable"):
+            checkpoint.load(path)
+
+
+def test_other_safetensors_files_are_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"w": torch.ones(2)}, tmp_path / "other")
+    with pytest.raises(CheckpointError, match="not a checkpoint of gcl"):
+        checkpoint.load(tmp_path / "other")
+
+
+def test_unknown_types_are_named(tmp_path):
+    with pytest.raises(TypeError, match="/a/0 is a object"):
+        checkpoint.save({"a": [object()]}, tmp_path / "c")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    checkpoint.save({"epoch": 1}, path)
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint.save({"epoch": 2}, path)
+    assert checkpoint.load(path) == {"epoch": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+def test_random_states_come_back(tmp_path):
+    checkpoint.save(checkpoint.random_state(), tmp_path / "r")
+    drawn = torch.rand(2), np.random.rand(), random.random()  # noqa: NPY002
+    torch.rand(9), np.random.rand(9), random.random()  # noqa: NPY002
+    checkpoint.set_random_state(checkpoint.load(tmp_path / "r"))
+    again = torch.rand(2), np.random.rand(), random.random()  # noqa: NPY002
+    assert torch.equal(drawn[0], again[0])
+    assert drawn[1:] == again[1:]

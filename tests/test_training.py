@@ -1,0 +1,272 @@
+"""fit and embed: what they promise a training script."""
+
+import copy
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch_geometric.data import Data
+from torch_geometric.loader import DataLoader, RandomNodeLoader
+from torch_geometric.nn import GCN
+from torch_geometric.seed import seed_everything
+
+import gcl
+from gcl import callbacks, checkpoint
+from gcl.training import NonFiniteLossError, warmup_cosine
+
+
+@pytest.fixture
+def data():
+    return gcl.datasets.load("karate")
+
+
+def small(data, **options):
+    return gcl.methods.grace(data, hidden=8, proj=8, **options)
+
+
+class Quadratic(gcl.Method):
+    """A loss with a known answer: (w - 3)^2."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(0.0))
+        self.seen = []
+
+    def loss(self, data):
+        return (self.w - 3) ** 2
+
+    def embed(self, data):
+        return data.x * self.w
+
+    def after_step(self, step, total):
+        self.seen.append((step, total))
+
+
+def test_gradient_descent_equals_its_closed_form(data):
+    method = Quadratic()
+    sgd = torch.optim.SGD(method.parameters(), lr=0.1)
+    state = gcl.fit(method, data, epochs=5, optimizer=sgd)
+    # w_t = 3 (1 - 0.8^t); the loss of epoch t is taken before its step.
+    assert method.w.item() == pytest.approx(3 * (1 - 0.8**5), rel=1e-6)
+    assert [r["loss"] for r in state.history] == pytest.approx([9 * 0.64**t for t in range(5)])
+    assert method.seen == [(t, 5) for t in range(1, 6)]
+    assert (state.epoch, state.step, state.finished) == (5, 5, True)
+
+
+def test_clip_limits_the_step(data):
+    method = Quadratic()
+    gcl.fit(method, data, epochs=1, clip=0.5, optimizer=lambda p: torch.optim.SGD(p, lr=1.0))
+    assert method.w.item() == pytest.approx(0.5, rel=1e-4)  # the gradient is -6
+
+
+def test_warmup_then_cosine(data):
+    state = gcl.fit(
+        Quadratic(),
+        data,
+        epochs=10,
+        optimizer=lambda p: torch.optim.SGD(p, lr=0.1),
+        scheduler=warmup_cosine(4, 10),
+    )
+    expected = [0.1 * (t + 1) / 4 for t in range(4)]
+    expected += [0.05 * (1 + math.cos(math.pi * (t - 4) / 6)) for t in range(4, 10)]
+    assert [r["lr"] for r in state.history] == pytest.approx(expected)
+    with pytest.raises(ValueError, match="warmup < total"):
+        warmup_cosine(5, 5)
+
+
+def test_loss_falls_and_the_input_stays(data):
+    seed_everything(0)
+    before = copy.deepcopy(data)
+    method = small(data)
+    state = gcl.fit(method, data, epochs=30, lr=0.01)
+    assert state.history[-1]["loss"] < state.history[0]["loss"]
+    for key in before.keys():  # noqa: SIM118
+        assert torch.equal(before[key], data[key])
+
+
+def test_same_seed_same_bits(data):
+    runs = []
+    for _ in range(2):
+        seed_everything(3)
+        method = small(data)
+        gcl.fit(method, data, epochs=4)
+        runs.append(gcl.embed(method, data))
+    assert torch.equal(*runs)
+
+
+def test_own_encoder_and_loaders(data):
+    encoder = GCN(data.num_features, 8, num_layers=2)
+    method = small(data, encoder=encoder)
+    loader = RandomNodeLoader(data, num_parts=3, shuffle=True)
+    state = gcl.fit(method, loader, epochs=2)
+    assert state.step == 6
+    graphs = DataLoader([data, data, data], batch_size=2)
+    assert gcl.embed(method, graphs).shape == (3 * 34, 8)
+
+
+def test_embed_is_in_evaluation_mode_and_puts_the_mode_back(data):
+    encoder = gcl.nn.GCNEncoder(data.num_features, 8, dropout=0.9)
+    method = small(data, encoder=encoder)
+    assert torch.equal(gcl.embed(method, data), gcl.embed(method, data))
+    assert method.training
+    assert not gcl.embed(method, data).requires_grad
+
+
+def test_autocast_trains(data):
+    state = gcl.fit(small(data), data, epochs=2, autocast=torch.bfloat16)
+    assert math.isfinite(state.loss)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": -1}, "epochs must be a whole number >= 0, got -1"),
+        ({"epochs": 1, "lr": 0}, "lr must be a number above 0"),
+        ({"epochs": 1, "weight_decay": -1}, "weight_decay"),
+        ({"epochs": 1, "clip": 0}, "clip must be above 0"),
+        ({"epochs": 1, "autocast": torch.float16}, "bfloat16"),
+    ],
+)
+def test_bad_arguments(data, options, message):
+    with pytest.raises(ValueError, match=message):
+        gcl.fit(small(data), data, **options)
+
+
+def test_bad_data_is_refused(data):
+    data.x[3, 1] = torch.nan
+    with pytest.raises(ValueError, match="NaN"):
+        gcl.fit(small(data), data, epochs=1)
+
+
+def test_not_a_method(data):
+    with pytest.raises(TypeError, match=r"gcl\.Method"):
+        gcl.fit(nn.Linear(1, 1), data, epochs=1)
+
+
+def test_nonfinite_loss_names_step_and_cause(data):
+    class Breaks(Quadratic):
+        def loss(self, data):
+            return super().loss(data) * (torch.inf if len(self.seen) == 2 else 1)
+
+    with pytest.raises(NonFiniteLossError, match=r"step 3 \(epoch 3\); the weights are sound"):
+        gcl.fit(Breaks(), data, epochs=5)
+    method = Quadratic()
+    with pytest.raises(NonFiniteLossError, match="lower lr"):
+        gcl.fit(method, data, epochs=99, optimizer=lambda p: torch.optim.SGD(p, lr=1e30))
+
+
+def test_a_loss_without_parameters_or_of_wrong_shape(data):
+    class Wrong(Quadratic):
+        def loss(self, data):
+            return self.answer
+
+    method = Wrong()
+    method.answer = torch.zeros(())
+    with pytest.raises(ValueError, match="does not depend on any parameter"):
+        gcl.fit(method, data, epochs=1)
+    method.answer = method.w.repeat(3)
+    with pytest.raises(TypeError, match=r"scalar tensor, got \[3\]"):
+        gcl.fit(method, data, epochs=1)
+
+
+RUN = """
+import os, signal, sys
+import gcl
+from gcl.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping
+from gcl.training import warmup_cosine
+from torch_geometric.seed import seed_everything
+import torch
+
+folder, kill_at, resume = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "resume"
+
+class Kill(Callback):
+    def on_epoch_end(self, state):
+        if state.epoch == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+torch.set_num_threads(1)
+seed_everything(11 if resume else 5)  # the resumed run must not lean on the seed
+data = gcl.datasets.load("karate")
+method = gcl.methods.gbt(data, hidden=8)
+state = gcl.fit(
+    method, data, epochs=12, scheduler=warmup_cosine(2, 12), clip=1.0,
+    optimizer=lambda p: torch.optim.AdamW(p, lr=0.01),
+    callbacks=[Checkpoint(f"{folder}/c.safetensors", every=3), CSVLog(f"{folder}/log.csv", every=1),
+               EarlyStopping(patience=50), Kill()],
+    resume=f"{folder}/c.safetensors" if resume else None,
+)
+torch.save([gcl.embed(method, data), torch.rand(3), [r["loss"] for r in state.history]],
+           f"{folder}/end.pt")
+"""
+
+
+def run(folder, kill_at, mode):
+    folder.mkdir(exist_ok=True)
+    script = folder / "run.py"
+    script.write_text(textwrap.dedent(RUN))
+    root = Path(gcl.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", str(script), str(folder), str(kill_at), mode]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_killed_and_resumed_ends_bit_equal(tmp_path):
+    whole = run(tmp_path / "whole", 99, "fresh")
+    assert whole.returncode == 0, whole.stderr
+    assert run(tmp_path / "cut", 8, "fresh").returncode == -signal.SIGKILL
+    assert not (tmp_path / "cut" / "end.pt").exists()
+    assert checkpoint.load(tmp_path / "cut" / "c.safetensors")["epoch"] == 6
+    rest = run(tmp_path / "cut", 99, "resume")
+    assert rest.returncode == 0, rest.stderr
+    (z1, r1, h1), (z2, r2, h2) = (
+        torch.load(tmp_path / d / "end.pt", weights_only=True) for d in ("whole", "cut")
+    )
+    assert torch.equal(z1, z2)
+    assert torch.equal(r1, r2)
+    assert h1 == h2
+    logs = [(tmp_path / d / "log.csv").read_text().splitlines() for d in ("whole", "cut")]
+    columns = [[line.split(",")[:4] for line in log] for log in logs]
+    assert columns[0] == columns[1]
+    assert len(columns[0]) == 13
+
+
+def test_resume_refuses_what_does_not_fit(data, tmp_path):
+    path = tmp_path / "c.safetensors"
+    gcl.fit(small(data), data, epochs=1, callbacks=[callbacks.Checkpoint(path)])
+    with pytest.raises(checkpoint.CheckpointError, match="with callbacks"):
+        gcl.fit(small(data), data, epochs=2, resume=path)
+    other = gcl.methods.grace(data, hidden=4)
+    with pytest.raises(checkpoint.CheckpointError, match="does not fit"):
+        gcl.fit(other, data, epochs=2, callbacks=[callbacks.Checkpoint(path)], resume=path)
+    with pytest.raises(FileNotFoundError, match="No checkpoint at"):
+        gcl.fit(small(data), data, epochs=1, resume=tmp_path / "none")
+
+
+def test_interrupt_keeps_the_log_and_the_checkpoint(data, tmp_path):
+    class Interrupt(callbacks.Callback):
+        def on_epoch_end(self, state):
+            if state.epoch == 5:
+                raise KeyboardInterrupt
+
+    saving = [
+        callbacks.Checkpoint(tmp_path / "c", every=2),
+        callbacks.CSVLog(tmp_path / "log.csv"),
+        callbacks.ProgressBar(),
+        Interrupt(),
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        gcl.fit(small(data), data, epochs=9, callbacks=saving)
+    assert checkpoint.load(tmp_path / "c")["epoch"] == 4
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 6
+
+
+def test_data_on_another_dtype_edge_case(data):
+    empty = Data(x=torch.randn(5, 3), edge_index=torch.zeros(2, 0, dtype=torch.long))
+    assert math.isfinite(gcl.fit(small(empty), empty, epochs=2).loss)
