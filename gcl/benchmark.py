@@ -152,7 +152,7 @@ def train_seed(
         resume: go on from the checkpoint in the folder if there is one.
 
     Returns:
-        One row (dict) for the trained and one for the untrained encoder, and the final state.
+        One row (dict) for the untrained and one for the trained encoder, and the final state.
     """
     seed_everything(seed)
     method = resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
@@ -183,8 +183,8 @@ def train_seed(
         np.save(buffer, z.numpy(), allow_pickle=False)
         write_atomically(folder / "embedding.npy", buffer.getvalue())
     rows = [
-        {"seed": seed, "features": run.recipe, **measure(run, z, data), "seconds": seconds},
         {"seed": seed, "features": UNTRAINED, **measure(run, untrained.cpu(), data)},
+        {"seed": seed, "features": run.recipe, **measure(run, z, data), "seconds": seconds},
     ]
     return rows, state
 

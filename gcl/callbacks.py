@@ -193,9 +193,9 @@ class Evaluate(Callback):
     def on_epoch_end(self, state: State) -> None:
         if state.epoch % self.every and state.epoch != state.epochs:
             return
-        from gcl.training import embed
+        from gcl.training import embed_prepared
 
-        result = self.evaluator(embed(state.method, state.data), state.data)
+        result = self.evaluator(embed_prepared(state.method, state.data), state.data)
         state.history[-1].update({self.prefix + key: value for key, value in result.items()})
 
 

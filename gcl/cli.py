@@ -11,6 +11,7 @@ import fnmatch
 import inspect
 import json
 import math
+import re
 import shlex
 import sys
 import warnings
@@ -35,7 +36,13 @@ usage: gcl COMMAND ...
   gcl plot DIR                          figures of a folder written by gcl train --out
 
 Add --json for machines and --debug for tracebacks."""
-_SHOWN = ("accuracy", "macro_f1", "cluster_accuracy", "cluster_nmi", "cluster_ari")
+_SHOWN = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "cluster_accuracy": "k-means acc.",
+    "cluster_nmi": "NMI",
+    "cluster_ari": "ARI",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
         return _complain("interrupted; what was saved stays, go on with --resume", 130)
+    except argparse.ArgumentError as error:
+        if debug:
+            raise
+        return _complain(_readable(error), 2)
     except NonFiniteLossError as error:
         if debug:
             raise
@@ -76,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError) as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.filename:
+            return _complain(f"cannot use {error.filename}: {error.strerror}", 2)
         return _complain(str(error), 2)
     return 0
 
@@ -87,7 +100,7 @@ def _list(arguments: list[str]) -> None:
     content: dict[str, dict[str, str]] = {
         "recipes": {name: _first_line(getattr(methods, name)) for name in benchmark.recipes()},
         "data sets": {name: source.about for name, source in datasets.DATASETS.items()},
-        "protocols": {name: p.description for name, p in evaluate.PROTOCOLS.items()},
+        "protocols": {name: _protocol_line(name) for name in evaluate.PROTOCOLS},
     }
     if as_json:
         print(json.dumps(content, indent=2))
@@ -112,7 +125,7 @@ def _train(arguments: list[str]) -> None:
         return
     if len(arguments) < 2 or arguments[1].startswith("-"):
         raise ValueError("gcl train needs RECIPE and DATASET; gcl list shows both.")
-    options = arguments[2:]
+    options = _underscored(arguments[2:])
     chosen = parser.parse_args(_config_options(options) + options)
     run = _run_of(arguments[0], arguments[1], recipe, chosen)
     if chosen.seeds < 1:
@@ -121,7 +134,7 @@ def _train(arguments: list[str]) -> None:
     if chosen.resume and out is None:
         raise ValueError("--resume needs --out, the folder to go on in.")
     rows = _train_seeds(run, chosen.seeds, out, resume=chosen.resume)
-    table = benchmark.summarize(rows, _SHOWN)
+    table = benchmark.summarize(rows, list(_SHOWN))
     if chosen.json:
         print(json.dumps({"run": run.__dict__, "results": table, **benchmark.provenance()}))
     else:
@@ -177,7 +190,7 @@ def _bench(arguments: list[str]) -> None:
         run, reported = _read_config(path, chosen.device)
         rows = _bench_one(name, run, chosen.seeds, rows, out, arguments)
         mine = [r for r in rows if r["config"] == name and int(r["seed"]) < chosen.seeds]
-        table = benchmark.summarize(mine, _SHOWN)
+        table = benchmark.summarize(mine, list(_SHOWN))
         summary.append({"config": name, "protocol": run.protocol, "reported": reported, **table})
     if chosen.json:
         print(json.dumps(summary))
@@ -253,6 +266,17 @@ def _run_parser(name: str, recipe: Callable[..., Any]) -> ArgumentParser:
     return parser
 
 
+def _underscored(options: Sequence[str]) -> list[str]:
+    """`--weight-decay=1` -> `--weight_decay=1`: options are spelt as in the signature, or so."""
+    spelt = []
+    for option in options:
+        name, equals, value = option.partition("=")
+        if name.startswith("--"):
+            name = "--" + name[2:].replace("-", "_")
+        spelt.append(name + equals + value)
+    return spelt
+
+
 def _config_options(options: Sequence[str]) -> list[str]:
     """Options of the file named by --config, to be put before those given by hand."""
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
@@ -282,7 +306,8 @@ def _read_config(path: Path, device: str) -> tuple[Run, dict[str, Any]]:
             [*_options_of(config), "--device", device]
         )
     except (argparse.ArgumentError, SystemExit) as error:
-        raise ValueError(f"{path}: {error}") from None
+        reason = _readable(error) if isinstance(error, argparse.ArgumentError) else error
+        raise ValueError(f"{path}: {reason}") from None
     run = _run_of(config["recipe"], config["dataset"], recipe, chosen)
     return run, config.get("reported", {})
 
@@ -305,15 +330,15 @@ def _run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespa
 
 
 def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> None:
-    protocol = evaluate.PROTOCOLS[run.protocol].description
     shown = Table(
         title=f"{run.recipe} on {run.dataset}",
-        caption=f"probe: {run.protocol}: {protocol}; {seeds} training seed(s)",
+        caption=f"probe: {_protocol_line(run.protocol)}; training seeds: {seeds}; "
+        f"± over {'seeds' if seeds > 1 else 'splits or runs'}",
         caption_justify="left",
     )
     shown.add_column("features")
     for key in _SHOWN:
-        shown.add_column(key.replace("cluster_", "k-means "), justify="right")
+        shown.add_column(_SHOWN[key], justify="right", no_wrap=True)
     for name, row in table.items():
         shown.add_row(name, *(_percent(row[key], row[f"{key}_std"]) for key in _SHOWN))
     Console().print(shown)
@@ -340,12 +365,22 @@ def _is_trained(features: str) -> bool:
     return features not in ("reported", benchmark.RAW, benchmark.UNTRAINED)
 
 
+def _protocol_line(name: str) -> str:
+    protocol = evaluate.PROTOCOLS[name]
+    return protocol.describe(name, protocol.runs, len(protocol.Cs))
+
+
 def _percent(value: float, deviation: float) -> str:
     return f"{100 * value:.1f} ± {100 * deviation:.1f}"
 
 
 def _first_line(thing: Any) -> str:
     return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def _readable(error: argparse.ArgumentError) -> str:
+    """jsonargparse's message with the option as it is typed."""
+    return re.sub(r'Parser key "([^"]+)":?', r"option --\1:", str(error))
 
 
 def _complain(sentence: str, code: int) -> int:

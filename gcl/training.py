@@ -197,7 +197,6 @@ def fit(
     return state
 
 
-@torch.no_grad()
 def embed(
     method: Method, data: BaseData | Iterable[Any], *, device: str | torch.device | None = None
 ) -> Tensor:
@@ -223,10 +222,19 @@ def embed(
     if device is not None:
         method = method.to(device)
     device = _device_of(method)
-    batches = [_prepare(method, data, device)] if isinstance(data, BaseData) else data
+    return embed_prepared(
+        method, _prepare(method, data, device) if isinstance(data, BaseData) else data
+    )
+
+
+@torch.no_grad()
+def embed_prepared(method: Method, data: BaseData | Iterable[Any]) -> Tensor:
+    """`embed` for a graph that `method.prepare` has seen already, such as `State.data`."""
+    device = _device_of(method)
     was_training = method.training
     method.eval()
     try:
+        batches = [data] if isinstance(data, BaseData) else data
         return torch.cat([method.embed(batch.to(device)) for batch in batches])
     finally:
         method.train(was_training)

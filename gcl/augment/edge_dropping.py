@@ -86,13 +86,13 @@ class EdgeDropping(BaseTransform):
         for store, reverse, match in edge_pairs(data, stores, self.undirected):
             size, device = store.edge_index.size(1), store.edge_index.device
             rates = self._rates(data, store)
-            coins = torch.rand(size, device=device)
-            if match is not None:
-                if isinstance(rates, Tensor):
-                    rates = (rates + self._rates(data, reverse)[match]) / 2
-                if reverse is store:
-                    coins = coins[torch.minimum(torch.arange(size, device=device), match)]
-            dropped = coins < rates
+            if match is not None and isinstance(rates, Tensor):
+                rates = (rates + self._rates(data, reverse)[match]) / 2
+            dropped = torch.rand(size, device=device) < rates
+            if reverse is store and match is not None:
+                # The rates of the two directions are equal: the earlier one decides for both.
+                first = torch.minimum(torch.arange(size, device=device), match)
+                dropped = dropped.index_select(0, first)
             self._drop(data, store, dropped)
             if match is not None and reverse is not store:
                 self._drop(data, reverse, torch.empty_like(dropped).scatter_(0, match, dropped))
@@ -124,7 +124,7 @@ class EdgeDropping(BaseTransform):
                 f"got {weight.size(0)}."
             )
         shape = (-1,) + (1,) * (weight.dim() - 1)
-        set_edge_weight(data, store, weight.masked_fill(dropped.view(shape), 0))
+        set_edge_weight(data, store, weight * (~dropped).view(shape))
 
     def __repr__(self) -> str:
         return describe(self)

@@ -35,7 +35,7 @@ def is_csr(x: Tensor) -> bool:
 
 
 def zero_columns(x: Tensor, drop: Tensor, graph: Tensor | None = None) -> Tensor:
-    """Zeroes columns of x; the indices of a CSR matrix stay the same tensors.
+    """Multiplies columns of x by zero; the indices of a CSR matrix stay the same tensors.
 
     Args:
         x: `[n, f]` features.
@@ -43,7 +43,9 @@ def zero_columns(x: Tensor, drop: Tensor, graph: Tensor | None = None) -> Tensor
         graph: `[n]`, the graph of every row, where drop is `[g, f]`.
     """
     if not is_csr(x):
-        return x.masked_fill(drop if graph is None else drop[graph], 0)
+        # A product with a row of numbers is several times faster than masked_fill with a row.
+        keep = (~drop).to(x.dtype)
+        return x * (keep if graph is None else keep[graph])
     col = x.col_indices()
     if graph is None:
         hit = drop[col]

@@ -107,7 +107,9 @@ def take(data: Graph, store: Any, names: list[str], index: Tensor, graph: Tensor
             store[name] = take_rows(value, index)
         else:
             dim = data.__cat_dim__(name, value, store) if isinstance(value, Tensor) else 0
-            store[name] = select(value, index.to(getattr(value, "device", "cpu")), dim)
+            at = index.to(getattr(value, "device", "cpu"))
+            # For `edge_index` twice as fast as index_select.
+            store[name] = value[..., at] if dim == -1 else select(value, at, dim)
     reslice(data, store, names, graph)
 
 

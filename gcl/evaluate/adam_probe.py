@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gcl.evaluate.inputs import Matrix, take
+
 EVERY = 20  # epochs between two looks at the validation part, as in the code of GCA
 
 
 def fit_adam(
-    x: Tensor,
+    x: Matrix,
     y: Tensor,
     train: Tensor,
     val: Tensor,
@@ -40,14 +42,14 @@ def fit_adam(
     num_splits, num_classes = len(train), int(y.max()) + 1
     generator = torch.Generator().manual_seed(seed)
     bound = (6 / (x.shape[1] + num_classes)) ** 0.5
-    start = torch.rand(num_splits, x.shape[1], num_classes, generator=generator, dtype=x.dtype)
-    weight = ((2 * start - 1) * bound).to(x.device).requires_grad_()
-    bias = x.new_zeros(num_splits, 1, num_classes, requires_grad=True)
-    optimizer = torch.optim.Adam([weight, bias], lr=lr)
-    same = bool((train == train[:1]).all())
+    start = torch.rand(num_splits, x.shape[1], num_classes, generator=generator)
+    same = bool((train == train[:1]).all())  # then the splits can share their rows
     rows, labels, share = _padded(x, y, train[:1] if same else train)
+    weight = ((2 * start - 1) * bound).to(rows).requires_grad_()
+    bias = rows.new_zeros(num_splits, 1, num_classes, requires_grad=True)
+    optimizer = torch.optim.Adam([weight, bias], lr=lr)
     seen, seen_labels, seen_share = _padded(x, y, val) if select else (rows, labels, share)
-    best = torch.full((num_splits,), -1.0, dtype=x.dtype, device=x.device)
+    best = rows.new_full((num_splits,), -1.0)
     kept = weight.detach().clone(), bias.detach().clone()
     # A model may be frozen under no_grad by the caller; this classifier still has to learn.
     with torch.enable_grad():
@@ -70,11 +72,12 @@ def fit_adam(
     return weight, bias.squeeze(1)
 
 
-def _padded(x: Tensor, y: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _padded(x: Matrix, y: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Rows `[S, n, D]`, labels and row weights `[S, n]` of each mask, padded to the longest."""
     index, kept = padded_index(masks)
-    share = (kept / kept.sum(1, keepdim=True)).to(x)
-    return x[index.to(x.device)], y[index].to(x.device), share
+    rows = take(x, index.flatten()).view(*index.shape, x.shape[1])
+    share = (kept / kept.sum(1, keepdim=True)).to(rows)
+    return rows, y[index].to(rows.device), share
 
 
 def padded_index(masks: Tensor) -> tuple[Tensor, Tensor]:

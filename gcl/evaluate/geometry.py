@@ -28,7 +28,7 @@ def geometry(
         uniformity      log mean_{i<j} exp(-t ||zhat_i - zhat_j||^2)     0 = collapsed to a point,
                         about -2 t on a sphere of many dimensions
         effective_rank  exp(entropy of s / sum(s)), s the singular values of the centred z;
-                        from 1 to D, small = dimensional collapse
+                        from 1 to D, small = dimensional collapse (0 if all rows are equal)
         column_std      mean_d std(zhat_d) * sqrt(D)           1 = isotropic, 0 = collapsed
 
     Args:

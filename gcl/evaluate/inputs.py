@@ -29,7 +29,7 @@ def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
             rows, cols = z.indices().numpy()
             z = sp.csr_array((z.values().numpy(), (rows, cols)), shape=tuple(z.shape))
     elif isinstance(z, np.ndarray):
-        z = torch.from_numpy(np.ascontiguousarray(z))
+        z = torch.from_numpy(np.require(z, requirements=["C", "W"]))
     elif not sp.issparse(z):
         raise TypeError(
             f"{where}: expected embeddings as a tensor, an array or a sparse matrix, got "
@@ -68,6 +68,8 @@ def as_labels(y: Any, num_nodes: int, where: str) -> tuple[Tensor, list[int]]:
     """
     if y is None:
         raise TypeError(f"{where}: expected one label a node, got None; pass y, e.g. data.y.")
+    if isinstance(y, np.ndarray):
+        y = np.require(y, requirements=["C", "W"])
     y = torch.as_tensor(y).detach().cpu()
     if y.dim() == 2 and y.shape[1] == 1:
         y = y.flatten()

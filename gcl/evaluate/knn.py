@@ -90,7 +90,8 @@ def knn(
         runs["accuracy"].append(float(_accuracies(x, codes, len(labels), train, test, final)[0]))
         chosen.append(float(candidates[best]))
     votes = f"k {candidates[0]}" if len(candidates) == 1 else f"k of {candidates} on validation"
-    line = f"{splits.name}: {len(splits)} splits, cosine k-NN, {votes}"
+    count = f"{len(splits)} split" + ("s" if len(splits) > 1 else "")
+    line = f"{splits.name}: {count}, cosine k-NN, {votes}"
     result = Result.from_runs(runs, line)
     result.per_run["k"] = chosen
     return result

@@ -40,7 +40,7 @@ def fit_logistic(
     *,
     Cs: Sequence[float],
     num_classes: int | None = None,
-    tol: float = 3e-4,
+    tol: float = 1e-4,
     max_iter: int = 1000,
 ) -> LogisticFit:
     r"""Fit S x K independent multinomial logistic regressions by one batched L-BFGS.
@@ -63,7 +63,8 @@ def fit_logistic(
         Cs: Inverse strengths of the penalty, each > 0; scikit-learn's `C`.
         num_classes: Number of classes; default `y.max() + 1`.
         tol: Stop once the estimated distance to the optimum, `1/2 g^T H^-1 g` with the diagonal
-            curvature H, is at most `tol` times the objective.
+            curvature H, is at most `tol` times the objective. The true distance is about that; with
+            weak penalties (C of 100 and more) it can be several times larger.
         max_iter: Iterations after which the search gives up, with a warning.
 
     Shape:
@@ -71,7 +72,8 @@ def fit_logistic(
         bias[s, k]`.
 
     Raises:
-        ValueError: if the shapes disagree, a strength is not positive or a split has no rows.
+        ValueError: if the shapes disagree, a strength is not positive, a split has no rows or a
+            class is out of range.
 
     Reference:
         Liu and Nocedal, "On the limited memory BFGS method for large scale optimization",
@@ -108,6 +110,11 @@ def fit_logistic(
     # A masked row has no say, but its label must be a class that is present.
     first = y.gather(1, mask.int().argmax(1, keepdim=True))
     label = torch.where(mask, y, first)
+    if int(label.min()) < 0 or int(label.max()) >= classes:
+        raise ValueError(
+            f"fit_logistic: expected classes 0 to {classes - 1}, got {int(label.min())} to "
+            f"{int(label.max())}; number them from zero."
+        )
     hot = torch.zeros(len(y), classes, y.shape[1], dtype=x.dtype, device=x.device)
     hot.scatter_(1, label.unsqueeze(1), 1.0)
     present = hot.sum(2) > 0

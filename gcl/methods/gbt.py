@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch_geometric.data import Data
-from torch_geometric.transforms import Compose
+from torch_geometric.transforms import BaseTransform, Compose, NormalizeFeatures
 
 from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses import BarlowTwins
@@ -23,6 +23,7 @@ def gbt(
     act: str = "prelu",
     num_layers: int = 2,
     undirected: bool = True,
+    normalize: bool = True,
     encoder: Encoder | None = None,
 ) -> TwoView:
     """Graph Barlow Twins: decorrelated embedding columns, no negatives, no projector, O(N) memory.
@@ -39,6 +40,7 @@ def gbt(
         act: activation after the first layer, by PyG's name.
         num_layers: layers of the encoder; batch norm and activation after all but the last.
         undirected: drop both directions of an undirected edge together.
+        normalize: divide every row of features by its sum, as the authors do.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -63,12 +65,13 @@ def gbt(
             norm_kwargs={"momentum": 0.01},
             plain_last=True,
         )
+    prepare: list[BaseTransform] = [NormalizeFeatures()] if normalize else []
+    if own:
+        prepare.append(ToSparseFeatures())
     view = Compose(
         [
             EdgeDropping(drop_edge, undirected=undirected, as_weight=own),
             FeatureMasking(mask_feature),
         ]
     )
-    return TwoView(
-        encoder, (view, view), BarlowTwins(lam), prepare=ToSparseFeatures() if own else None
-    )
+    return TwoView(encoder, (view, view), BarlowTwins(lam), prepare=Compose(prepare))

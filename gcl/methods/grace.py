@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch_geometric.data import Data
-from torch_geometric.transforms import Compose
+from torch_geometric.transforms import BaseTransform, Compose, NormalizeFeatures
 
 from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses import InfoNCE
@@ -24,6 +24,7 @@ def grace(
     act: str = "relu",
     num_layers: int = 2,
     undirected: bool = True,
+    normalize: bool = True,
     encoder: Encoder | None = None,
 ) -> TwoView:
     """GRACE: two views by dropping edges and masking feature columns, contrasted node by node.
@@ -42,6 +43,7 @@ def grace(
         act: activation of the encoder, by PyG's name.
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
+        normalize: divide every row of features by its sum, as the authors do.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -58,6 +60,9 @@ def grace(
     own = encoder is None
     if encoder is None:
         encoder = GCNEncoder(data.num_features, 2 * hidden, hidden, num_layers=num_layers, act=act)
+    prepare: list[BaseTransform] = [NormalizeFeatures()] if normalize else []
+    if own:
+        prepare.append(ToSparseFeatures())
     views = tuple(
         Compose(
             [
@@ -72,5 +77,5 @@ def grace(
         (views[0], views[1]),
         InfoNCE(tau),
         projector=projector(encoder.out_channels, proj),
-        prepare=ToSparseFeatures() if own else None,
+        prepare=Compose(prepare),
     )

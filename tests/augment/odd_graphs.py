@@ -68,6 +68,7 @@ def hetero(dtype: torch.dtype = torch.float32) -> HeteroData:
     data["paper", "written_by", "author"].edge_attr = (writes[0] * 100 + writes[1])[shuffle]
     pairs = torch.tensor([[0, 1, 2], [1, 2, 4]])
     data["paper", "like", "paper"].edge_index = torch.cat([pairs, pairs.flip(0)], 1)
+    data["paper", "like", "paper"].edge_attr = torch.arange(6)
     data["author", "cites", "paper"].edge_index = torch.tensor([[0, 1, 2], [0, 0, 4]])
     return data
 

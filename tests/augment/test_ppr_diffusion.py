@@ -122,7 +122,7 @@ def test_budget() -> None:
         PPRDiffusion(topk=2, max_bytes=100)(data)
     with pytest.raises(ValueError, match="threshold 1e-09 keeps more edges"):
         PPRDiffusion(threshold=1e-9, max_bytes=20_000)(data)
-    need = 2 * 50 * 2 * 12 + 4 * 50 * 4
+    need = 3 * 50 * 2 * 12 + 4 * 50 * 4
     assert PPRDiffusion(topk=2, max_bytes=need)(data).num_edges == 100
 
 

@@ -99,6 +99,14 @@ def test_batch_is_taken_apart_rightly(explicit: bool) -> None:
     assert data.num_nodes == 37
 
 
+def test_as_many_nodes_as_pointers() -> None:
+    # Four nodes in three graphs: `ptr` has one row a node.
+    data = Batch.from_data_list([random_graph(n, 0, 0) for n in (1, 2, 1)])
+    view = RandomWalkSubgraph(1, walk_length=3)(data)
+    assert view.ptr.tolist() == [0, 1, 2, 3]
+    assert [part.num_nodes for part in view.to_data_list()] == [1, 1, 1]
+
+
 def test_hetero_walks_cross_types() -> None:
     data = hetero()
     data["author"].y, data["paper"].y = torch.arange(4), torch.arange(5)

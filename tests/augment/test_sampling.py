@@ -33,6 +33,11 @@ def test_uniform_in_small_and_large_ranges() -> None:
         )
 
 
+def test_all_of_a_large_range() -> None:
+    _, number = distinct(torch.tensor([50_000]), torch.tensor([50_000]))
+    assert torch.equal(number, torch.arange(50_000))
+
+
 def test_ranges_that_could_not_be_stored() -> None:
     _, number = distinct(torch.tensor([5, 5]), torch.tensor([10**12, 10**15]))
     assert number.numel() == 10

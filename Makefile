@@ -1,0 +1,58 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export OMP_NUM_THREADS ?= $(if $(filter test%,$(MAKECMDGOALS)),1,)
+ifeq ($(strip $(OMP_NUM_THREADS)),)
+unexport OMP_NUM_THREADS
+endif
+
+.PHONY: all demo test test-slow test-scatter check format docs speed clean
+all: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@echo "==> creating .venv and installing (a few minutes the first time)"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[dev,docs,plot,communities]'
+	@touch $@
+	@echo "==> .venv is ready"
+
+demo: $(READY)  ## train on the embedded graph, print the table, write plots to demo/
+	@echo "==> GRACE on the digits graph (about a minute)"
+	$(BIN)/gcl train grace digits --config benchmarks/configs/grace/digits.toml --out demo
+	@echo "==> figures"
+	$(BIN)/gcl plot demo
+
+test: $(READY)  ## the default tests: minutes on two cores, no network
+	$(BIN)/python -m pytest --numprocesses 2 --quiet
+
+test-slow: $(READY)  ## the tests that take longer
+	$(BIN)/python -m pytest --quiet -m slow
+
+test-scatter: $(READY)  ## build torch_scatter (about 6 minutes) and run the tests that need it
+	@echo "==> building torch_scatter"
+	$(BIN)/python -c "import torch_scatter" 2>/dev/null || $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check --constraint constraints.txt setuptools wheel ninja
+	$(BIN)/python -c "import torch_scatter" 2>/dev/null || $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check --constraint constraints.txt --no-build-isolation torch_scatter
+	$(BIN)/python -m pytest --quiet -m scatter
+
+check: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY)  ## the HTML documentation, warnings are errors
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "==> docs/_build/html/index.html"
+
+speed: $(READY)  ## the speed tables of benchmarks/speed
+	for script in benchmarks/speed/*.py; do echo "==> $$script"; $(BIN)/python $$script; done
+
+clean:
+	rm -rf .venv demo docs/_build docs/gallery docs/api .pytest_cache .mypy_cache .ruff_cache

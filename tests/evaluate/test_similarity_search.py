@@ -1,0 +1,43 @@
+"""Similarity search against a full sort, and `compare` over several embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from gcl.evaluate import cluster, compare, geometry, similarity_search
+
+
+@pytest.mark.parametrize("form", [torch.tensor, np.asarray, sp.csr_matrix])
+def test_equals_a_full_sort(form):
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(60, 5)), rng.integers(0, 3, 60)
+    found = similarity_search(form(z), y, ks=[1, 5, 10])
+    rows = z / np.linalg.norm(z, axis=1, keepdims=True)
+    for k in (1, 5, 10):
+        shares = []
+        for i in range(60):
+            others = sorted((j for j in range(60) if j != i), key=lambda j: -(rows[i] @ rows[j]))
+            shares.append(np.mean([y[j] == y[i] for j in others[:k]]))
+        assert found[f"sim@{k}"] == pytest.approx(np.mean(shares))
+
+
+def test_default_keys_and_mistakes():
+    z, y = torch.eye(12), torch.arange(12) % 2
+    assert list(similarity_search(z, y)) == ["sim@5", "sim@10"]
+    for ks in ([], [0], [12]):
+        with pytest.raises(ValueError, match="between 1 and 11"):
+            similarity_search(z, y, ks=ks)
+
+
+def test_compare_runs_one_evaluation_on_each():
+    y = torch.arange(30) % 3
+    zs = {"raw features": torch.ones(30, 3) + 0.01 * torch.eye(30, 3), "trained": torch.eye(3)[y]}
+    results = compare(similarity_search, zs, y, ks=[2])
+    assert list(results) == ["raw features", "trained"]
+    assert results["trained"] == {"sim@2": 1.0}
+    assert compare(geometry, zs)["trained"] == geometry(zs["trained"])
+    trained = compare(cluster, {"trained": zs["trained"]}, y, runs=1)["trained"]
+    assert trained["accuracy"] == 1

@@ -1,0 +1,191 @@
+"""The public contract suites over everything the package exports; nothing may be left out."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch_geometric.data import Data
+
+import gcl
+from gcl.augment import __all__ as augmentations
+from gcl.losses import __all__ as losses
+from gcl.methods import __all__ as methods
+from gcl.testing import check_augmentation, check_loss, check_method
+
+A = gcl.augment
+AUGMENTATIONS = {
+    "EdgeAdding": [(A.EdgeAdding(0.5), {"makes_edges": True})],
+    "EdgeDropping": [
+        (A.EdgeDropping(0.4), {}),
+        (A.EdgeDropping(0.4, undirected=False), {}),
+        (A.EdgeDropping(0.4, as_weight=True), {}),
+        (A.EdgeDropping(1.0), {}),
+    ],
+    "FeatureDropout": [(A.FeatureDropout(0.4), {})],
+    "FeatureMasking": [(A.FeatureMasking(0.4), {}), (A.FeatureMasking(1.0), {})],
+    "FeatureNoise": [(A.FeatureNoise(0.1), {})],
+    "FeatureShuffling": [(A.FeatureShuffling(), {})],
+    "NodeDropping": [(A.NodeDropping(0.4), {}), (A.NodeDropping(1.0), {})],
+    "PPRDiffusion": [(A.PPRDiffusion(topk=2), {"makes_edges": True})],
+    "RandomChoice": [(A.RandomChoice([A.EdgeDropping(0.3), A.FeatureMasking(0.3)]), {})],
+    "RandomWalkSubgraph": [(A.RandomWalkSubgraph(), {"keeps_nodes": False})],
+}
+LOSSES = {
+    "BarlowTwins": [(gcl.losses.BarlowTwins(), {"min_rows": 2})],
+    "InfoNCE": [(gcl.losses.InfoNCE(0.4), {}), (gcl.losses.InfoNCE(0.01), {})],
+}
+NOT_A_LOSS = {"two_view_logsumexp", "unit_rows"}
+RECIPES = {"gbt": {"hidden": 8}, "grace": {"hidden": 8, "proj": 8}}
+NOT_A_RECIPE = {"Method", "TwoView"}
+
+
+def cases(table):
+    return [pytest.param(*case, id=str(case[0])) for group in table.values() for case in group]
+
+
+def test_every_export_is_checked():
+    assert set(AUGMENTATIONS) == set(augmentations)
+    assert set(LOSSES) | NOT_A_LOSS == set(losses)
+    assert set(RECIPES) | NOT_A_RECIPE == set(methods)
+
+
+@pytest.mark.parametrize(("transform", "options"), cases(AUGMENTATIONS))
+def test_augmentation(transform, options):
+    check_augmentation(transform, **options)
+
+
+@pytest.mark.parametrize(("loss", "options"), cases(LOSSES))
+def test_loss(loss, options):
+    check_loss(loss, **options)
+
+
+@pytest.mark.parametrize(("name", "options"), RECIPES.items())
+@pytest.mark.parametrize("graph", ["karate", "dense weights"])
+def test_method(name, options, graph):
+    data = gcl.datasets.load("karate")
+    if graph == "dense weights":
+        data.x = torch.rand(34, 6)
+        data.edge_weight = torch.rand(data.num_edges)
+    check_method(getattr(gcl.methods, name)(data, **options), data)
+
+
+class Leaky(nn.Module):
+    """A loss with one broken promise, to see that the suite notices."""
+
+    def __init__(self, fault):
+        super().__init__()
+        self.fault = fault
+
+    def forward(self, z1, z2):
+        good = gcl.losses.InfoNCE(0.5)
+        if self.fault == "order":
+            weight = torch.arange(len(z1), dtype=z1.dtype)
+            return (weight * gcl.losses.InfoNCE(0.5, reduction="none")(z1, z2)).sum()
+        if self.fault == "gradient":
+            return good(z1, z2.detach()) + 0 * z2.sum()
+        if self.fault == "sign":
+            return -good(z1, z2)
+        if self.fault == "vector":
+            return gcl.losses.InfoNCE(0.5, reduction="none")(z1, z2)
+        if self.fault == "zero rows":
+            return good(z1, z2) + 0 * (z1 / z1.norm(dim=1, keepdim=True)).sum()
+        return good(z1.float(), z2[: len(z1)].float())  # "errors": takes anything
+
+
+@pytest.mark.parametrize("fault", ["order", "gradient", "sign", "vector", "zero rows", "errors"])
+def test_loss_suite_finds_the_fault(fault):
+    with pytest.raises((AssertionError, RuntimeError)):
+        check_loss(Leaky(fault))
+
+
+def mutate_input(data):
+    data.x.mul_(2)
+    return data
+
+
+def forget_attributes(data):
+    for store in data.edge_stores:
+        store.edge_index = store.edge_index[:, 1:]
+    return data
+
+
+def mix_up_attributes(data):
+    for store in data.edge_stores:
+        store.edge_index = store.edge_index.flip(1)
+    return data
+
+
+def reorder_nodes(data):
+    for store in data.node_stores:
+        store.node_id = store.node_id.flip(0)
+    return data
+
+
+class Unseeded:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, data):
+        self.calls += 1
+        for store in data.node_stores:
+            store.x = store.x + self.calls
+        return data
+
+
+@pytest.mark.parametrize(
+    "faulty", [mutate_input, forget_attributes, mix_up_attributes, reorder_nodes, Unseeded()]
+)
+def test_augmentation_suite_finds_the_fault(faulty):
+    with pytest.raises(AssertionError):
+        check_augmentation(faulty)
+
+
+class Faulty(gcl.Method):
+    def __init__(self, fault):
+        super().__init__()
+        self.fault, self.linear = fault, nn.Linear(34, 4)
+
+    def prepare(self, data):
+        if self.fault == "prepare":
+            data.extra = torch.ones(1)
+        return data
+
+    def loss(self, data):
+        if self.fault == "stores":
+            self.kept = copy.copy(data)
+        z = self.linear(data.x)
+        return {"vector": z.sum(1), "detached": z.sum().detach()}.get(self.fault, z.sum())
+
+    def embed(self, data):
+        if self.fault == "random":
+            return self.linear(data.x) + torch.rand(1)
+        return self.linear(data.x)
+
+
+@pytest.mark.parametrize("fault", ["prepare", "stores", "vector", "detached", "random"])
+def test_method_suite_finds_the_fault(fault):
+    with pytest.raises(AssertionError):
+        check_method(Faulty(fault), gcl.datasets.load("karate"))
+
+
+def test_method_suite_passes_what_is_right():
+    check_method(Faulty("none"), gcl.datasets.load("karate"))
+
+
+def test_two_view_rejects_what_is_no_view():
+    with pytest.raises(ValueError, match="two transforms"):
+        gcl.methods.TwoView(nn.Linear(1, 1), (A.EdgeDropping(0.1),), gcl.losses.InfoNCE())
+
+
+def test_two_view_takes_plain_functions_and_protects_the_data():
+    def drop_all(data):
+        data.edge_index = data.edge_index[:, :0]
+        return data
+
+    data = Data(x=torch.randn(4, 3), edge_index=torch.tensor([[0, 1], [1, 0]]))
+    method = gcl.methods.TwoView(
+        gcl.nn.GCNEncoder(3, 4), (drop_all, drop_all), gcl.losses.InfoNCE()
+    )
+    method(data).backward()
+    assert data.num_edges == 2

@@ -1,0 +1,33 @@
+"""Every example is at most 30 lines and runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+ARGUMENTS = {"grace_cora": ["3"]}
+NEEDS_CORA = {"grace_cora"}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_example(path):
+    assert len(path.read_text().splitlines()) <= 30
+    cora = Path(os.environ.get("GCL_DATA", "absent")) / "planetoid" / "Cora"
+    if path.stem in NEEDS_CORA and not cora.is_dir():
+        pytest.skip("needs the Planetoid files of Cora in GCL_DATA")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(path), *ARGUMENTS.get(path.stem, [])],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_there_are_examples():
+    assert {"quickstart", "own_loop", "custom_loss"} <= {p.stem for p in EXAMPLES}
