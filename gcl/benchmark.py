@@ -34,7 +34,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RAW, UNTRAINED = "raw features", "untrained encoder"
+RAW, UNTRAINED = "raw features", "untrained"
 
 
 @dataclass

@@ -16,10 +16,12 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -39,7 +41,7 @@ Add --json for machines and --debug for tracebacks."""
 _SHOWN = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
-    "cluster_accuracy": "k-means acc.",
+    "cluster_accuracy": "ACC",
     "cluster_nmi": "NMI",
     "cluster_ari": "ARI",
 }
@@ -136,7 +138,7 @@ def _train(arguments: list[str]) -> None:
     rows = _train_seeds(run, chosen.seeds, out, resume=chosen.resume)
     table = benchmark.summarize(rows, list(_SHOWN))
     if chosen.json:
-        print(json.dumps({"run": run.__dict__, "results": table, **benchmark.provenance()}))
+        print(json.dumps({"run": asdict(run), "results": table, **benchmark.provenance()}))
     else:
         _print_results(run, table, chosen.seeds)
 
@@ -147,7 +149,7 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
     if out is not None:
         if resume and (out / "run.json").is_file():
             earlier, _ = benchmark.read_run(out)
-            if earlier != run:
+            if asdict(earlier) != json.loads(json.dumps(asdict(run))):
                 raise ValueError(f"{out} was made with other options; resume with the same ones.")
             rows = benchmark.read_rows(out / "results.csv")
         benchmark.write_run(out / "run.json", run, seeds)
@@ -331,12 +333,16 @@ def _run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespa
 
 def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> None:
     shown = Table(
+        padding=(0, 1, 0, 0),
         title=f"{run.recipe} on {run.dataset}",
-        caption=f"probe: {_protocol_line(run.protocol)}; training seeds: {seeds}; "
+        box=box.SIMPLE_HEAD,
+        caption=f"accuracy, macro-F1: {_protocol_line(run.protocol)}\n"
+        "ACC, NMI, ARI: k-means with as many clusters as classes\n"
+        f"training seeds: {seeds}; "
         f"± over {'seeds' if seeds > 1 else 'splits or runs'}",
         caption_justify="left",
     )
-    shown.add_column("features")
+    shown.add_column("features", no_wrap=True)
     for key in _SHOWN:
         shown.add_column(_SHOWN[key], justify="right", no_wrap=True)
     for name, row in table.items():
@@ -371,7 +377,7 @@ def _protocol_line(name: str) -> str:
 
 
 def _percent(value: float, deviation: float) -> str:
-    return f"{100 * value:.1f} ± {100 * deviation:.1f}"
+    return f"{100 * value:.1f}±{100 * deviation:.1f}"
 
 
 def _first_line(thing: Any) -> str:

@@ -44,7 +44,8 @@ def smoothed(x: np.ndarray, edge_index: np.ndarray, width: int = 128) -> np.ndar
     scale = diags_array(adjacency.sum(1) ** -0.5)
     adjacency = scale @ adjacency @ scale
     width = min(width, min(x.shape) - 1)
-    left, values, _ = svds(adjacency @ (adjacency @ x.astype(np.float64)), width, rng=0)
+    smooth = adjacency @ (adjacency @ x.astype(np.float64))
+    left, values, _ = svds(smooth, width, v0=np.ones(min(x.shape)))
     return (left * values).astype(np.float32)
 
 

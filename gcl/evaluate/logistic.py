@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 MEMORY = 5  # pairs of curvature history; with 8 or 12 the iterations saved cost more than they give
 ARMIJO = 1e-4
@@ -105,8 +106,8 @@ def fit_logistic(
     weights = mask.to(x.dtype) / counts
     mean = weights.unsqueeze(1) @ x
     rows, spread, basis = _principal_axes((x - mean) * mask.unsqueeze(2))
-    rows = torch.cat([rows, rows.new_ones(*y.shape, 1)], 2)
-    spread = torch.cat([spread / counts, spread.new_ones(len(y), 1)], 1)
+    rows = pad(rows, (0, 1), value=1.0)
+    spread = pad(spread / counts, (0, 1), value=1.0)
     # A masked row has no say, but its label must be a class that is present.
     first = y.gather(1, mask.int().argmax(1, keepdim=True))
     label = torch.where(mask, y, first)
@@ -120,7 +121,6 @@ def fit_logistic(
     present = hot.sum(2) > 0
     loss = _Loss(
         x=rows,
-        weighted=rows * weights.unsqueeze(2),
         label=label[:, None, None],
         hot=hot.unsqueeze(1),
         weights=weights.unsqueeze(2),
@@ -197,7 +197,6 @@ class _Loss(NamedTuple):
     """The weighted cross-entropy of a grid of problems that share their rows within a split."""
 
     x: Tensor  # [S, n, R + 1], the last column ones
-    weighted: Tensor  # x times the row weights
     label: Tensor  # [S, 1, 1, n]
     hot: Tensor  # [S, 1, C, n], the labels as indicators
     weights: Tensor  # [S, n, 1]
@@ -208,22 +207,26 @@ class _Loss(NamedTuple):
 
     def value(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy `[S, K, 1]` and probabilities `[S, K, C, n]`."""
-        log_probability = torch.log_softmax(scores, 2)
-        label = self.label.expand(-1, scores.shape[1], -1, -1)
-        picked = log_probability.gather(2, label).squeeze(2)
-        return -(picked @ self.weights), log_probability.exp_()
+        return _cross_entropy(scores, self.label, self.weights)
 
     def gradient(self, probability: Tensor, ridge: Tensor) -> Tensor:
         """`[S, K, P]`; ridge is the penalty's share of it."""
         rows = (self.x.shape[0], -1, self.x.shape[2])
-        residual = (probability - self.hot).flatten(1, 2)
-        return torch.baddbmm(ridge.view(rows), residual, self.weighted).view_as(ridge)
+        residual = (probability - self.hot).mul_(self.weights.unsqueeze(1).transpose(2, 3))
+        return torch.baddbmm(ridge.view(rows), residual.flatten(1, 2), self.x).view_as(ridge)
 
     def curvature(self, probability: Tensor) -> Tensor:
         """Diagonal of the Hessian `[S, K, P]`, rows and columns taken as independent."""
         variance = torch.addcmul(probability, probability, probability, value=-1)
         mean = (variance.flatten(1, 2) @ self.weights).view(*probability.shape[:3], 1)
         return (mean * self.spread).flatten(2)
+
+
+def _cross_entropy(scores: Tensor, label: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    log_probability = torch.log_softmax(scores, 2)
+    label = label.expand(-1, scores.shape[1], -1, -1)
+    picked = log_probability.gather(2, label).squeeze(2)
+    return -(picked @ weights), log_probability.exp_()
 
 
 def _minimise(
@@ -376,14 +379,14 @@ def _backtrack(
     splits, strengths = wrong.nonzero().unbind(1)
     for _ in range(TRIALS):
         at = splits, strengths
-        change, part = line.change[at], loss.keep(splits)
+        change, weights = line.change[at], loss.weights[splits]
         linear, square, slope, t = (v[at] for v in (line.linear, line.square, line.slope, length))
-        residual = (probability[at] - part.hot[:, 0]) * part.weights.transpose(1, 2)
+        residual = (probability[at] - loss.hot[splits, 0]) * weights.transpose(1, 2)
         end = (residual * change).sum((1, 2)).unsqueeze(1) + linear + 2 * t * square
         # The secant on the slope: the minimum if the objective were a parabola.
         t = t * (slope / (slope - end)).nan_to_num(0.1).clamp(0.1, 0.7)
         scores = torch.addcmul(batch.scores[at], t.unsqueeze(2), change)
-        entropy, tried = part.value(scores.unsqueeze(1))
+        entropy, tried = _cross_entropy(scores.unsqueeze(1), loss.label[splits], weights)
         reached = entropy.squeeze(1) + batch.ridge[at] + t * (linear + t * square)
         length[at], value[at], probability[at] = t, reached, tried.squeeze(1)
         again = (reached > _limit(batch.objective[at], slope, t)).squeeze(1)

@@ -1,0 +1,108 @@
+"""Time and memory of rivals in one run: medians, interleaved, so that a noisy machine hits all alike."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import json
+import os
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from gcl.benchmark import provenance
+
+
+def interleaved(
+    rivals: dict[str, Callable[[], Any]], repeats: int, device: str = "cpu"
+) -> dict[str, dict[str, float]]:
+    """Median wall and CPU milliseconds of every rival, one call of each in turn.
+
+    CPU time counts all threads; with one thread it is the robust figure on a shared machine.
+    """
+    wall: dict[str, list[float]] = {name: [] for name in rivals}
+    cpu: dict[str, list[float]] = {name: [] for name in rivals}
+    for turn in range(repeats + 1):
+        for name, call in rivals.items():
+            gc.collect()
+            started, used = time.perf_counter(), time.process_time()
+            call()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            if turn > 0:  # the first turn warms up
+                wall[name].append(1e3 * (time.perf_counter() - started))
+                cpu[name].append(1e3 * (time.process_time() - used))
+    return {
+        name: {"wall_ms": statistics.median(wall[name]), "cpu_ms": statistics.median(cpu[name])}
+        for name in rivals
+    }
+
+
+def peak_extra_mb(call: Callable[[], Any], device: str = "cpu") -> float:
+    """Memory that a call needs at its peak beyond what was there before, in MB (1e6 bytes).
+
+    On CPU the resident set is sampled every millisecond, after freed memory was handed back.
+    """
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        torch.cuda.synchronize()
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
+    ctypes.CDLL(None).malloc_trim(0)
+    before, peak, done = _resident(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.is_set():
+            peak = max(peak, _resident())
+            time.sleep(0.001)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        call()
+        peak = max(peak, _resident())
+    finally:
+        done.set()
+        watcher.join()
+    return (peak - before) / 1e6
+
+
+def options(description: str) -> argparse.ArgumentParser:
+    """The options that every script here has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--repeats", type=int, default=5, help="timed turns (default 5)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def report(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
+    """A table of the rows, or JSON, with commit and machine."""
+    told = {"command": "python " + " ".join(sys.argv), **provenance()}
+    if as_json:
+        print(json.dumps({"title": title, "rows": rows, **told}, indent=2))
+        return
+    table = Table(title=title, caption="\n".join(f"{k}: {v}" for k, v in told.items()))
+    for key in rows[0]:
+        table.add_column(key, justify="left" if isinstance(rows[0][key], str) else "right")
+    for row in rows:
+        table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
+    Console(width=110).print(table)
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
