@@ -351,9 +351,24 @@ def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> No
 
 
 def _print_bench(summary: list[dict[str, Any]]) -> None:
-    shown = Table(title="test accuracy, % (mean ± std over training seeds)")
-    for column in ("config", "protocol", "raw features", "untrained", "ours", "reported", "source"):
-        shown.add_column(column, justify="left" if column in ("config", "source") else "right")
+    shown = Table(
+        title="test accuracy, % (mean ± std over training seeds)",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for column in (
+        "config",
+        "raw",
+        "untrained",
+        "ours",
+        "reported",
+        "protocol",
+        "source of reported",
+    ):
+        words = column in ("config", "protocol", "source of reported")
+        shown.add_column(
+            column, justify="left" if words else "right", no_wrap=column != "source of reported"
+        )
     for row in summary:
         ours = next(k for k in row if isinstance(row[k], dict) and _is_trained(k))
         reported = row["reported"]
@@ -363,7 +378,7 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
         ]
         value = reported.get("accuracy", math.nan)
         told = _percent(value, reported.get("std", 0.0)) if math.isfinite(value) else "-"
-        shown.add_row(row["config"], row["protocol"], *cells, told, reported.get("source", ""))
+        shown.add_row(row["config"], *cells, told, row["protocol"], reported.get("source", ""))
     Console().print(shown)
 
 

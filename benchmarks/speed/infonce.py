@@ -34,12 +34,12 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(0)
+    tiled = InfoNCE(0.4, implementation="tiled")
     rows = []
     for n in chosen.nodes:
         z1, z2 = (
             torch.randn(n, chosen.dims, device=chosen.device, requires_grad=True) for _ in range(2)
         )
-        tiled = InfoNCE(0.4, implementation="tiled")
         rivals = {"gcl tiled": lambda z1=z1, z2=z2: _step(tiled, z1, z2)}
         if n <= chosen.max_dense:
             rivals["plain dense"] = lambda z1=z1, z2=z2: _step(

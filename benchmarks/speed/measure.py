@@ -1,4 +1,4 @@
-"""Time and memory of rivals in one run: medians, interleaved, so that a noisy machine hits all alike."""
+"""Time and memory of rivals in one run: medians, taking turns, so that noise hits all alike."""
 
 from __future__ import annotations
 

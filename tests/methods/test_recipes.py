@@ -1,0 +1,96 @@
+"""Recipes against the paper written plainly with PyG's layers, and TwoView's batches."""
+
+import pytest
+import torch
+from torch.nn.functional import elu, normalize, prelu
+from torch_geometric.data import Batch
+from torch_geometric.nn import GIN, GCNConv, global_add_pool
+
+import gcl
+
+
+@pytest.fixture
+def data():
+    data = gcl.datasets.karate()
+    data.x = torch.rand(34, 40, generator=torch.Generator().manual_seed(0)) + 0.1
+    data.x[0, 0] = 0  # PyG's NormalizeFeatures shifts the smallest feature to 0 first
+    return data
+
+
+def pyg_gcn(encoder, x, edges, acts):
+    for weight, bias, act in zip(encoder.weights, encoder.biases, acts, strict=True):
+        conv = GCNConv(*weight.shape)
+        with torch.no_grad():
+            conv.lin.weight.copy_(weight.t())
+            conv.bias.copy_(bias)
+        x = act(conv(x, edges))
+    return x
+
+
+def test_grace_without_augmentation_is_the_papers_loss(data):
+    method = gcl.methods.grace(
+        data, hidden=8, proj=6, tau=0.5, drop_edge=(0, 0), mask_feature=(0, 0)
+    )
+    x = data.x / data.x.sum(1, keepdim=True)
+    z = pyg_gcn(method.encoder, x, data.edge_index, [torch.relu, torch.relu])
+    first, second = method.projector.lins
+    h = normalize(second(elu(first(z))))
+    # Both views are the same, so the 2(N-1) negatives come in equal pairs.
+    similar = (h @ h.t() / 0.5).exp()
+    denominator = 2 * similar.sum(1) - similar.diagonal()
+    expected = -(similar.diagonal() / denominator).log().mean()
+    prepared = method.prepare(data)
+    assert torch.isclose(method(prepared), expected, rtol=1e-5)
+    assert torch.allclose(method.embed(prepared), z, atol=1e-6)
+
+
+def test_gbt_encoder_is_norm_and_prelu_after_the_first_layer_only(data):
+    method = gcl.methods.gbt(data, hidden=8).eval()
+    norm, act = method.encoder.afters[0]
+    assert norm.module.momentum == 0.01
+    assert len(method.encoder.afters[1]) == 0
+    prepared = method.prepare(data)
+    expected = pyg_gcn(
+        method.encoder,
+        prepared.x,
+        data.edge_index,
+        [lambda z: prelu(z / (1 + 1e-5) ** 0.5, act.weight), lambda z: z],
+    )
+    assert torch.allclose(method.embed(prepared), expected, atol=1e-5)
+
+
+def test_rates_reach_the_views(data):
+    method = gcl.methods.grace(data, drop_edge=(0.1, 0.2), mask_feature=(0.3, 0.4))
+    shown = repr(method)
+    for part in ("EdgeDropping(p=0.1", "EdgeDropping(p=0.2", "FeatureMasking(p=0.3", "tau=0.4"):
+        assert part in shown
+
+
+def test_masked_weights_and_dropped_edges_are_the_same_view(data):
+    encoder = gcl.nn.GCNEncoder(40, 8)
+    torch.manual_seed(0)
+    drop = gcl.augment.EdgeDropping(0.4)(data)
+    torch.manual_seed(0)
+    mask = gcl.augment.EdgeDropping(0.4, as_weight=True)(data)
+    a = encoder(drop.x, drop.edge_index)
+    b = encoder(mask.x, mask.edge_index, mask.edge_weight)
+    assert drop.num_edges < data.num_edges == mask.num_edges
+    assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_readout_contrasts_graphs(data):
+    batch = Batch.from_data_list([data, data, data])
+    view = gcl.augment.EdgeDropping(0.2)
+    method = gcl.methods.TwoView(
+        GIN(40, 8, 2), (view, view), gcl.losses.InfoNCE(0.5), readout=global_add_pool
+    )
+    assert method.embed(batch).shape == (3, 8)
+    assert method.embed(data).shape == (1, 8)
+    method(batch).backward()
+
+
+def test_seed_nodes_of_a_sampled_batch_alone_count(data):
+    method = gcl.methods.grace(data, hidden=8, encoder=GIN(40, 8, 2))
+    data.input_id = torch.tensor([4, 5, 6])
+    data.batch_size = 3
+    assert method.embed(data).shape == (3, 8)
