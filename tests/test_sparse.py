@@ -35,7 +35,7 @@ def test_gradients_reach_the_values():
 def test_no_warning_escapes_in_a_fresh_process():
     # torch warns once a process, so only a new one can show it.
     program = (
-        "import warnings, torch; warnings.simplefilter('error');"
+        "import warnings, torch, torch_geometric.nn; warnings.simplefilter('error');"
         "from gcl.sparse import csr_tensor;"
         "index = torch.tensor([0, 1]);"
         "a = csr_tensor(index, index[:1], torch.ones(1), (1, 1));"
