@@ -20,11 +20,11 @@ from gcl.evaluate import linear_probe
 from gcl.training import embed, fit, warmup_cosine
 
 GRID = {
-    "hidden": (256, 512),
+    "hidden": (256,),
     "drop_edge": (0.3, 0.5),
-    "mask_feature": (0.1, 0.3),
+    "mask_feature": (0.1, 0.3, 0.5),
     "lr": (5e-4, 2e-3),
-    "epochs": (200, 500),
+    "epochs": (200,),
 }
 SEEDS = (100, 101)  # not those of the benchmark
 
