@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 from pathlib import Path
@@ -15,10 +14,7 @@ from sphinx.util import logging
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-# No network and no cached data: the gallery draws on the embedded graphs only.
-os.environ.setdefault("TQDM_DISABLE", "1")
-
-import gcl  # noqa: E402
+import gcl
 
 project = "gcl"
 author = "the gcl authors"
@@ -59,8 +55,8 @@ sphinx_gallery_conf = {
     "image_scrapers": ("figure_scraper.scrape",),
     "abort_on_example_error": True,
     "download_all_examples": False,
-    "min_reported_time": 1000,
     "show_signature": False,
+    "write_computation_times": False,
 }
 
 _SECTION = re.compile(
@@ -68,18 +64,20 @@ _SECTION = re.compile(
 )
 
 
-def _to_rst(_app: Any, _what: str, _name: str, _obj: Any, _opts: Any, lines: list[str]) -> None:
+def _to_rst(_app: Any, what: str, _name: str, _obj: Any, _opts: Any, lines: list[str]) -> None:
     """Docstrings are written to be read as text: turn their formulas and tables into reST."""
     head = next((i for i, line in enumerate(lines) if _SECTION.match(line)), len(lines))
     out: list[str] = []
+    before = ""  # the last line that was not blank
     for i, line in enumerate(lines[:head]):
-        starts = line.startswith(" ") and i > 0 and not lines[i - 1].strip()
-        # Indented text after a blank line is a formula, unless it goes on with one.
-        before = next((x for x in reversed(lines[: max(i, 0)]) if x.strip()), "")
-        if starts and not before.startswith((" ", "- ", "* ")) and not before.endswith("::"):
+        # Indented text after a blank line is a formula, unless backticks say so already.
+        opens = line.startswith(" ") and i > 0 and not lines[i - 1].strip()
+        if opens and not before.startswith((" ", "- ")) and not line.lstrip().startswith("`"):
             out += ["::", ""]
         out.append(line)
-    lines[:head] = _tables(out)
+        before = line if line.strip() else before
+    # napoleon takes what stands before a colon in the first line of a variable for its type.
+    lines[:head] = ["", *out] if what == "data" else _tables(out)
 
 
 def _tables(lines: list[str]) -> list[str]:
@@ -97,17 +95,35 @@ def _tables(lines: list[str]) -> list[str]:
     return out
 
 
-def _check_api(app: Sphinx) -> None:
-    """Every public name of a sub-package has its line in api.md."""
-    text = (HERE / "api.md").read_text()
+def _signature(
+    _app: Any, _what: str, _name: str, _obj: Any, _opts: Any, arguments: str | None, result: str
+) -> tuple[str | None, str]:
+    # `field(default_factory=...)` shows as <factory>, which is no Python and breaks the layout.
+    return arguments and arguments.replace("<factory>", "..."), result
+
+
+def _skip(_app: Any, _what: str, _name: str, obj: Any, _skipped: bool, _opts: Any) -> bool | None:
+    """The fields of a named tuple are described under its attributes."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def _check_api(_app: Sphinx) -> None:
+    """Every public name of a sub-package has its line in api.md, and pages of old lines go."""
+    listed = set(re.findall(r"^ +(gcl\.[\w.]+)$", (HERE / "api.md").read_text(), re.MULTILINE))
     for name in ("augment", "losses", "nn", "methods", "transforms", "evaluate", "datasets"):
-        package = importlib.import_module(f"gcl.{name}")
-        for public in package.__all__:
-            if not re.search(rf"^ +gcl\.({name}\.)?(\w+\.)?{public}$", text, re.MULTILINE):
+        for public in importlib.import_module(f"gcl.{name}").__all__:
+            # `gcl.Method` is shown at the top level, tables where they are defined.
+            pattern = re.compile(rf"gcl\.({name}\.)?(\w+\.)?{public}")
+            if not any(pattern.fullmatch(entry) for entry in listed):
                 logging.getLogger(__name__).warning("docs/api.md lacks gcl.%s.%s", name, public)
+    for page in (HERE / "api").glob("*.rst"):
+        if page.stem not in listed:
+            page.unlink()
 
 
 def setup(app: Sphinx) -> None:
     # Before napoleon, which takes the sections apart.
     app.connect("autodoc-process-docstring", _to_rst, priority=100)
+    app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("builder-inited", _check_api)

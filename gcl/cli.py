@@ -356,19 +356,9 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for column in (
-        "config",
-        "raw",
-        "untrained",
-        "ours",
-        "reported",
-        "protocol",
-        "source of reported",
-    ):
-        words = column in ("config", "protocol", "source of reported")
-        shown.add_column(
-            column, justify="left" if words else "right", no_wrap=column != "source of reported"
-        )
+    for column in ("config", "raw", "untrained", "ours", "reported", "protocol"):
+        words = column in ("config", "protocol")
+        shown.add_column(column, justify="left" if words else "right", no_wrap=True)
     for row in summary:
         ours = next(k for k in row if isinstance(row[k], dict) and _is_trained(k))
         reported = row["reported"]
@@ -378,8 +368,11 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
         ]
         value = reported.get("accuracy", math.nan)
         told = _percent(value, reported.get("std", 0.0)) if math.isfinite(value) else "-"
-        shown.add_row(row["config"], *cells, told, row["protocol"], reported.get("source", ""))
+        shown.add_row(row["config"], *cells, told, row["protocol"])
     Console().print(shown)
+    for row in summary:
+        if "source" in row["reported"]:
+            print(f"reported {row['config']}: {row['reported']['source']}")
 
 
 def _is_trained(features: str) -> bool:

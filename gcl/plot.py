@@ -78,7 +78,14 @@ def embedding(
             plane[here, 0], plane[here, 1], s=6, color=colors(index % colors.N), label=str(label)
         )
     if y is not None:
-        axes.legend(title="label", markerscale=2, fontsize="small", loc="best")
+        # Beside the axes, where it covers no point.
+        axes.legend(
+            title="label",
+            markerscale=2,
+            fontsize="small",
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+        )
     axes.set(xticks=[], yticks=[], title=title)
     return figure
 

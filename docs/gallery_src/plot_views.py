@@ -19,8 +19,10 @@ data = gcl.datasets.load("karate")
 view = Compose([gcl.augment.EdgeDropping(0.3), gcl.augment.FeatureMasking(0.3)])
 graphs = {"the graph": data, "first view": view(data), "second view": view(data)}
 for name, graph in graphs.items():
-    print(f"{name}: {graph.num_nodes} nodes, {graph.num_edges // 2} edges, "
-          f"{int(graph.x.any(dim=0).sum())} feature columns in use")
+    print(
+        f"{name}: {graph.num_nodes} nodes, {graph.num_edges // 2} edges, "
+        f"{int(graph.x.any(dim=0).sum())} feature columns in use"
+    )
 
 # %%
 # Dropped edges are dotted. Both directions of an undirected edge go together.
