@@ -2,18 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-export OMP_NUM_THREADS ?= $(if $(filter test%,$(MAKECMDGOALS)),1,)
-ifeq ($(strip $(OMP_NUM_THREADS)),)
-unexport OMP_NUM_THREADS
-endif
-
 .PHONY: all demo test test-slow test-scatter check format docs speed clean
 all: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@echo "==> creating .venv and installing (a few minutes the first time)"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt \
 	  --editable '.[dev,docs,plot,communities]'
 	@touch $@
 	@echo "==> .venv is ready"
@@ -25,7 +20,7 @@ demo: $(READY)  ## train on the embedded graph, print the table, write plots to 
 	$(BIN)/gcl plot demo
 
 test: $(READY)  ## the default tests: minutes on two cores, no network
-	$(BIN)/python -m pytest --numprocesses 2 --quiet
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --quiet
 
 test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/python -m pytest --quiet -m slow

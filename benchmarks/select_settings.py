@@ -40,7 +40,7 @@ GRIDS = {
         {
             "drop_edge": ((0.2, 0.4), (0.4, 0.4)),
             "mask_feature": ((0.0, 0.0), (0.1, 0.1), (0.3, 0.4)),
-            "normalize": (False, True),
+            "normalize": (False,),  # pixels are no word counts
             "tau": (0.4, 0.6),
             "lr": (1e-3,),
         },

@@ -6,9 +6,11 @@ import gcl
 
 seed_everything(0)
 data = gcl.datasets.load("digits")
-method = gcl.methods.grace(data, hidden=128, tau=0.4)
+# The defaults are those of Cora, where features are words; masking pixels would do harm.
+options = {"tau": 0.6, "drop_edge": (0.4, 0.4), "mask_feature": (0, 0), "normalize": False}
+method = gcl.methods.grace(data, **options)
 untrained = gcl.embed(method, data)
-gcl.fit(method, data, epochs=50, lr=1e-3, callbacks=[gcl.callbacks.ProgressBar()])
+gcl.fit(method, data, epochs=100, lr=1e-3, callbacks=[gcl.callbacks.ProgressBar()])
 z = gcl.embed(method, data)
 
 for name, features in {"raw": data.x, "untrained": untrained, "GRACE": z}.items():

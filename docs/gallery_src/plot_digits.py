@@ -15,7 +15,7 @@ from gcl import plot
 seed_everything(0)
 data = gcl.datasets.load("digits")
 method = gcl.methods.grace(
-    data, tau=0.5, drop_edge=(0.4, 0.4), mask_feature=(0.0, 0.0), normalize=False
+    data, tau=0.6, drop_edge=(0.4, 0.4), mask_feature=(0.0, 0.0), normalize=False
 )
 untrained = gcl.embed(method, data)
 state = gcl.fit(method, data, epochs=80, lr=1e-3)
