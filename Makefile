@@ -15,7 +15,8 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## train on the embedded graph, print the table, write plots to demo/
 	@echo "==> GRACE on the digits graph (about a minute)"
-	$(BIN)/gcl train grace digits --config benchmarks/configs/grace/digits.toml --out demo
+	$(BIN)/gcl train grace digits --config benchmarks/configs/grace/digits.toml \
+	  --out demo --resume
 	@echo "==> figures"
 	$(BIN)/gcl plot demo
 

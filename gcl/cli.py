@@ -147,6 +147,10 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
     data = benchmark.load_data(run)
     rows: list[dict[str, Any]] = []
     if out is not None:
+        if not resume and any((out / name).exists() for name in ("results.csv", "seed-0")):
+            raise ValueError(
+                f"{out} holds a run already; go on with --resume, or choose another folder."
+            )
         if resume and (out / "run.json").is_file():
             earlier, _ = benchmark.read_run(out)
             if asdict(earlier) != json.loads(json.dumps(asdict(run))):

@@ -76,6 +76,9 @@ def test_out_resume_and_plot(tmp_path, capsys):
     assert main([*base, "--seeds", "1"]) == 0
     first = benchmark.read_rows(out / "results.csv")
     assert [row["seed"] for row in first] == ["-1", "0", "0"]
+    assert main([*base, "--seeds", "2"]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert benchmark.read_rows(out / "results.csv") == first
     assert main([*base, "--seeds", "2", "--resume"]) == 0
     assert benchmark.read_rows(out / "results.csv")[:3] == first
     assert checkpoint.load(out / "seed-1" / "checkpoint.safetensors")["epoch"] == 3
