@@ -2,8 +2,9 @@
 
     python benchmarks/select_settings.py gbt/cora benchmarks/results/gbt-cora-selection.csv
 
-The test nodes play no part: only the validation accuracy of the probe is looked at or written.
-The training seeds are not those of the benchmark.
+Only the validation accuracy of the probe is looked at or written, with training seeds that are not
+those of the benchmark. On a public split no test node plays a part; with 20 random splits the
+validation nodes of one split are test nodes of others, so what is chosen there counts as tuned.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib
 import inspect
 import io
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 from torch_geometric.seed import seed_everything
 
 from gcl import datasets, evaluate, methods
@@ -116,6 +117,11 @@ def load_data(run: Run) -> Data:
     else:
         data = datasets.load(run.dataset, run.root or None)
     validate_graph(data)
+    if isinstance(data, HeteroData):
+        raise ValueError(
+            f"{run.dataset} is heterogeneous; gcl train takes graphs of one node type. Use it from "
+            "Python with a gcl.Method of your own."
+        )
     if data.get("y") is None:
         raise ValueError(
             f"{run.dataset} has no labels (data.y), so nothing can be evaluated; train with "
@@ -220,6 +226,21 @@ def summarize(rows: Iterable[dict[str, Any]], keys: Sequence[str]) -> dict[str, 
     return table
 
 
+def options_digest(run: Run) -> str:
+    """A short name for everything that decides a run's numbers (its data folder does not)."""
+    decisive = {key: value for key, value in asdict(run).items() if key != "root"}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def check_device(name: str) -> None:
+    """Raises ValueError where there is no such device."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
+
+
 def provenance() -> dict[str, str]:
     """Command, commit and machine, to stand beside every number."""
     try:
@@ -241,12 +262,20 @@ def provenance() -> dict[str, str]:
     }
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of a results file; none if it does not exist."""
+def read_rows(path: Path, needs: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Rows of a CSV file; none if it does not exist.
+
+    Raises:
+        ValueError: a column that is needed is missing.
+    """
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    with path.open(newline="", errors="replace") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in needs if name not in (reader.fieldnames or [])]
+        if missing:
+            raise ValueError(f"{path} is no results file of gcl: it has no column {missing[0]!r}.")
+        return list(reader)
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,6 +93,12 @@ class EarlyStopping(Callback):
             )
 
     def on_end(self, state: State) -> None:
+        if state.finished and state.history and math.isnan(self.best):
+            warnings.warn(
+                f"EarlyStopping: no epoch had a value {self.monitor!r}; there are "
+                f"{', '.join(state.history[-1])}.",
+                stacklevel=2,
+            )
         if state.finished and self.best_weights is not None:
             state.method.load_state_dict(self.best_weights)
 

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 from rich import box
@@ -45,6 +45,13 @@ _SHOWN = {
     "cluster_nmi": "NMI",
     "cluster_ari": "ARI",
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """One sentence in place of usage and error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{self.prog}: {message}; see {self.prog} --help.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
-        return _complain("interrupted; what was saved stays, go on with --resume", 130)
+        kept = "; what was saved stays, go on with --resume" if "--out" in arguments else ""
+        return _complain(f"interrupted{kept}", 130)
     except argparse.ArgumentError as error:
         if debug:
             raise
@@ -96,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _list(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("gcl list")
+    parser = _Parser("gcl list")
     parser.add_argument("--json", action="store_true", help="print JSON")
     as_json = parser.parse_args(arguments).json
     content: dict[str, dict[str, str]] = {
@@ -155,7 +163,9 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
             earlier, _ = benchmark.read_run(out)
             if asdict(earlier) != json.loads(json.dumps(asdict(run))):
                 raise ValueError(f"{out} was made with other options; resume with the same ones.")
-            rows = benchmark.read_rows(out / "results.csv")
+            rows = benchmark.read_rows(out / "results.csv", ("seed", "features", *_SHOWN))
+        elif (out / "results.csv").exists() or (out / "seed-0").exists():
+            raise ValueError(f"{out} has results but no run.json, so nothing tells their options.")
         benchmark.write_run(out / "run.json", run, seeds)
     done = {int(row["seed"]) for row in rows}
     if -1 not in done:
@@ -171,7 +181,7 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
 
 
 def _bench(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("gcl bench", description="Run benchmark configurations.")
+    parser = _Parser("gcl bench", description="Run benchmark configurations.")
     parser.add_argument("folder", help="folder of <recipe>/<dataset>.toml")
     parser.add_argument("--only", default="*", help="pattern of recipe/dataset, e.g. 'grace/*'")
     parser.add_argument("--seeds", type=int, default=5, help="seeds a configuration (default 5)")
@@ -182,6 +192,8 @@ def _bench(arguments: list[str]) -> None:
     if chosen.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {chosen.seeds}.")
     folder, out = Path(chosen.folder), Path(chosen.out)
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
     configs = {
         path.relative_to(folder).with_suffix("").as_posix(): path
         for path in sorted(folder.rglob("*.toml"))
@@ -190,7 +202,7 @@ def _bench(arguments: list[str]) -> None:
     if not selected:
         known = ", ".join(configs) or "none"
         raise ValueError(f"No configuration in {folder} matches {chosen.only!r}; there: {known}.")
-    rows = benchmark.read_rows(out)
+    rows = benchmark.read_rows(out, ("config", "options", "seed", "features", *_SHOWN))
     summary = []
     for name, path in selected.items():
         run, reported = _read_config(path, chosen.device)
@@ -212,7 +224,13 @@ def _bench_one(
     out: Path,
     arguments: list[str],
 ) -> list[dict[str, Any]]:
-    done = {int(row["seed"]) for row in rows if row["config"] == name}
+    mine = [row for row in rows if row["config"] == name]
+    if any(row["options"] != benchmark.options_digest(run) for row in mine):
+        raise ValueError(
+            f"{out} holds results of {name} with other options than its configuration has now; "
+            "give another --out, or take those rows out."
+        )
+    done = {int(row["seed"]) for row in mine}
     missing = [seed for seed in (-1, *range(seeds)) if seed not in done]
     if not missing:
         return rows
@@ -221,6 +239,7 @@ def _bench_one(
     data = benchmark.load_data(run)
     told = {
         "config": name,
+        "options": benchmark.options_digest(run),
         "protocol": run.protocol,
         "command": "gcl bench " + shlex.join(arguments),
         **benchmark.provenance(),
@@ -236,7 +255,7 @@ def _bench_one(
 
 
 def _plot(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("gcl plot", description="Figures of a finished run.")
+    parser = _Parser("gcl plot", description="Figures of a finished run.")
     parser.add_argument("folder", help="a folder written by gcl train --out")
     parser.add_argument("--seed", type=int, default=0, help="which seed's run (default 0)")
     parser.add_argument("--projection", choices=("tsne", "pca"), default="tsne")
@@ -327,6 +346,7 @@ def _run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespa
         **{f: getattr(chosen, f) for f in fields},
         method={p: getattr(chosen, p) for p in parameters},
     )
+    benchmark.check_device(run.device)
     if run.epochs < 0:
         raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
     if run.protocol not in evaluate.PROTOCOLS:
@@ -343,7 +363,7 @@ def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> No
         caption=f"accuracy, macro-F1: {_protocol_line(run.protocol)}\n"
         "ACC, NMI, ARI: k-means with as many clusters as classes\n"
         f"training seeds: {seeds}; "
-        f"± over {'seeds' if seeds > 1 else 'splits or runs'}",
+        + ("± over seeds, of raw features over splits" if seeds > 1 else "± over splits or runs"),
         caption_justify="left",
     )
     shown.add_column("features", no_wrap=True)
@@ -356,7 +376,9 @@ def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> No
 
 def _print_bench(summary: list[dict[str, Any]]) -> None:
     shown = Table(
-        title="test accuracy, % (mean ± std over training seeds)",
+        title="test accuracy, %",
+        caption="± over training seeds; of raw features, or with one seed, over splits",
+        caption_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -376,7 +398,11 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
     Console().print(shown)
     for row in summary:
         if "source" in row["reported"]:
-            print(f"reported {row['config']}: {row['reported']['source']}")
+            protocol = row["reported"].get("protocol", row["protocol"])
+            other = (
+                "" if protocol == row["protocol"] else f"; protocol {protocol}: does not compare"
+            )
+            print(f"reported {row['config']}: {row['reported']['source']}{other}")
 
 
 def _is_trained(features: str) -> bool:

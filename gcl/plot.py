@@ -137,7 +137,10 @@ def plot_run(
     data = benchmark.load_data(run)
     title = f"{run.recipe} on {run.dataset}"
     log = benchmark.read_rows(home / "log.csv")
-    z = torch.from_numpy(np.load(home / "embedding.npy", allow_pickle=False))
+    try:
+        z = torch.from_numpy(np.load(home / "embedding.npy", allow_pickle=False))
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"{home / 'embedding.npy'} is damaged: {error}") from None
     figures = {
         "loss": loss_curve(
             [int(row["epoch"]) for row in log], [float(row["loss"]) for row in log], title=title

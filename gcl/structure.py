@@ -104,6 +104,8 @@ def remember(tensor: Tensor, key: tuple[Hashable, ...], build: Callable[[], T]) 
     """`build()`, or what it gave before for the same key and the same, unchanged tensor.
 
     The answer is kept as long as the storage of `tensor` lives, so it must not hold on to it.
+    Changes that torch cannot see (through `tensor.data` or a NumPy array that shares the memory)
+    go unnoticed: clone a tensor after such a change.
     """
     storage = StorageWeakRef(tensor.untyped_storage())
     place = (storage.cdata, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), *key)

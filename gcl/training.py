@@ -104,7 +104,7 @@ class State:
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite; the message names the step and the likely cause."""
+    """The loss or its gradient became NaN or infinite; the message names step and likely cause."""
 
 
 def fit(
@@ -143,11 +143,12 @@ def fit(
         device: where to train; the method stays where it is if None. Data follow the method.
         callbacks: see `gcl.callbacks`. A `Checkpoint` runs after all others.
         resume: a file written by `Checkpoint`; training goes on after its epoch, on CPU bit for
-            bit as if it had not stopped.
+            bit as if it had not stopped. Learning rate and other settings of the optimizer and
+            scheduler are those of the file; data, loss and `epochs` are yours to keep or raise.
 
     Raises:
         ValueError: bad data (see `gcl.validate.validate_graph`) or arguments.
-        NonFiniteLossError: the loss is NaN or infinite.
+        NonFiniteLossError: the loss or its gradient is NaN or infinite.
         FileNotFoundError, CheckpointError: nothing, or nothing that fits, to resume from.
 
     Example:
@@ -160,6 +161,8 @@ def fit(
     inner = method.module if isinstance(method, DistributedDataParallel) else method
     if not isinstance(inner, Method):
         raise TypeError(f"fit: method must be a gcl.Method, got {type(inner).__name__}.")
+    if not isinstance(data, BaseData | Iterable):
+        raise TypeError(f"fit: data must be a graph or a loader of graphs, got {data!r}.")
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"fit: epochs must be a whole number >= 0, got {epochs!r}.")
     if clip is not None and not clip > 0:
@@ -235,7 +238,10 @@ def embed_prepared(method: Method, data: BaseData | Iterable[Any]) -> Tensor:
     method.eval()
     try:
         batches = [data] if isinstance(data, BaseData) else data
-        return torch.cat([method.embed(batch.to(device)) for batch in batches])
+        embeddings = [method.embed(batch.to(device)) for batch in batches]
+        if not embeddings:
+            raise ValueError("embed: the loader gave no batch.")
+        return torch.cat(embeddings)
     finally:
         method.train(was_training)
 
@@ -288,7 +294,13 @@ def _epoch(
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if clip is not None:
-            torch.nn.utils.clip_grad_norm_(method.parameters(), clip)
+            norm = torch.nn.utils.clip_grad_norm_(method.parameters(), clip)
+        else:
+            norm = torch.nn.utils.get_total_norm(
+                [p.grad for p in method.parameters() if p.grad is not None]
+            )
+        if not math.isfinite(float(norm)):
+            raise NonFiniteLossError(_diagnosis("gradient", float(norm), state, autocast))
         lr = state.optimizer.param_groups[0]["lr"]
         state.optimizer.step()
         if state.scheduler is not None:
@@ -297,7 +309,10 @@ def _epoch(
         per_epoch = len(batches) if hasattr(batches, "__len__") else len(losses)
         state.method.after_step(state.step, state.epochs * per_epoch)
     if not losses:
-        raise ValueError("fit: the loader gave no batch; check its batch size and drop_last.")
+        raise ValueError(
+            "fit: the loader gave no batch; check its batch size and drop_last, and that it can be "
+            "iterated more than once."
+        )
     state.epoch += 1
     state.history.append(
         {
@@ -317,8 +332,12 @@ def _checked(loss: Any, state: State, autocast: torch.dtype | None) -> float:
     if not loss.requires_grad:
         raise ValueError("fit: the loss does not depend on any parameter, so nothing can train.")
     value = float(loss.detach())
-    if math.isfinite(value):
-        return value
+    if not math.isfinite(value):
+        raise NonFiniteLossError(_diagnosis("loss", value, state, autocast))
+    return value
+
+
+def _diagnosis(what: str, value: float, state: State, autocast: torch.dtype | None) -> str:
     largest = max(float(p.detach().abs().max()) for p in state.method.parameters() if p.numel())
     if not largest < 1e4:
         cause = f"weights have grown to {largest:.3g}: lower lr, or set clip=1"
@@ -329,9 +348,7 @@ def _checked(loss: Any, state: State, autocast: torch.dtype | None) -> float:
             "the weights are sound: look at the temperature (too small?), at embeddings that grow "
             "without bound, and at NaN edge attributes made by a view"
         )
-    raise NonFiniteLossError(
-        f"The loss is {value} at step {state.step + 1} (epoch {state.epoch + 1}); {cause}."
-    )
+    return f"The {what} is {value} at step {state.step + 1} (epoch {state.epoch + 1}); {cause}."
 
 
 def _prepare(method: Method, data: BaseData, device: torch.device) -> Any:

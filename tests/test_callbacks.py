@@ -60,6 +60,11 @@ def test_early_stopping_on_an_evaluated_value_counts_observed_epochs_only():
     assert [r["val"] for r in state.history if "val" in r] == [0.5, 0.7, 0.6, 0.6]
 
 
+def test_early_stopping_on_a_value_that_never_comes_warns():
+    with pytest.warns(UserWarning, match="no epoch had a value 'val_acuracy'"):
+        train([1.0, 1.0], [EarlyStopping("val_acuracy")])
+
+
 def test_evaluate_sees_embeddings_in_evaluation_mode_and_the_last_epoch():
     seen = []
 

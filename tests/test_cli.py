@@ -109,6 +109,13 @@ def test_bench_compares_and_resumes(tmp_path, capsys):
     assert main([*options, "--seeds", "2"]) == 0
     assert out.read_bytes() == before
     assert "50.0±10.0" in capsys.readouterr().out
+    config = folder / "karate.toml"
+    config.write_text(config.read_text().replace("hidden = 4", "hidden = 5"))
+    assert main([*options, "--seeds", "2"]) == 2
+    assert "other options" in capsys.readouterr().err
+    out.write_text("a,b\n1,2\n")
+    assert main(options) == 2
+    assert "no column 'config'" in capsys.readouterr().err
 
 
 OWN = """
@@ -173,8 +180,16 @@ def test_own_graph_and_recipe(own):
         (["train", "grace", "karate", *SMALL, "--lr", "1e30"], 3, "lower lr"),
         (["train", "grace"], 2, "RECIPE and DATASET"),
         (["plot", "nowhere"], 2, "run.json"),
-        (["bench", "nowhere"], 2, "No configuration"),
+        (["bench", "nowhere"], 2, "no folder nowhere"),
+        (["bench", ".", "--what"], 2, "--what"),
+        (["plot", ".", "--seed", "x"], 2, "--seed"),
+        (["list", "--what"], 2, "--what"),
         (["fly"], 2, "unknown command 'fly'"),
+        (["train", "grace", "karate", "--device", "bogus"], 2, "device 'bogus'"),
+        (["train", "grace", "karate", "--hidden", "0"], 2, "at least 1"),
+        (["train", "grace", "karate", "--proj", "0"], 2, "at least 1"),
+        (["train", "grace", "karate", "--act", "bogus"], 2, "unknown activation 'bogus'"),
+        (["train", "grace", "hetero-sbm"], 2, "heterogeneous"),
     ],
 )
 def test_bad_input_is_one_sentence_and_an_exit_code(own, arguments, code, message, capsys):
@@ -198,6 +213,21 @@ def test_corrupted_checkpoint(tmp_path, capsys):
     assert len(err.strip().splitlines()) == 1
 
 
+def test_damaged_results_and_embeddings(tmp_path, capsys):
+    out = tmp_path / "run"
+    options = ["train", "grace", "karate", *SMALL, "--out", str(out), "--resume"]
+    assert main(options) == 0
+    (out / "seed-0" / "embedding.npy").write_bytes(b"")
+    assert main(["plot", str(out)]) == 2
+    assert "embedding.npy is damaged" in capsys.readouterr().err
+    (out / "results.csv").write_text("nonsense\n")
+    assert main(options) == 2
+    assert "no column 'seed'" in capsys.readouterr().err
+    (out / "run.json").unlink()
+    assert main([*options, "--tau", "5"]) == 2
+    assert "no run.json" in capsys.readouterr().err
+
+
 def test_missing_files_name_the_place(tmp_path, capsys):
     assert main(["train", "grace", "cora", "--root", str(tmp_path)]) == 2
     err = capsys.readouterr().err
@@ -211,7 +241,7 @@ def test_interrupt_is_130(monkeypatch, capsys):
 
     monkeypatch.setattr(benchmark, "train_seed", interrupt)
     assert main(["train", "grace", "karate"]) == 130
-    assert "--resume" in capsys.readouterr().err
+    assert capsys.readouterr().err == "gcl: interrupted\n"
 
 
 def test_usage(capsys):

@@ -162,6 +162,36 @@ def test_nonfinite_loss_names_step_and_cause(data):
         gcl.fit(method, data, epochs=99, optimizer=lambda p: torch.optim.SGD(p, lr=1e30))
 
 
+def test_nonfinite_gradient_is_found_in_its_own_step(data):
+    class Root(Quadratic):
+        def loss(self, data):
+            return (self.w * 0).sqrt()  # 0, with an infinite slope
+
+    method = Root()
+    with pytest.raises(NonFiniteLossError, match=r"The gradient is nan at step 1"):
+        gcl.fit(method, data, epochs=3)
+    assert method.w.item() == 0
+
+
+@pytest.mark.parametrize("hidden", [8, 64])
+def test_double_precision_data_train(data, hidden):
+    data.x = data.x.double()
+    method = gcl.methods.grace(data, hidden=hidden, normalize=False)
+    assert math.isfinite(gcl.fit(method, data, epochs=2).loss)
+    assert gcl.embed(method, data).dtype == torch.float32
+
+
+def test_what_is_no_graph_or_no_loader(data):
+    with pytest.raises(TypeError, match="a graph or a loader"):
+        gcl.fit(small(data), None, epochs=1)
+    with pytest.raises(ValueError, match="no batch"):
+        gcl.embed(small(data), [])
+    with pytest.raises(ValueError, match="two rates"):
+        gcl.methods.grace(data, drop_edge=0.2)
+    with pytest.raises(TypeError, match="HeteroData"):
+        gcl.embed(small(data), gcl.datasets.hetero_sbm(20))
+
+
 def test_a_loss_without_parameters_or_of_wrong_shape(data):
     class Wrong(Quadratic):
         def loss(self, data):

@@ -58,6 +58,9 @@ def grace(
     # Our GCN honours weights, so its views keep the sorted edge list and zero the weights of
     # dropped edges; another encoder may ignore weights and gets lists without those edges.
     own = encoder is None
+    for name, rates in (("drop_edge", drop_edge), ("mask_feature", mask_feature)):
+        if not isinstance(rates, tuple | list) or len(rates) != 2:
+            raise ValueError(f"grace: {name} must be two rates, one a view, got {rates!r}.")
     if encoder is None:
         encoder = GCNEncoder(data.num_features, 2 * hidden, hidden, num_layers=num_layers, act=act)
     prepare: list[BaseTransform] = [NormalizeFeatures()] if normalize else []

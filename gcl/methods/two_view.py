@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from torch import Tensor, nn
+from torch_geometric.data import Data, HeteroData
 
 from gcl.methods.base import Method
 from gcl.typing import Encoder, Graph, Loss, Readout, Transform
@@ -45,7 +46,7 @@ class TwoView(Method):
         prepare: Transform | None = None,
     ):
         super().__init__()
-        if len(views) != 2 or not all(callable(view) for view in views):
+        if not isinstance(views, tuple | list) or [callable(view) for view in views] != [True] * 2:
             raise ValueError("TwoView: views must be two transforms, each a callable on a graph.")
         self.encoder, self.contrast = encoder, loss
         self.projector, self.readout = projector, readout
@@ -58,12 +59,19 @@ class TwoView(Method):
         return self.contrast(*(self._project(view(copy.copy(data))) for view in self.views))
 
     def embed(self, data: Graph) -> Tensor:
+        if isinstance(data, HeteroData):
+            raise TypeError("TwoView: expected a graph of one node type (Data), got HeteroData.")
         z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
         if self.readout is not None:
             return self.readout(z, *_membership(data, z))
         return _seeds(z, data)
 
     def _project(self, data: Graph) -> Tensor:
+        if not isinstance(data, Data):
+            raise TypeError(
+                f"TwoView: a view must return a graph of one node type (Data), got "
+                f"{type(data).__name__}."
+            )
         z = self.embed(data)
         return z if self.projector is None else self.projector(z)
 

@@ -39,7 +39,7 @@ class GCNEncoder(nn.Module):
         -> `[n, out_channels]`.
 
     Raises:
-        ValueError: num_layers < 1 or dropout outside [0, 1).
+        ValueError: num_layers or a width below 1, dropout outside [0, 1), unknown activation.
 
     Reference:
         Kipf and Welling, "Semi-Supervised Classification with Graph Convolutional Networks",
@@ -65,6 +65,13 @@ class GCNEncoder(nn.Module):
         plain_last: bool = False,
     ):
         super().__init__()
+        widths = [in_channels, hidden_channels]
+        widths += [] if out_channels is None else [out_channels]
+        for width in widths:
+            if not isinstance(width, int) or width < 1:
+                raise ValueError(
+                    f"GCNEncoder: widths must be whole numbers of at least 1, got {width!r}."
+                )
         if num_layers < 1:
             raise ValueError(f"GCNEncoder: num_layers must be at least 1, got {num_layers}.")
         if not 0 <= dropout < 1:
@@ -82,7 +89,7 @@ class GCNEncoder(nn.Module):
                 if norm is not None:
                     after.append(normalization_resolver(norm, width, **(norm_kwargs or {})))
                 if act is not None:
-                    after.append(activation_resolver(act) if isinstance(act, str) else act())
+                    after.append(_activation(act))
             self.afters.append(after)
         self.dropout = nn.Dropout(dropout)
         self.reset_parameters()
@@ -102,8 +109,9 @@ class GCNEncoder(nn.Module):
         edge_index: Int[Tensor, "2 e"],
         edge_weight: Float[Tensor, " e"] | None = None,
     ) -> Float[Tensor, "n d"]:
-        adjacency = gcn_adjacency(edge_index, edge_weight, x.shape[0], self.weights[0].dtype)
-        z = x
+        dtype = self.weights[0].dtype
+        adjacency = gcn_adjacency(edge_index, edge_weight, x.shape[0], dtype)
+        z = x.to(dtype)
         for weight, bias, after in zip(self.weights, self.biases, self.afters, strict=True):
             z = after(self._convolve(z, adjacency, weight) + bias)
         return z
@@ -125,3 +133,15 @@ class GCNEncoder(nn.Module):
     def extra_repr(self) -> str:
         widths = [self.in_channels, *(w.shape[1] for w in self.weights)]
         return " -> ".join(map(str, widths))
+
+
+def _activation(act: str | Callable[[], nn.Module]) -> nn.Module:
+    if not isinstance(act, str):
+        return act()
+    try:
+        return activation_resolver(act)
+    except ValueError:
+        raise ValueError(
+            f"GCNEncoder: unknown activation {act!r}; give the name of one in torch.nn, such as "
+            "'relu', 'prelu' or 'elu'."
+        ) from None
