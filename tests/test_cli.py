@@ -26,7 +26,7 @@ def test_list(capsys):
     content = json.loads(capsys.readouterr().out)
     assert {"grace", "gbt"} <= set(content["recipes"])
     assert {"cora", "digits"} <= set(content["data sets"])
-    assert {"public", "random-10-10-80", "e1", "e2", "e3"} == set(content["protocols"])
+    assert {"public", "random-10-10-80", "e1", "e1-public", "e2", "e3"} == set(content["protocols"])
     assert main(["list"]) == 0
     assert "grace" in capsys.readouterr().out
 

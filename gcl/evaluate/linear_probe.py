@@ -46,6 +46,7 @@ def linear_probe(
     | `random-10-10-80` | 20 random splits | l2 | multinomial, L-BFGS to convergence | C on val |
     | `public` | the masks of the data | l2 | the same | C on val |
     | `e1` (GRACE, G-BT) | 20 random splits 10/0/90 | l2 | one-vs-rest, liblinear | C by CV |
+    | `e1-public` | the masks of the data | l2 | one-vs-rest, liblinear | C by CV |
     | `e2` (GCA, CSGCL) | 20 random splits 10/10/80 | raw | Adam, 3000 epochs | epoch on val |
     | `e3` (DGI, MVGRL) | the masks of the data, 50 probes | raw | Adam, 100 steps | none |
 

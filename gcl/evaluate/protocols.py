@@ -55,13 +55,18 @@ class Protocol:
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 """The strengths of the L-BFGS protocols; they span the range of the GRACE evaluation."""
 
+POWERS_OF_TWO = tuple(2.0**e for e in range(-10, 10))
+"""The strengths of GRACE's own evaluation."""
+
 PROTOCOLS = {
     p.name: p
     for p in (
         Protocol("random-10-10-80", 0.1, 0.1, 20, True, "lbfgs", Cs=STRENGTHS),
         Protocol("public", None, 0.0, 1, True, "lbfgs", Cs=STRENGTHS),
         # GRACE, Graph Barlow Twins: the 20 powers of two of the authors' code
-        Protocol("e1", 0.1, 0.0, 20, True, "liblinear", Cs=tuple(2.0**e for e in range(-10, 10))),
+        Protocol("e1", 0.1, 0.0, 20, True, "liblinear", Cs=POWERS_OF_TWO),
+        # The same on the split of the data set; its validation nodes stay unused.
+        Protocol("e1-public", None, 0.0, 1, True, "liblinear", Cs=POWERS_OF_TWO),
         # GCA, CSGCL
         Protocol("e2", 0.1, 0.1, 20, False, "adam", epochs=3000, select=True),
         # DGI, MVGRL, GGD
