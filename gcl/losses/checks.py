@@ -72,3 +72,21 @@ def check_pairs(name: str, pairs: Tensor, weight: Tensor | None, rows: int) -> N
         raise ValueError(
             f"{name}: pos_weight must hold {pairs.shape[1]} finite numbers >= 0, one a pair."
         )
+
+
+def check_columns(name: str, q: Tensor, k: Tensor) -> None:
+    """Two floating matrices `[n, d]` and `[m, d]` of one width.
+
+    Raises:
+        TypeError: not floating-point tensors.
+        ValueError: not two-dimensional or of different widths.
+    """
+    for z in (q, k):
+        if not isinstance(z, Tensor) or not z.is_floating_point():
+            got = z.dtype if isinstance(z, Tensor) else type(z).__name__
+            raise TypeError(f"{name}: expected floating-point tensors, got {got}.")
+    if q.dim() != 2 or k.dim() != 2 or q.shape[1] != k.shape[1]:
+        raise ValueError(
+            f"{name}: expected matrices [n, d] and [m, d] of one width, got {list(q.shape)} and "
+            f"{list(k.shape)}."
+        )

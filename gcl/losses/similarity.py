@@ -1,9 +1,14 @@
-"""Rows on the unit sphere."""
+"""How two rows compare."""
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import torch
 from torch import Tensor
+
+Similarity: TypeAlias = Literal["cosine", "dot", "neg_sq_euclidean"]
+SIMILARITIES = ("cosine", "dot", "neg_sq_euclidean")
 
 
 def unit_rows(z: Tensor) -> Tensor:
@@ -24,3 +29,31 @@ def unit_rows(z: Tensor) -> Tensor:
     squared = z.square().sum(dim=1, keepdim=True)
     tiny = torch.finfo(z.dtype).tiny
     return z * torch.where(squared > tiny, squared, 1.0).rsqrt()
+
+
+def comparable(z: Tensor, similarity: Similarity) -> Tensor:
+    """Rows as the similarity takes them: of unit length for the cosine; float32 or wider."""
+    if similarity == "cosine":
+        return unit_rows(z)
+    return z.to(torch.promote_types(z.dtype, torch.float32))
+
+
+def row_similarity(u: Tensor, v: Tensor, similarity: Similarity) -> Tensor:
+    """Similarity of row i of u with row i of v, `[n]`."""
+    if similarity == "neg_sq_euclidean":
+        return -(u - v).square().sum(1)
+    return (u * v).sum(1)
+
+
+def as_products(
+    q: Tensor, k: Tensor, similarity: Similarity
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Rows whose inner products are the similarities, up to a constant of each row of q.
+
+    `-||a - b||^2 = <[2a, 1], [b, -||b||^2]> - ||a||^2`; the constant is the third result.
+    """
+    if similarity != "neg_sq_euclidean":
+        return q, k, None
+    left = torch.cat([2 * q, torch.ones_like(q[:, :1])], dim=1)
+    right = torch.cat([k, -k.square().sum(1, keepdim=True)], dim=1)
+    return left, right, -q.square().sum(1)

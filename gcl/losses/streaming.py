@@ -1,141 +1,450 @@
-"""Log-sum-exp over all pairs of two views in O(N D) memory: the primitive of the softmax losses.
+"""Sums over all pairs of rows in O(N D) memory: the primitives of the losses.
 
 Tiles of the similarity matrix are computed, used and forgotten; the backward pass computes them
 again. Idea: Cheng et al., "Breaking the Memory Barrier: Near Infinite Batch Size Scaling for
-Contrastive Loss", 2024 (one-sided). Here every tile also serves both directions, and the
-intra-view part is computed once for both of its triangles.
+Contrastive Loss", 2024.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from gcl.autograd import first_order_only
+from gcl.losses.checks import check_choice, check_columns
+from gcl.losses.tiles import (
+    LN2,
+    LOG2E,
+    SAFE_LOGIT,
+    LogWeight,
+    Precision,
+    Products,
+    RuleGradient,
+    add_rule,
+    blocks,
+    default_tile,
+    exclude_from,
+)
 
-# exp(l) with |l| <= 60 neither overflows nor vanishes in float32, even summed over 1e9 columns.
-_SAFE_LOGIT = 60.0
+# Below this many pairs plain PyTorch needs fewer calls and its arrays are small change.
+DENSE_PAIRS = 1 << 16
 
 
-def two_view_logsumexp(
-    u: Tensor, v: Tensor, tau: Tensor | float, *, intra: bool = True, tile: int | None = None
-) -> tuple[Tensor, Tensor]:
-    r"""Denominators of two-view contrast, for both directions at once.
+def streaming_logsumexp(
+    q: Float[Tensor, "n d"],
+    k: Float[Tensor, "m d"],
+    *,
+    tau: Tensor | float,
+    exclude: bool | Tensor = False,
+    log_weight: LogWeight | None = None,
+    implementation: Literal["auto", "dense", "tiled"] = "auto",
+    tile: int | None = None,
+    precision: Precision = "fp32",
+) -> Float[Tensor, " n"]:
+    r"""Log-sum-exp of the logits of every row of q against all rows of k.
 
-    With logits `l(a, b) = <a, b> / tau`, row i of the first result is
-    `log( sum_j exp l(u_i, v_j) + sum_{j != i} exp l(u_i, u_j) )`, the second result is the same
-    with u and v exchanged; the second sum is there only if `intra`.
+        lse_i = log sum_j W_ij exp( <q_i, k_j> / tau_i )
 
-    Memory is O(N D): no N x N array exists at any time. There is no second derivative; asking for
-    one (`create_graph=True`) raises RuntimeError.
+    Memory is O((n + m) d): no n x m array exists at any time. Gradients reach q, k, tau and the
+    tensors of `log_weight`. There is no second derivative of the tiled form; asking for one
+    (`create_graph=True`) raises RuntimeError.
 
     Args:
-        u: unit rows, first view. Longer rows are fine as long as `|l|` stays moderate in float32.
-        v: unit rows, second view, same shape.
-        tau: temperature, a positive number or a scalar tensor, which then gets a gradient.
-        intra: also sum over the other rows of the same view.
-        tile: rows of a tile; chosen from the device if None.
+        q: anchors.
+        k: candidates.
+        tau: temperature > 0: a number, a scalar tensor, or one for every row of q `[n]`.
+        exclude: True leaves out the pairs (i, i); a tensor `[n]` the pairs (i, exclude[i]), with
+            -1 for rows that leave out nothing.
+        log_weight: the rule for log W_ij; all weights are 1 if None.
+        implementation: "tiled" never stores an n x m array; "dense" is plain PyTorch; "auto" takes
+            the dense form for at most 65,536 pairs.
+        tile: rows of a tile; chosen from shapes and device if None.
+        precision: "bf16" multiplies in bfloat16 (sums and exponentials stay in float32): faster
+            where the hardware has bfloat16 units; relative gradient error about 1e-3 at
+            tau = 0.4, growing with 1 / tau. `torch.set_float32_matmul_precision` is honoured too.
 
     Shape:
-        u, v `[n, d]` -> two tensors `[n]`, float32 or wider.
+        q `[n, d]`, k `[m, d]` -> `[n]`, float32 or wider; -inf for a row without candidates.
+
+    Raises:
+        TypeError, ValueError: not floating-point matrices of one width, tau <= 0 or of a wrong
+            shape, unknown implementation.
 
     Example:
         >>> z = torch.eye(3, 4)
-        >>> lse, _ = two_view_logsumexp(z, z, 0.5)
-        >>> torch.allclose(lse, torch.log(torch.tensor(2.0).exp() + 4))
+        >>> lse = streaming_logsumexp(z, z, tau=0.5, exclude=True)
+        >>> torch.allclose(lse.exp(), torch.tensor(2.0))
         True
     """
-    dtype = torch.promote_types(u.dtype, torch.float32)
-    tau = torch.as_tensor(tau, dtype=dtype, device=u.device)
-    tile = default_tile(u) if tile is None else tile
-    with torch.autocast(u.device.type, enabled=False):
-        z = torch.cat([u, v]).to(dtype)
-        lse = _PairLogSumExp.apply(z, tau, _tiles(len(u), len(v), intra, tile))
-    return lse[: len(u)], lse[len(u) :]
+    check_columns("streaming_logsumexp", q, k)
+    tau = _as_tau(q, tau)
+    keep = dict(exclude=exclude, rule=log_weight)
+    if _dense(implementation, q, k):
+        logits = _dense_logits(q, k, 1 / tau, None, **keep)
+        # The gradient of a row that is -inf throughout would be NaN.
+        empty = logits.isneginf().all(1)
+        lse = logits.masked_fill(empty[:, None], 0.0).logsumexp(1)
+        return lse.masked_fill(empty, -torch.inf)
+    return _stream(q, k, 1 / tau, None, LogSumExp(), tile=tile, precision=precision, **keep)
 
 
-def default_tile(z: Tensor) -> int:
-    """Rows of a tile: two float32 tiles stay in the second-level cache of a CPU core."""
-    return 512 if z.device.type == "cpu" else 8192
+def streaming_softplus(
+    q: Float[Tensor, "n d"],
+    k: Float[Tensor, "m d"],
+    *,
+    scale: Tensor | float = 1.0,
+    bias: Tensor | float = 0.0,
+    exclude: bool | Tensor = False,
+    implementation: Literal["auto", "dense", "tiled"] = "auto",
+    tile: int | None = None,
+    precision: Precision = "fp32",
+) -> Float[Tensor, " n"]:
+    r"""Sum of softplus over all candidates: the primitive of the sigmoid and ranking losses.
 
+        out_i = sum_j log(1 + exp( scale_i <q_i, k_j> + bias_i ))
 
-def _tiles(n: int, m: int, intra: bool, tile: int) -> list[tuple[slice, slice]]:
-    """Tiles that cover every unordered pair of the n + m stacked rows once.
+    Memory, gradients (q, k, scale, bias) and options as `streaming_logsumexp`.
 
-    With `intra`, the upper triangle of the whole square; without, rows of u against rows of v.
+    Args:
+        q: anchors.
+        k: candidates.
+        scale: a number, a scalar tensor or `[n]`.
+        bias: a number, a scalar tensor or `[n]`.
+        exclude: True leaves out the pairs (i, i); a tensor `[n]` the pairs (i, exclude[i]).
+        implementation: "auto", "dense" or "tiled".
+        tile: rows of a tile; chosen if None.
+        precision: "fp32" or "bf16".
+
+    Shape:
+        q `[n, d]`, k `[m, d]` -> `[n]`.
+
+    Raises:
+        TypeError, ValueError: as `streaming_logsumexp`.
+
+    Example:
+        >>> z = torch.zeros(2, 4)
+        >>> streaming_softplus(z, z, exclude=True)  # log 2 of the one other row
+        tensor([0.6931, 0.6931])
     """
-    if intra:
-        blocks = _blocks(0, n + m, tile)
-        return [(rows, cols) for i, rows in enumerate(blocks) for cols in blocks[i:]]
-    return [(rows, cols) for rows in _blocks(0, n, tile) for cols in _blocks(n, n + m, tile)]
+    check_columns("streaming_softplus", q, k)
+    scale, bias = _as_vector(q, scale), _as_vector(q, bias)
+    keep = dict(exclude=exclude, rule=None)
+    if _dense(implementation, q, k):
+        return softplus(_dense_logits(q, k, scale, bias, **keep)).sum(1)
+    return _stream(q, k, scale, bias, SoftplusSum(), tile=tile, precision=precision, **keep)
 
 
-def _blocks(start: int, stop: int, tile: int) -> list[slice]:
-    return [slice(i, min(i + tile, stop)) for i in range(start, stop, tile)]
+def streaming_softmax_mean(
+    q: Float[Tensor, "n d"],
+    k: Float[Tensor, "m d"],
+    *,
+    tau: Tensor | float,
+    exclude: bool | Tensor = False,
+    detach_weights: bool = False,
+    implementation: Literal["auto", "dense", "tiled"] = "auto",
+    tile: int | None = None,
+    precision: Precision = "fp32",
+) -> Float[Tensor, " n"]:
+    r"""Mean similarity of every row's candidates under its softmax.
+
+        p_ij = softmax_j( <q_i, k_j> / tau_i ),   out_i = sum_j p_ij <q_i, k_j>
+
+    Args:
+        q: anchors.
+        k: candidates.
+        tau: temperature > 0, a number, a scalar tensor or `[n]`.
+        exclude: as in `streaming_logsumexp`.
+        detach_weights: no gradient through p.
+        implementation: "auto", "dense" or "tiled".
+        tile: rows of a tile; chosen if None.
+        precision: "fp32" or "bf16".
+
+    Shape:
+        q `[n, d]`, k `[m, d]` -> `[n]`; 0 for a row without candidates.
+
+    Raises:
+        TypeError, ValueError: as `streaming_logsumexp`.
+
+    Example:
+        >>> z = torch.eye(3)
+        >>> streaming_softmax_mean(z, z, tau=1.0, exclude=True)
+        tensor([0., 0., 0.])
+    """
+    check_columns("streaming_softmax_mean", q, k)
+    scale = 1 / _as_tau(q, tau)
+    keep = dict(exclude=exclude, rule=None)
+    if _dense(implementation, q, k):
+        logits = _dense_logits(q, k, scale, None, **keep)
+        empty = logits.isneginf().all(1, keepdim=True)
+        p = logits.masked_fill(empty, 0.0).softmax(1).masked_fill(empty, 0.0)
+        p = p.detach() if detach_weights else p
+        return (p * logits.masked_fill(p == 0, 0.0)).sum(1) / scale
+    options = dict(tile=tile, precision=precision, **keep)
+    with torch.no_grad():
+        lse = _stream(q, k, scale, None, LogSumExp(), **options)
+    return _stream(q, k, scale, None, SoftmaxMean(lse, detach_weights), **options) / scale
 
 
-class _PairLogSumExp(torch.autograd.Function):
-    """`lse_i = log sum_j exp(<z_i, z_j> / tau)` over the pairs {i, j} inside the given tiles."""
+class Reduction(Protocol):
+    """What is made of a row of logits, one tile after another.
+
+    Logits come multiplied by `unit`. `add` and `slope` may use the tile as scratch space.
+    """
+
+    unit: float
+
+    def start(self, rows: int, like: Tensor, bounded: bool) -> Tensor: ...
+    def add(self, state: Tensor, tile: Tensor, rows: slice) -> Tensor: ...
+    def finish(self, state: Tensor) -> Tensor: ...
+    def slope(self, tile: Tensor, out: Tensor, grad: Tensor, rows: slice) -> Tensor: ...
+
+
+class LogSumExp:
+    """`log sum exp`; logits in base 2."""
+
+    unit = LOG2E
+
+    def start(self, rows: int, like: Tensor, bounded: bool) -> Tensor:
+        self.bounded = bounded
+        return like.new_full((rows,), 0.0 if bounded else -torch.inf)
+
+    def add(self, state: Tensor, tile: Tensor, rows: slice) -> Tensor:
+        return state.add_(tile.exp2_().sum(1)) if self.bounded else merge(state, tile, 1)
+
+    def finish(self, state: Tensor) -> Tensor:
+        return state.log2() * LN2 if self.bounded else state * LN2
+
+    def slope(self, tile: Tensor, out: Tensor, grad: Tensor, rows: slice) -> Tensor:
+        # The power and its shift apart: rows without candidates have an infinite shift.
+        shift = torch.where(out.isfinite(), out, 0.0) * LOG2E
+        return tile.sub_(shift[:, None]).exp2_().mul_(grad[:, None])
+
+
+def merge(total: Tensor, tile: Tensor, dim: int) -> Tensor:
+    """`log2(2^total + sum_dim 2^tile)`, for logits of any size; the tile is used up."""
+    top = torch.maximum(tile.amax(dim), total)
+    # Where all is -inf so far, subtract nothing.
+    base = torch.where(top.isfinite(), top, 0.0)
+    part = tile.sub_(base.unsqueeze(dim)).exp2_().sum(dim)
+    return base + (part + (total - base).exp2_()).log2_()
+
+
+class SoftplusSum:
+    """`sum log(1 + exp)`."""
+
+    unit = 1.0
+
+    def start(self, rows: int, like: Tensor, bounded: bool) -> Tensor:
+        return like.new_zeros(rows)
+
+    def add(self, state: Tensor, tile: Tensor, rows: slice) -> Tensor:
+        return state.add_(softplus(tile).sum(1))
+
+    def finish(self, state: Tensor) -> Tensor:
+        return state
+
+    def slope(self, tile: Tensor, out: Tensor, grad: Tensor, rows: slice) -> Tensor:
+        return tile.sigmoid_().mul_(grad[:, None])
+
+
+class SoftmaxMean:
+    """`sum softmax(l) l`, the log-sum-exp of every row being known."""
+
+    unit = 1.0
+
+    def __init__(self, lse: Tensor, detach: bool):
+        self.lse, self.detach = torch.where(lse.isfinite(), lse, 0.0), detach
+
+    def start(self, rows: int, like: Tensor, bounded: bool) -> Tensor:
+        return like.new_zeros(rows)
+
+    def add(self, state: Tensor, tile: Tensor, rows: slice) -> Tensor:
+        p = (tile - self.lse[rows, None]).exp_()
+        return state.add_(p.mul_(tile.clamp_(min=torch.finfo(tile.dtype).min)).sum(1))
+
+    def finish(self, state: Tensor) -> Tensor:
+        return state
+
+    def slope(self, tile: Tensor, out: Tensor, grad: Tensor, rows: slice) -> Tensor:
+        p = (tile - self.lse[rows, None]).exp_().mul_(grad[:, None])
+        if self.detach:
+            return p
+        tile.clamp_(min=torch.finfo(tile.dtype).min / 2)
+        return p.mul_(tile.sub_(out[:, None] - 1))
+
+
+class _Rows(torch.autograd.Function):
+    """A reduction over the columns of `scale_i <q_i, k_j> + bias_i + log W_ij`."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, tau: Tensor, tiles: list[tuple[slice, slice]]) -> Tensor:
-        # Unit rows over a moderate tau need no running maximum: exp(l) itself stays in range.
-        bounded = not len(z) or bool(z.square().sum(1).max() / tau <= _SAFE_LOGIT)
-        q, total = z / tau, z.new_full((len(z),), 0.0 if bounded else -torch.inf)
-        scratch = _scratch(z, tiles)
-        for rows, cols in tiles:
-            logits = _logits(q[rows], z[cols], scratch)
-            if rows == cols:
-                logits.fill_diagonal_(-torch.inf)
-            if bounded:
-                weights = logits.exp_()
-                total[rows] += weights.sum(1)
-                if rows != cols:
-                    total[cols] += weights.sum(0)
-            else:
-                total[rows] = torch.logaddexp(total[rows], logits.logsumexp(1))
-                if rows != cols:
-                    total[cols] = torch.logaddexp(total[cols], logits.logsumexp(0))
-        lse = total.log() if bounded else total
-        ctx.save_for_backward(z, tau, lse)
-        ctx.tiles, ctx.bounded = tiles, bounded
-        return lse
+    def forward(
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        scale: Tensor,
+        bias: Tensor | None,
+        reduction: Reduction,
+        plan: _Plan,
+        *tensors: Tensor,
+    ) -> Tensor:
+        products, unit = Products(plan.precision, q.device), reduction.unit
+        scaled = q * (scale * unit).view(-1, 1)
+        left, right = products.factor(scaled), products.factor(k)
+        out, scratch = q.new_empty(len(q)), plan.scratch(q)
+        bounded = plan.rule is None or plan.rule.bound <= SAFE_LOGIT / 2
+        if bounded and len(q) and len(k):
+            largest = scaled.square().sum(1).max().sqrt() * k.square().sum(1).max().sqrt()
+            slack = 0.0 if plan.rule is None else plan.rule.bound
+            bounded = bool(largest <= (SAFE_LOGIT - slack) * LOG2E)
+        with products.scope():
+            for rows in plan.rows:
+                state = reduction.start(rows.stop - rows.start, q, bounded)
+                for cols in plan.cols:
+                    tile = products.logits(left[rows], right[cols], plan.view(scratch, rows, cols))
+                    if bias is not None:
+                        tile += bias[rows, None] if bias.dim() else bias
+                    add_rule(tile, plan.weigh(rows, cols, tensors), unit)
+                    exclude_from(tile, rows, cols, plan.exclude)
+                    state = reduction.add(state, tile, rows)
+                out[rows] = reduction.finish(state)
+        ctx.save_for_backward(q, k, scale, bias, out, *tensors)
+        ctx.reduction, ctx.plan = reduction, plan
+        return out
 
     @staticmethod
     @first_order_only
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        z, tau, lse = ctx.saved_tensors
-        q, grad_z = z / tau, torch.zeros_like(z)
-        share = grad * torch.exp(-lse)  # used where logits are bounded
-        scratch, other = _scratch(z, ctx.tiles), _scratch(z, ctx.tiles)
-        for rows, cols in ctx.tiles:
-            # d loss / d logit of a pair, from both of its anchors together:
-            # grad_i exp(l - lse_i) + grad_j exp(l - lse_j)
-            pair = _logits(q[rows], z[cols], scratch)
-            both = other[: pair.numel()].view_as(pair)
-            if rows == cols:
-                pair.fill_diagonal_(-torch.inf)
-            if ctx.bounded:
-                torch.add(share[rows, None], share[None, cols], out=both)
-                pair.exp_().mul_(both)
-            else:
-                torch.sub(pair, lse[None, cols], out=both).exp_().mul_(grad[None, cols])
-                pair.sub_(lse[rows, None]).exp_().mul_(grad[rows, None]).add_(both)
-            grad_z[rows].addmm_(pair, z[cols])
-            if rows != cols:
-                grad_z[cols].addmm_(pair.t(), z[rows])
-        # <z, grad_z> counts every pair at both of its ends.
-        grad_tau = -(z * grad_z).sum() / (2 * tau * tau) if ctx.needs_input_grad[1] else None
-        return grad_z / tau, grad_tau, None
+        q, k, scale, bias, out, *tensors = ctx.saved_tensors
+        reduction, plan = ctx.reduction, ctx.plan
+        products, unit = Products(plan.precision, q.device), reduction.unit
+        scaled = q * scale.view(-1, 1)
+        left, right = products.factor(scaled * unit), products.factor(k)
+        plain = left if unit == 1.0 else products.factor(scaled)
+        rule = RuleGradient(plan.rule, tuple(tensors), list(ctx.needs_input_grad[6:]))
+        grad_q, grad_k = torch.zeros_like(q), torch.zeros_like(k)
+        grad_bias = None if bias is None else q.new_zeros(len(q))
+        scratch = plan.scratch(q)
+        with products.scope():
+            for rows in plan.rows:
+                for cols in plan.cols:
+                    tile = products.logits(left[rows], right[cols], plan.view(scratch, rows, cols))
+                    if bias is not None:
+                        tile += bias[rows, None] if bias.dim() else bias
+                    weight = rule.tile(rows, cols)
+                    add_rule(tile, weight, unit)
+                    exclude_from(tile, rows, cols, plan.exclude)
+                    slope = reduction.slope(tile, out[rows], grad[rows], rows)
+                    rule.add(weight, slope)
+                    if grad_bias is not None:
+                        grad_bias[rows] += slope.sum(1)
+                    slope = products.weights(slope)
+                    products.add(grad_q[rows], slope, right[cols])
+                    products.add(grad_k[cols], slope.t(), plain[rows])
+        grad_scale = (grad_q * q).sum(1) if ctx.needs_input_grad[2] else None
+        if grad_scale is not None and not scale.dim():
+            grad_scale = grad_scale.sum()
+        if grad_bias is not None and bias is not None and not bias.dim():
+            grad_bias = grad_bias.sum()
+        grad_q *= scale.view(-1, 1)
+        return grad_q, grad_k, grad_scale, grad_bias, None, None, *rule.grads
 
 
-def _scratch(z: Tensor, tiles: list[tuple[slice, slice]]) -> Tensor:
-    sizes = [(r.stop - r.start) * (c.stop - c.start) for r, c in tiles]
-    return z.new_empty(max(sizes, default=0))
+class _Plan:
+    """Which tiles, and what happens to them besides the product."""
+
+    def __init__(
+        self,
+        n: int,
+        m: int,
+        tile: int,
+        exclude: bool | Tensor,
+        rule: LogWeight | None,
+        precision: Precision,
+    ):
+        self.rows, self.cols = blocks(n, tile), blocks(m, tile)
+        self.exclude, self.rule, self.precision = exclude, rule, precision
+
+    def weigh(self, rows: slice, cols: slice, tensors: tuple[Tensor, ...]) -> Tensor | None:
+        return None if self.rule is None else self.rule(rows, cols, *tensors)
+
+    def scratch(self, like: Tensor) -> Tensor:
+        longest = [
+            max((b.stop - b.start for b in side), default=0) for side in (self.rows, self.cols)
+        ]
+        return like.new_empty(longest[0] * longest[1])
+
+    def view(self, scratch: Tensor, rows: slice, cols: slice) -> Tensor:
+        shape = rows.stop - rows.start, cols.stop - cols.start
+        return scratch[: shape[0] * shape[1]].view(shape)
 
 
-def _logits(q: Tensor, k: Tensor, scratch: Tensor) -> Tensor:
-    out = scratch[: len(q) * len(k)].view(len(q), len(k))
-    return torch.mm(q, k.t(), out=out)
+def _stream(
+    q: Tensor,
+    k: Tensor,
+    scale: Tensor,
+    bias: Tensor | None,
+    reduction: Reduction,
+    *,
+    exclude: bool | Tensor,
+    rule: LogWeight | None,
+    tile: int | None,
+    precision: Precision,
+) -> Tensor:
+    dtype = torch.promote_types(q.dtype, torch.float32)
+    width = 1 if rule is None else rule.width
+    plan = _Plan(
+        len(q), len(k), tile or default_tile(q, width, precision), exclude, rule, precision
+    )
+    tensors = () if rule is None else rule.tensors
+    with torch.autocast(q.device.type, enabled=False):
+        return _Rows.apply(q.to(dtype), k.to(dtype), scale, bias, reduction, plan, *tensors)
+
+
+def _dense_logits(
+    q: Tensor,
+    k: Tensor,
+    scale: Tensor,
+    bias: Tensor | None,
+    *,
+    exclude: bool | Tensor,
+    rule: LogWeight | None,
+) -> Tensor:
+    """The same logits written plainly, with an n x m array: the oracle."""
+    dtype = torch.promote_types(q.dtype, torch.float32)
+    with torch.autocast(q.device.type, enabled=False):
+        logits = scale.view(-1, 1) * (q.to(dtype) @ k.to(dtype).t())
+    if bias is not None:
+        logits = logits + bias.view(-1, 1)
+    every = slice(0, len(q)), slice(0, len(k))
+    if rule is not None:
+        logits = logits + rule(*every)
+    out = exclude_from(torch.zeros_like(logits), *every, exclude)
+    return logits.masked_fill(out.isneginf(), -torch.inf)
+
+
+def _dense(implementation: str, q: Tensor, k: Tensor) -> bool:
+    check_choice("implementation", "implementation", implementation, ("auto", "dense", "tiled"))
+    if implementation == "auto":
+        return len(q) * len(k) <= DENSE_PAIRS
+    return implementation == "dense"
+
+
+def _as_vector(q: Tensor, value: Tensor | float) -> Tensor:
+    return torch.as_tensor(
+        value, dtype=torch.promote_types(q.dtype, torch.float32), device=q.device
+    )
+
+
+def _as_tau(q: Tensor, tau: Tensor | float) -> Tensor:
+    tau = _as_vector(q, tau)
+    if tau.dim() > 1 or (tau.dim() == 1 and len(tau) != len(q)):
+        raise ValueError(
+            f"tau must be one temperature or one a row [{len(q)}], got {list(tau.shape)}."
+        )
+    if not bool((tau > 0).all()):
+        raise ValueError("tau must be above 0 everywhere.")
+    return tau

@@ -7,7 +7,9 @@ import torch
 from torch.nn.functional import normalize
 
 from gcl.losses import two_view_logsumexp
-from gcl.losses.infonce import dense_two_view_logsumexp
+from functools import partial
+
+dense_two_view_logsumexp = partial(two_view_logsumexp, implementation="dense")
 
 
 def loop(u, v, tau, intra):

@@ -1,0 +1,191 @@
+"""What the softmax losses share: views, temperature, negatives, and the mean over anchors."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gcl.losses.checks import check_choice, check_positive, check_views
+from gcl.losses.multi_view import combine, multi_view_logsumexp
+from gcl.losses.similarity import (
+    SIMILARITIES,
+    Similarity,
+    as_products,
+    comparable,
+    row_similarity,
+)
+from gcl.losses.streaming import streaming_logsumexp
+from gcl.losses.tiles import LogWeight, Precision
+
+Temperature: TypeAlias = float | nn.Parameter | nn.Module
+"""A number, a learned scalar, or a module from the positive similarities `[n]` to a scalar."""
+
+Negatives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
+"""`(q [n, d], k [n, d], tau) -> [n]`: log-sum-exp of `<q_i, k_j> / tau` over the negatives j of
+row i, never over j = i; -inf for a row without any."""
+
+Rule: TypeAlias = LogWeight | Callable[[Tensor, Tensor], LogWeight]
+"""Weights of pairs of nodes, or a module that makes them from two matrices of rows."""
+
+
+class SoftmaxLoss(nn.Module, ABC):
+    """Two-view losses of the form `f(positive logit, log-sum-exp over negatives)`.
+
+    A subclass says what the two make together. This class brings them: for anchor i of the first
+    view, `l(a, b) = s(a, b) / tau`,
+
+        pos_i = l(z1_i, z2_i),   neg_i = log( sum_{j != i} W_ij e^{l(z1_i, z2_j)}
+                                            + sum_{j != i} W_ij e^{l(z1_i, z1_j)} )
+
+    and the same with the views exchanged; the second sum only if `intra`.
+
+    Args:
+        tau: temperature, > 0: a number, a scalar `nn.Parameter` that is then learned, or a module
+            such as `AdaptiveTemperature`.
+        intra: the other rows of the same view are negatives too.
+        symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
+        similarity: "cosine", "dot", or "neg_sq_euclidean", `-||a - b||^2` of the rows as they are.
+        negatives: which rows are negatives, e.g. `HardestNegatives(50)`; all others if None.
+        log_weight: weights W of the negatives, a `LogWeight` or a module that makes one from
+            two matrices of rows. Reassign the attribute to change it between steps.
+        reduction: "mean", or "none" for one value an anchor `[n]`.
+        implementation: "tiled" never stores an N x N array; "dense" is plain PyTorch; "auto" takes
+            the dense form for a few hundred rows only.
+        tile: rows of a tile; None chooses.
+        precision: "bf16" multiplies in bfloat16, see `streaming_logsumexp`.
+    """
+
+    def __init__(
+        self,
+        tau: Temperature,
+        *,
+        intra: bool = True,
+        symmetric: bool = True,
+        similarity: Similarity = "cosine",
+        negatives: Negatives | None = None,
+        log_weight: Rule | None = None,
+        reduction: Literal["mean", "none"] = "mean",
+        implementation: Literal["auto", "dense", "tiled"] = "auto",
+        tile: int | None = None,
+        precision: Precision = "fp32",
+    ):
+        super().__init__()
+        name = type(self).__name__
+        if not isinstance(tau, nn.Module):
+            check_positive(name, tau=tau)
+        check_choice(name, "similarity", similarity, SIMILARITIES)
+        check_choice(name, "reduction", reduction, ("mean", "none"))
+        check_choice(name, "implementation", implementation, ("auto", "dense", "tiled"))
+        check_choice(name, "precision", precision, ("fp32", "bf16"))
+        if tile is not None:
+            check_positive(name, tile=tile)
+        if negatives is not None and log_weight is not None:
+            raise ValueError(
+                f"{name}: give negatives or log_weight, not both; a weight of 0 (log -inf) also "
+                "takes a pair out."
+            )
+        for part in (negatives, log_weight):
+            if part is not None and not callable(part):
+                raise TypeError(f"{name}: negatives and log_weight must be callable, got {part!r}.")
+        self.tau, self.intra, self.symmetric, self.similarity = tau, intra, symmetric, similarity
+        self.negatives, self.log_weight, self.reduction = negatives, log_weight, reduction
+        self.implementation, self.tile, self.precision = implementation, tile, precision
+
+    def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
+        u, v = self.rows(z1, z2)
+        with torch.autocast(z1.device.type, enabled=False):
+            similarity = row_similarity(u, v, self.similarity)
+            tau = self.temperature(similarity)
+            sides = [
+                self.contrast(similarity, negative, tau)
+                for negative in self.denominators(u, v, tau, own=False)
+            ]
+            return self.reduce(sides)
+
+    @abstractmethod
+    def contrast(
+        self, similarity: Tensor, negative: Tensor, tau: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        """The values of the anchors of one direction, and which of them count.
+
+        Args:
+            similarity: of the positive pairs, before the division by tau, `[n]`.
+            negative: log-sum-exp over the negatives, `[n]`; -inf where there are none.
+            tau: temperature.
+        """
+
+    def rows(self, z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
+        """Both views, checked, as the similarity takes them."""
+        name = type(self).__name__
+        check_views(name, z1, z2)
+        if len(z1) == 1:
+            warnings.warn(f"{name}: one row has no negatives, so the loss is 0.", stacklevel=3)
+        return comparable(z1, self.similarity), comparable(z2, self.similarity)
+
+    def temperature(self, similarity: Tensor) -> Tensor | float:
+        """The temperature of this step."""
+        return self.tau(similarity) if isinstance(self.tau, nn.Module) else self.tau
+
+    def denominators(self, u: Tensor, v: Tensor, tau: Tensor | float, *, own: bool) -> list[Tensor]:
+        """Log-sum-exp over the candidates of each anchor: one tensor `[n]` a direction.
+
+        Args:
+            u: rows of the first view.
+            v: rows of the second view.
+            tau: temperature.
+            own: the anchor's own node in the other view is a candidate too.
+        """
+        rule = self.log_weight
+        implementation = self.implementation
+        if implementation == "auto" and len(u) > 256:
+            implementation = "tiled"
+        options: dict[str, Any] = dict(
+            implementation=implementation, tile=self.tile, precision=self.precision
+        )
+        fixed = rule is None or isinstance(rule, LogWeight)
+        if self.negatives is None and fixed and self.similarity != "neg_sq_euclidean":
+            both = multi_view_logsumexp(
+                (u, v), tau, intra=self.intra, own=own, log_weight=rule, **options
+            )
+            return both if self.symmetric else both[:1]
+
+        def one_way(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
+            left, right, constant = as_products(q, k, self.similarity)
+            if self.negatives is not None:
+                lse = self.negatives(left, right, tau)
+            else:
+                weight = rule if rule is None or isinstance(rule, LogWeight) else rule(q, k)
+                lse = streaming_logsumexp(
+                    left, right, tau=tau, exclude=exclude, log_weight=weight, **options
+                )
+            return lse if constant is None else lse + constant / tau
+
+        if self.negatives is not None and own:
+            raise ValueError(
+                f"{type(self).__name__}: negatives= chooses among pairs of different nodes and "
+                "goes with the node's own pair as positive, not with pos_edge_index."
+            )
+        return combine(
+            (u, v), one_way, intra=self.intra, own=own, anchors=2 if self.symmetric else 1
+        )
+
+    def reduce(self, sides: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Mean over the anchors that count, then over directions; or one value an anchor."""
+        values = [torch.where(counts, value, 0.0) for value, counts in sides]
+        if self.reduction == "none":
+            return torch.stack(values).mean(0)
+        means = [
+            value.sum() / counts.sum().clamp(min=1)
+            for value, (_, counts) in zip(values, sides, strict=True)
+        ]
+        return torch.stack(means).mean()
+
+    def extra_repr(self) -> str:
+        tau = "" if isinstance(self.tau, nn.Module) else f"tau={float(self.tau):g}, "
+        return f"{tau}intra={self.intra}, symmetric={self.symmetric}"

@@ -1,0 +1,215 @@
+"""Tiles of a similarity matrix: how they are cut, multiplied, weighed, and passed gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+Precision: TypeAlias = Literal["fp32", "bf16"]
+
+# exp(l) with |l| <= 60 neither overflows nor vanishes in float32, even summed over 1e9 columns.
+SAFE_LOGIT = 60.0
+# Powers of two cost a third of powers of e on CPUs without a vendor's vector library.
+LOG2E = math.log2(math.e)
+LN2 = math.log(2.0)
+
+
+class LogWeight:
+    """Weights of pairs as a rule that is evaluated tile by tile: no N x N array of weights.
+
+    The softmax losses add `log W_ij` to the logit of the pair (i, j) in the denominator; `-inf`
+    takes the pair out. Ready rules: `rank_one`, `cluster_pairs`, `pair_network`, `without_pairs`.
+
+    Args:
+        function: `(rows, cols, *tensors) -> log W`, a tensor that broadcasts to
+            `[len(rows), len(cols)]`, for two ranges given as slices. It may be differentiable in
+            the tensors; it is then evaluated a second time in the backward pass.
+        tensors: what the weights depend on; gradients reach them.
+        symmetric: the function gives `W_ij = W_ji`; two-view losses then use each tile for both
+            directions, about twice as fast.
+        bound: a number that |log W_ij| never exceeds, apart from `-inf`; spares the search for
+            the largest term. Infinity is always right.
+        width: numbers that the function holds for every pair while it computes; tiles shrink
+            accordingly.
+
+    Rules add up: `a + b` multiplies the weights.
+
+    Example:
+        >>> decay = LogWeight(
+        ...     lambda rows, cols, rate: -rate * (torch.arange(9)[rows, None] - torch.arange(9)[cols]).abs(),
+        ...     torch.tensor(0.1, requires_grad=True),
+        ...     symmetric=True,
+        ... )
+        >>> decay(slice(0, 2), slice(0, 3)).shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Tensor],
+        *tensors: Tensor,
+        symmetric: bool = False,
+        bound: float = math.inf,
+        width: int = 1,
+    ):
+        self.function, self.tensors = function, tensors
+        self.symmetric, self.bound, self.width = symmetric, bound, width
+
+    def __call__(self, rows: slice, cols: slice, *tensors: Tensor) -> Tensor:
+        return self.function(rows, cols, *(tensors or self.tensors))
+
+    def __add__(self, other: LogWeight) -> LogWeight:
+        first = len(self.tensors)
+
+        def both(rows: slice, cols: slice, *tensors: Tensor) -> Tensor:
+            mine = self.function(rows, cols, *tensors[:first])
+            return mine + other.function(rows, cols, *tensors[first:])
+
+        return LogWeight(
+            both,
+            *self.tensors,
+            *other.tensors,
+            symmetric=self.symmetric and other.symmetric,
+            bound=self.bound + other.bound,
+            width=self.width + other.width,
+        )
+
+
+class RuleGradient:
+    """Back-propagates tiles of `d loss / d log W` to the tensors of a rule."""
+
+    def __init__(self, rule: LogWeight | None, tensors: tuple[Tensor, ...], needed: list[bool]):
+        self.rule = rule
+        self.leaves = [
+            t.detach().requires_grad_(need) for t, need in zip(tensors, needed, strict=True)
+        ]
+        self.grads = [torch.zeros_like(t) if t.requires_grad else None for t in self.leaves]
+        self.needed = any(needed)
+
+    def tile(self, rows: slice, cols: slice) -> Tensor | None:
+        """The rule's tile, with its graph if there is anything to train."""
+        if self.rule is None:
+            return None
+        with torch.set_grad_enabled(self.needed):
+            return self.rule(rows, cols, *self.leaves)
+
+    def add(self, tile: Tensor | None, slope: Tensor) -> None:
+        """Add what the tile's slopes mean for the tensors."""
+        if not self.needed or tile is None or not tile.requires_grad:
+            return
+        trained = [leaf for leaf in self.leaves if leaf.requires_grad]
+        slope = slope.sum_to_size(tile.shape).to(tile.dtype)
+        parts = iter(torch.autograd.grad(tile, trained, slope, allow_unused=True))
+        for total in self.grads:
+            part = next(parts) if total is not None else None
+            if part is not None and total is not None:
+                total += part
+
+
+def add_rule(logits: Tensor, tile: Tensor | None, unit: float) -> Tensor:
+    """`logits += unit * tile`, in place; a shape that does not fit is the rule's mistake."""
+    if tile is None:
+        return logits
+    try:
+        return logits.add_(tile.detach().to(logits.dtype), alpha=unit)
+    except RuntimeError:
+        raise ValueError(
+            f"LogWeight: the function must give a tensor that broadcasts to "
+            f"{list(logits.shape)}, got {list(tile.shape)}."
+        ) from None
+
+
+class Products:
+    """Products of rows `[n, d]` by tiles, in one of two precisions.
+
+    `fp32` multiplies in the dtype of the rows. `bf16` rounds the factors to bfloat16: twice as
+    fast or more on CPUs with bfloat16 units and on GPUs. Where the hardware allows it (AMX, CUDA)
+    sums leave in float32; other CPUs round each product of two tiles once more.
+    """
+
+    def __init__(self, precision: Precision, device: torch.device):
+        self.low = precision == "bf16"
+        self.on_cuda = device.type == "cuda"
+        # oneDNN rounds float32 factors itself where the CPU has matrix units
+        self.scoped = self.low and device.type == "cpu" and _has_amx()
+        self.cast = self.low and not self.scoped
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Lets oneDNN multiply float32 in bfloat16 inside, and puts the setting back."""
+        if not self.scoped:
+            yield
+            return
+        setting: Any = torch.backends.mkldnn.matmul
+        before = setting.fp32_precision
+        setting.fp32_precision = "bf16"
+        try:
+            yield
+        finally:
+            setting.fp32_precision = before
+
+    def factor(self, z: Tensor) -> Tensor:
+        """Rows as they enter products."""
+        return z.bfloat16() if self.cast else z
+
+    def logits(self, q: Tensor, k: Tensor, out: Tensor) -> Tensor:
+        """`q k^T` of two factors, written to `out`."""
+        if not self.cast:
+            return torch.mm(q, k.t(), out=out)
+        if self.on_cuda:
+            return out.copy_(torch.mm(q, k.t(), out_dtype=out.dtype))
+        return out.copy_(torch.mm(q, k.t()))
+
+    def add(self, total: Tensor, weights: Tensor, factor: Tensor) -> None:
+        """`total += weights @ factor`."""
+        if not self.cast:
+            total.addmm_(weights, factor)
+        elif self.on_cuda:
+            total += torch.mm(weights.to(factor.dtype), factor, out_dtype=total.dtype)
+        else:
+            total += torch.mm(weights.to(factor.dtype), factor)
+
+    def weights(self, slope: Tensor) -> Tensor:
+        """A tile as it enters `add`; cast once for its two uses."""
+        return slope.bfloat16() if self.cast else slope
+
+
+def blocks(length: int, tile: int, start: int = 0) -> list[slice]:
+    """Ranges of nearly equal length, at most `tile`, that cover `length` positions."""
+    count = -(-length // tile)
+    edges = [start + i * length // max(count, 1) for i in range(count + 1)]
+    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def default_tile(z: Tensor, width: int = 1, precision: Precision = "fp32") -> int:
+    """Rows of a tile: two float32 tiles stay in the outer caches of a CPU core.
+
+    With `width` numbers a pair inside a weight rule, tiles have fewer pairs; products in bfloat16
+    need longer ones to pay.
+    """
+    side = 8192 if z.device.type != "cpu" else 512 if precision == "fp32" else 768
+    return max(16, int(side / math.sqrt(max(1, width))))
+
+
+def exclude_from(tile: Tensor, rows: slice, cols: slice, exclude: bool | Tensor) -> Tensor:
+    """Set left-out pairs of a tile to -inf: (i, i), or (i, exclude[i])."""
+    if isinstance(exclude, Tensor):
+        position = exclude[rows]
+        inside = ((position >= cols.start) & (position < cols.stop)).nonzero().flatten()
+        tile[inside, position[inside] - cols.start] = -torch.inf
+    elif exclude:
+        first, last = max(rows.start, cols.start), min(rows.stop, cols.stop)
+        if first < last:
+            inner = tile[first - rows.start : last - rows.start]
+            inner[:, first - cols.start : last - cols.start].fill_diagonal_(-torch.inf)
+    return tile
+
+
+def _has_amx() -> bool:
+    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(probe and probe())
