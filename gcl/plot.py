@@ -1,4 +1,4 @@
-"""Figures of a run: loss curve, embeddings, similarities of positives and negatives.
+"""Figures of a run: loss curve, diagnostics, embeddings, similarities of positives and negatives.
 
 Every function returns a matplotlib `Figure` and leaves saving and showing to you.
 """
@@ -6,7 +6,7 @@ Every function returns a matplotlib `Figure` and leaves saving and showing to yo
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,17 @@ from gcl.losses import unit_rows
 
 _MAX_POINTS = 5000
 
+# One panel a line: names on the left axis, names of another scale on the right one. "@" stands for
+# every k.
+_DIAGNOSTICS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("alignment", "uniformity", "tolerance"), ()),
+    (("effective_rank",), ("column_std",)),
+    (("positive_probability",), ("perplexity",)),
+    (("hardness_top1", "hardness_top10", "hard_share", "auc"), ()),
+    (("false_negative_rate@",), ()),
+    (("gap", "gap_accuracy"), ()),
+)
+
 
 def loss_curve(epochs: Sequence[float], losses: Sequence[float], *, title: str = "") -> Figure:
     """Loss against epochs.
@@ -37,6 +48,85 @@ def loss_curve(epochs: Sequence[float], losses: Sequence[float], *, title: str =
     axes.plot(epochs, losses, linewidth=1.5)
     axes.set(xlabel="epoch", ylabel="loss", title=title)
     axes.grid(alpha=0.3)
+    return figure
+
+
+def diagnostics(
+    history: Sequence[Mapping[str, Any]], *, prefix: str = "", title: str = ""
+) -> Figure:
+    """What `gcl.callbacks.Diagnose` measured, over the epochs; one small panel a group.
+
+    Dashed lines belong to the scale on the right. What was not measured is not drawn.
+
+    Args:
+        history: `State.history`, or the rows of a CSV log as read by `csv.DictReader`.
+        prefix: the prefix of the callback.
+        title: above the figure.
+
+    Raises:
+        ValueError: no row has any of the numbers.
+    """
+    measured = dict.fromkeys(
+        name for row in history for name, value in row.items() if value not in (None, "")
+    )
+    panels = []
+    for group in _DIAGNOSTICS:
+        sides = [
+            [
+                name
+                for wanted in side
+                for name in measured
+                if name == prefix + wanted
+                or (wanted.endswith("@") and name.startswith(prefix + wanted))
+            ]
+            for side in group
+        ]
+        if any(sides):
+            panels.append(sides)
+    if not panels:
+        raise ValueError(
+            "diagnostics: no row has numbers of gcl.callbacks.Diagnose; add it to the callbacks of "
+            "fit, and give its prefix if it has one."
+        )
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3 * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False).flatten().tolist()
+    for axes, (left, right) in zip(grid, panels, strict=False):
+        handles: list[Any] = []
+        for side in (left, right):
+            # A second scale, unless it would be the only one.
+            second = side is right and bool(left and right)
+            here = axes.twinx() if second else axes
+            for name in side:
+                points = [
+                    (float(row["epoch"]), float(row[name]))
+                    for row in history
+                    if row.get(name) not in (None, "")
+                ]
+                handles += here.plot(
+                    *zip(*points, strict=True),
+                    "--" if second else "-",
+                    color=matplotlib.colormaps["tab10"](len(handles)),
+                    linewidth=1.5,
+                    marker=".",
+                    label=name.removeprefix(prefix).replace("_", " ") + " (right)" * second,
+                )
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+        # Above the axes, where it covers no line.
+        axes.legend(
+            handles=handles,
+            fontsize="small",
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1),
+            ncols=2,
+            frameon=False,
+        )
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    if title:
+        figure.suptitle(title)
     return figure
 
 

@@ -1,4 +1,7 @@
-"""Sparse CSR tensors without the warnings that torch emits at the first one of a process."""
+"""Sparse CSR products, and dots of listed pairs of rows.
+
+Without the warnings that torch emits at the first CSR tensor of a process.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,33 @@ def csr_tensor(crow: Tensor, col: Tensor, values: Tensor, size: tuple[int, int])
                 [6., 7., 0.]])
     """
     return torch.sparse_csr_tensor(crow, col, values, size, check_invariants=False)
+
+
+def csr_product(crow: Tensor, col: Tensor, values: Tensor, cols: int, x: Tensor) -> Tensor:
+    """A CSR matrix with `cols` columns, given by its three arrays, times a dense matrix.
+
+    Unlike in `csr_tensor`, a row may name a column several times, and in any order.
+
+    Shape:
+        crow `[rows + 1]`, col `[nnz]`, values `[nnz]`, x `[cols, d]` -> `[rows, d]`.
+    """
+    matrix = csr_tensor(crow, col, values, (len(crow) - 1, cols))
+    if x.device.type == "cpu":
+        # torch's own row-parallel kernel; the vendor's behind `@` was slower and copies indices.
+        return torch.sparse.mm(matrix, x, "sum")
+    return matrix @ x
+
+
+def row_dots(a: Tensor, b: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """`<a[rows], b[cols]>` for lists of pairs, in blocks that never gather all rows at once.
+
+    Shape:
+        a `[n, d]`, b `[m, d]`, rows `[p]`, cols `[p]` -> `[p]`.
+    """
+    # Blocks that stay in the caches of a core, and big enough for a GPU.
+    block = max(1, (1 << (18 if a.device.type == "cpu" else 22)) // max(1, a.shape[1]))
+    pairs = zip(rows.split(block), cols.split(block), strict=True)
+    return torch.cat([(a[i] * b[j]).sum(1) for i, j in pairs])
 
 
 def _use_up_warnings() -> None:

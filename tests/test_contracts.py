@@ -31,11 +31,110 @@ AUGMENTATIONS = {
     "RandomChoice": [(A.RandomChoice([A.EdgeDropping(0.3), A.FeatureMasking(0.3)]), {})],
     "RandomWalkSubgraph": [(A.RandomWalkSubgraph(), {"keeps_nodes": False})],
 }
+L = gcl.losses
+CONSTANTS = {"constants": True}
 LOSSES = {
-    "BarlowTwins": [(gcl.losses.BarlowTwins(), {"min_rows": 2})],
-    "InfoNCE": [(gcl.losses.InfoNCE(0.4), {}), (gcl.losses.InfoNCE(0.01), {})],
+    "AlignmentUniformity": [
+        (L.AlignmentUniformity(), {}),
+        (L.AlignmentUniformity(cross_weight=1.0), {}),
+    ],
+    "BarlowTwins": [(L.BarlowTwins(), {"min_rows": 2})],
+    "BootstrapCosine": [(L.BootstrapCosine(), {"one_sided": True})],
+    "CACR": [
+        (L.CACR(), {}),
+        (L.CACR(tau_plus=0.1), {}),
+        (L.CACR(detach_weights=True), CONSTANTS),
+    ],
+    "CCASSG": [(L.CCASSG(), {"min_rows": 2})],
+    "CWCL": [(L.CWCL(0.4), {})],
+    "DCL": [
+        (L.DCL(0.4), {}),
+        (L.DCL(0.01), {}),
+        (L.DCL(L.AdaptiveTemperature(0.4)), CONSTANTS),
+        (L.DCL(0.4, negatives=L.HardestNegatives(5)), {}),
+    ],
+    "DCLW": [(L.DCLW(0.4), CONSTANTS)],
+    "DecoupledUniformity": [(L.DecoupledUniformity(), {})],
+    "GroupDiscrimination": [(L.GroupDiscrimination(), {"compares": False})],
+    "HardNegativeInfoNCE": [
+        (L.HardNegativeInfoNCE(0.4), {}),
+        (L.HardNegativeInfoNCE(0.4, detach_weights=True), CONSTANTS),
+    ],
+    "ISogCLR": [(L.ISogCLR(17, perplexity=5).eval(), {})],
+    "InfoNCE": [
+        (L.InfoNCE(0.4), {}),
+        (L.InfoNCE(0.01), {}),
+        (L.InfoNCE(0.4, implementation="tiled", tile=7), {}),
+        (L.InfoNCE(0.4, similarity="dot"), {}),
+        (L.InfoNCE(0.4, similarity="neg_sq_euclidean"), {}),
+        (L.InfoNCE(0.4, margin=0.2, margin_form="angular"), {}),
+        (L.InfoNCE(0.4, negatives=L.RandomNegatives(5)), {"draws": True}),
+        (L.InfoNCE(0.4, negatives=L.HardestNegatives(5)), {}),
+        (L.InfoNCE(0.4, negatives=L.MixedNegatives(5, 4)), {"draws": True, "constants": True}),
+        (L.InfoNCE(0.4, intra=False, log_weight=L.PairNetwork(8).double()), {}),
+    ],
+    "JSD": [
+        (L.JSD(), {}),
+        (L.JSD(form="bce", intra=True), {}),
+        (L.JSD(similarity="cosine"), {}),
+        (L.JSD(beta=1.0), CONSTANTS),
+    ],
+    "KernelInfoNCE": [
+        (L.KernelInfoNCE(0.4), {}),
+        (L.KernelInfoNCE(0.4, gamma=0.5, mix=0.5), {}),
+    ],
+    "PairwiseAUC": [
+        (L.PairwiseAUC(), {}),
+        (L.PairwiseAUC(0.05), {}),
+        (L.PairwiseAUC(beta=1.0), CONSTANTS),
+    ],
+    "PolyView": [
+        (L.PolyView(0.4), {}),
+        (L.PolyView(0.4, form="arithmetic"), {}),
+        (L.PolyView(0.4, rest="mean"), {}),
+    ],
+    "ProtoNCE": [
+        (L.ProtoNCE(0.4), {"one_sided": True}),
+        (L.ProtoNCE(0.4, num_clusters=(2, 30), concentration="legacy"), {"one_sided": True}),
+    ],
+    "SUGRL": [
+        (L.SUGRL(m2=100.0), {"draws": True}),
+        (L.SUGRL(), {"draws": True, "constants": True, "compares": False}),
+    ],
+    "Sigmoid": [(L.Sigmoid(), {}), (L.Sigmoid(intra=True), {})],
+    "SwAV": [(L.SwAV(8, 5), CONSTANTS)],
+    "Triplet": [
+        (L.Triplet(), {}),
+        (L.Triplet(intra=True), {}),
+        (L.Triplet(num_negatives=4), {"draws": True}),
+    ],
+    "VICReg": [(L.VICReg(), {"min_rows": 2})],
 }
-NOT_A_LOSS = {"two_view_logsumexp", "unit_rows"}
+NOT_A_LOSS = {
+    "AdaptiveTemperature",
+    "ClusterNegatives",
+    "FilteredNegatives",
+    "HardestNegatives",
+    "LogWeight",
+    "MixedNegatives",
+    "PairNetwork",
+    "RandomNegatives",
+    "SoftmaxLoss",
+    "alignment",
+    "cluster_pairs",
+    "multi_view_logsumexp",
+    "rank_one",
+    "refine_labels",
+    "sinkhorn",
+    "spherical_kmeans",
+    "streaming_logsumexp",
+    "streaming_softmax_mean",
+    "streaming_softplus",
+    "two_view_logsumexp",
+    "uniformity",
+    "unit_rows",
+    "without_pairs",
+}
 RECIPES = {"gbt": {"hidden": 8}, "grace": {"hidden": 8, "proj": 8}}
 NOT_A_RECIPE = {"Method", "TwoView"}
 

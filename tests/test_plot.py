@@ -35,3 +35,47 @@ def test_similarities_of_equal_views_stand_at_one():
     assert positive[-1].get_height() > 0
     assert sum(bar.get_height() for bar in positive[:-1]) == 0
     assert sum(bar.get_height() for bar in negative[:-1]) > 0
+
+
+ROWS = [
+    {"epoch": 1, "loss": 3.0},
+    {"epoch": 2, "loss": 2.0, "auc": 0.5, "effective_rank": 4.0, "column_std": 0.25},
+    {"epoch": 4, "loss": 1.0, "auc": 0.75, "effective_rank": 8.0, "column_std": 0.5}
+    | {"false_negative_rate@1": 0.5, "false_negative_rate@10": 0.25},
+]
+
+
+def drawn(figure):
+    return {
+        line.get_label(): (list(line.get_xdata()), list(line.get_ydata()))
+        for axes in figure.axes
+        for line in axes.lines
+    }
+
+
+def test_diagnostics_shows_what_was_measured():
+    figure = plot.diagnostics(ROWS, title="t")
+    assert drawn(figure) == {
+        "effective rank": ([2, 4], [4, 8]),
+        "column std (right)": ([2, 4], [0.25, 0.5]),
+        "auc": ([2, 4], [0.5, 0.75]),
+        "false negative rate@1": ([4], [0.5]),
+        "false negative rate@10": ([4], [0.25]),
+    }
+    assert len(figure.axes) == 4  # three panels, one of them with two scales
+    assert all(axes.lines for axes in figure.axes)
+
+
+def test_diagnostics_of_a_log_of_strings_with_a_prefix():
+    names = dict.fromkeys(name for row in ROWS for name in row)
+    text = [
+        {"epoch": str(row["epoch"])}
+        | {f"d_{n}": str(row.get(n, "")) for n in names}
+        | {"d_gap": ""}
+        for row in ROWS
+    ]
+    assert drawn(plot.diagnostics(text, prefix="d_")) == drawn(plot.diagnostics(ROWS))
+    (axes,) = plot.diagnostics([{"epoch": "1", "column_std": "0.5"}]).axes
+    assert axes.lines[0].get_label() == "column std"
+    with pytest.raises(ValueError, match="no row has numbers"):
+        plot.diagnostics(text)

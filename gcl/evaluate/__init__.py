@@ -2,6 +2,7 @@
 
 from gcl.evaluate.clustering import cluster, match_clusters
 from gcl.evaluate.compare import compare
+from gcl.evaluate.diagnostics import diagnostics
 from gcl.evaluate.geometry import geometry
 from gcl.evaluate.knn import knn
 from gcl.evaluate.linear_probe import linear_probe
@@ -19,6 +20,7 @@ __all__ = [
     "Splits",
     "cluster",
     "compare",
+    "diagnostics",
     "fit_logistic",
     "geometry",
     "knn",

@@ -11,7 +11,7 @@ from torch import Tensor
 from gcl.evaluate.inputs import as_matrix
 from gcl.evaluate.result import Result
 
-BLOCK = 1024  # rows compared with all others at a time
+BLOCK = 256  # rows compared with all others at a time
 
 
 def geometry(
@@ -29,6 +29,7 @@ def geometry(
                         about -2 t on a sphere of many dimensions
         effective_rank  exp(entropy of s / sum(s)), s the singular values of the centred z;
                         from 1 to D, small = dimensional collapse (0 if all rows are equal)
+        rank            number of s above 1 % of the largest
         column_std      mean_d std(zhat_d) * sqrt(D)           1 = isotropic, 0 = collapsed
 
     Args:
@@ -67,13 +68,16 @@ def geometry(
                 f"{tuple(other.shape)}; pass the same nodes in the same order."
             )
         other = torch.nn.functional.normalize(other, dim=1)
-        values["alignment"] = float((unit - other).square().sum(1).mean())
+        values["alignment"] = float(other.sub_(unit).square_().sum(1).mean())
+        del other
     sample, pairs = unit, "all pairs"
     if max_nodes is not None and len(unit) > max_nodes:
         order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(seed))
         sample, pairs = unit[order[:max_nodes].to(unit.device)], f"pairs of {max_nodes} nodes"
     values["uniformity"] = _uniformity(sample, t)
-    values["effective_rank"] = _effective_rank(x)
+    singular = _singular_values(x)
+    values["effective_rank"] = _effective_rank(singular)
+    values["rank"] = float((singular > 0.01 * singular.amax()).sum()) if len(singular) else 0.0
     values["column_std"] = float(unit.std(0, correction=0).mean()) * math.sqrt(x.shape[1])
     return Result(values, f"geometry: l2 rows, uniformity at t {t:g} over {pairs}")
 
@@ -97,13 +101,17 @@ def _uniformity(unit: Tensor, t: float) -> float:
     return float(total) - math.log(len(unit) * (len(unit) - 1) / 2)
 
 
-def _effective_rank(x: Tensor) -> float:
+def _singular_values(x: Tensor) -> Tensor:
+    """Those of the centred rows that are not zero."""
     centred = x - x.mean(0)
     small = centred.T @ centred if x.shape[1] <= x.shape[0] else centred @ centred.T
     eigenvalues = torch.linalg.eigvalsh(small)
     # What rounding leaves of a zero must not count as a direction.
     floor = eigenvalues[-1].clamp(min=0) * small.shape[0] * torch.finfo(x.dtype).eps
-    singular = eigenvalues[eigenvalues > floor].sqrt()
+    return eigenvalues[eigenvalues > floor].sqrt()
+
+
+def _effective_rank(singular: Tensor) -> float:
     if not len(singular):
         return 0.0
     share = singular / singular.sum()

@@ -1,27 +1,90 @@
 """Contrastive objectives: two `[n, d]` matrices -> a scalar. One loss a file."""
 
+from gcl.losses.alignment_uniformity import AlignmentUniformity, alignment, uniformity
+from gcl.losses.auc import PairwiseAUC
 from gcl.losses.barlow_twins import BarlowTwins
+from gcl.losses.bootstrap import BootstrapCosine
+from gcl.losses.cacr import CACR
+from gcl.losses.cca_ssg import CCASSG
+from gcl.losses.cwcl import CWCL
 from gcl.losses.dcl import DCL, DCLW
+from gcl.losses.decoupled_uniformity import DecoupledUniformity
+from gcl.losses.group_discrimination import GroupDiscrimination
+from gcl.losses.hard_negative import HardNegativeInfoNCE
 from gcl.losses.infonce import InfoNCE
+from gcl.losses.isogclr import ISogCLR
+from gcl.losses.jsd import JSD
+from gcl.losses.kernel_infonce import KernelInfoNCE
+from gcl.losses.kmeans import spherical_kmeans
 from gcl.losses.multi_view import multi_view_logsumexp, two_view_logsumexp
+from gcl.losses.negatives import (
+    ClusterNegatives,
+    FilteredNegatives,
+    HardestNegatives,
+    MixedNegatives,
+    RandomNegatives,
+    refine_labels,
+)
+from gcl.losses.poly_view import PolyView
+from gcl.losses.proto_nce import ProtoNCE
+from gcl.losses.sigmoid import Sigmoid
 from gcl.losses.similarity import unit_rows
+from gcl.losses.sinkhorn import sinkhorn
 from gcl.losses.softmax import SoftmaxLoss
 from gcl.losses.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
+from gcl.losses.sugrl import SUGRL
+from gcl.losses.swav import SwAV
 from gcl.losses.temperature import AdaptiveTemperature
 from gcl.losses.tiles import LogWeight
+from gcl.losses.triplet import Triplet
+from gcl.losses.vicreg import VICReg
+from gcl.losses.weights import PairNetwork, cluster_pairs, rank_one, without_pairs
 
 __all__ = [
+    "CACR",
+    "CCASSG",
+    "CWCL",
     "DCL",
     "DCLW",
+    "JSD",
+    "SUGRL",
     "AdaptiveTemperature",
+    "AlignmentUniformity",
     "BarlowTwins",
+    "BootstrapCosine",
+    "ClusterNegatives",
+    "DecoupledUniformity",
+    "FilteredNegatives",
+    "GroupDiscrimination",
+    "HardNegativeInfoNCE",
+    "HardestNegatives",
+    "ISogCLR",
     "InfoNCE",
+    "KernelInfoNCE",
     "LogWeight",
+    "MixedNegatives",
+    "PairNetwork",
+    "PairwiseAUC",
+    "PolyView",
+    "ProtoNCE",
+    "RandomNegatives",
+    "Sigmoid",
     "SoftmaxLoss",
+    "SwAV",
+    "Triplet",
+    "VICReg",
+    "alignment",
+    "cluster_pairs",
     "multi_view_logsumexp",
+    "rank_one",
+    "refine_labels",
+    "sinkhorn",
+    "spherical_kmeans",
     "streaming_logsumexp",
     "streaming_softmax_mean",
     "streaming_softplus",
     "two_view_logsumexp",
+    "uniformity",
     "unit_rows",
+    "without_pairs",
 ]

@@ -34,9 +34,14 @@ def check_positive(name: str, **values: float | Tensor) -> None:
         ValueError: a value is not a finite number above zero.
     """
     for key, value in values.items():
-        number = float(value.detach()) if isinstance(value, Tensor) else float(value)
+        number = as_number(value)
         if not (math.isfinite(number) and number > 0):
             raise ValueError(f"{name}: {key} must be a number above 0, got {number:g}.")
+
+
+def as_number(value: float | Tensor) -> float:
+    """A number, also of a parameter."""
+    return float(value.detach()) if isinstance(value, Tensor) else float(value)
 
 
 def check_choice(name: str, key: str, value: str, choices: Sequence[str]) -> None:

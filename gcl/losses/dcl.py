@@ -14,7 +14,8 @@ from gcl.losses.softmax import SoftmaxLoss, Temperature
 class DCL(SoftmaxLoss):
     r"""Decoupled InfoNCE: negatives alone in the denominator.
 
-        L_i = - l(z1_i, z2_i) + log( sum_{j != i} e^{l(z1_i, z2_j)} + sum_{j != i} e^{l(z1_i, z1_j)} )
+        L_i = - l(z1_i, z2_i)
+              + log( sum_{j != i} exp l(z1_i, z2_j) + sum_{j != i} exp l(z1_i, z1_j) )
 
     with `l = cos / tau`. The gradient no longer vanishes when the positive is easy or negatives are
     few. The value may be negative. With `AdaptiveTemperature` as tau this is MACL.

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.autograd import first_order_only
-from gcl.losses.checks import check_views
+from gcl.losses.checks import check_choice, check_positive, check_views
 from gcl.losses.streaming import merge, streaming_logsumexp
 from gcl.losses.tiles import (
     LN2,
@@ -123,6 +123,9 @@ def multi_view_logsumexp(
     first = views[0]
     dtype, n = torch.promote_types(first.dtype, torch.float32), len(first)
     tau = torch.as_tensor(tau, dtype=dtype, device=first.device)
+    check_choice("multi_view", "precision", precision, ("fp32", "bf16"))
+    if tile is not None:
+        check_positive("multi_view", tile=tile)
     symmetric = log_weight is None or log_weight.symmetric
     if implementation != "tiled" or tau.dim() > 0 or not symmetric:
 
@@ -135,10 +138,10 @@ def multi_view_logsumexp(
         return combine(views, one_way, intra=intra, own=own)
     width, tensors = (1, ()) if log_weight is None else (log_weight.width, log_weight.tensors)
     side = tile or default_tile(first, width, precision)
-    tiles = _tiles(n, len(views), intra, own, side)
+    plan = _Plan(n, len(views), intra, own, side)
     with torch.autocast(first.device.type, enabled=False):
         z = torch.cat(list(views)).to(dtype)
-        lse = _PairLogSumExp.apply(z, 1 / tau, tiles, log_weight, precision, *tensors)
+        lse = _PairLogSumExp.apply(z, 1 / tau, plan, log_weight, precision, *tensors)
     return list(lse.split(n)) if n else [lse] * len(views)
 
 
@@ -177,8 +180,8 @@ def log_add(a: Tensor, b: Tensor) -> Tensor:
 
 
 class _Tile(NamedTuple):
-    rows: slice  # of the stacked views
-    cols: slice
+    rows: int  # which block of the stacked views
+    cols: int
     i: slice  # the same as nodes
     j: slice
     without_diagonal: bool
@@ -192,17 +195,15 @@ class _Tile(NamedTuple):
 def _tiles(n: int, num_views: int, intra: bool, own: bool, tile: int) -> list[_Tile]:
     """Tiles that cover every unordered pair of stacked rows once."""
     nodes = blocks(n, tile)
-    views = [[slice(x.start + v * n, x.stop + v * n) for x in nodes] for v in range(num_views)]
     tiles = []
-    for a, first in enumerate(views):
-        for b, second in enumerate(views[a:], start=a):
-            if a == b and not intra:
-                continue
+    for a in range(num_views):
+        for b in range(a if intra else a + 1, num_views):
             for x, i in enumerate(nodes):
                 # Within one view, the upper triangle: its mirror image is the same.
                 for y in range(x if a == b else 0, len(nodes)):
                     bare = x == y and (a == b or not own)
-                    tiles.append(_Tile(first[x], second[y], i, nodes[y], bare))
+                    rows, cols = a * len(nodes) + x, b * len(nodes) + y
+                    tiles.append(_Tile(rows, cols, i, nodes[y], bare))
     return tiles
 
 
@@ -214,7 +215,7 @@ class _PairLogSumExp(torch.autograd.Function):
         ctx: Any,
         z: Tensor,
         scale: Tensor,
-        tiles: list[_Tile],
+        plan: _Plan,
         rule: LogWeight | None,
         precision: Precision,
         *tensors: Tensor,
@@ -224,77 +225,91 @@ class _PairLogSumExp(torch.autograd.Function):
         largest = z.square().sum(1).max() * scale if len(z) else scale * 0
         bounded = slack < SAFE_LOGIT and bool(largest <= SAFE_LOGIT - slack)
         products = Products(precision, z.device)
-        left, right = products.factor(z * (scale * LOG2E)), products.factor(z)
         total = z.new_full((len(z),), 0.0 if bounded else -torch.inf)
-        scratch = _scratch(z, tiles)
+        left = plan.split(products.factor(z * (scale * LOG2E)))
+        right, totals = plan.split(products.factor(z)), plan.split(total)
+        scratch = plan.scratch(z)
         with products.scope():
-            for t in tiles:
-                logits = products.logits(left[t.rows], right[t.cols], _view(scratch, t))
+            for t in plan.tiles:
+                logits = products.logits(left[t.rows], right[t.cols], plan.view(scratch, t))
                 if rule is not None:
                     add_rule(logits, rule(t.i, t.j, *tensors), LOG2E)
                 if t.without_diagonal:
                     logits.fill_diagonal_(-torch.inf)
                 if bounded:
                     powers = logits.exp2_()
-                    total[t.rows] += powers.sum(1)
+                    totals[t.rows].add_(powers.sum(1))
                     if t.turned:
-                        total[t.cols] += powers.sum(0)
+                        totals[t.cols].add_(powers.sum(0))
                 else:
                     if t.turned:
-                        total[t.cols] = merge(total[t.cols], logits.clone(), 0)
-                    total[t.rows] = merge(total[t.rows], logits, 1)
+                        totals[t.cols].copy_(merge(totals[t.cols], logits.clone(), 0))
+                    totals[t.rows].copy_(merge(totals[t.rows], logits, 1))
         lse = (total.log2() if bounded else total) * LN2
         ctx.save_for_backward(z, scale, lse, *tensors)
-        ctx.tiles, ctx.rule, ctx.precision, ctx.bounded = tiles, rule, precision, bounded
+        ctx.plan, ctx.rule, ctx.precision, ctx.bounded = plan, rule, precision, bounded
         return lse
 
     @staticmethod
     @first_order_only
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, scale, lse, *tensors = ctx.saved_tensors
+        plan = ctx.plan
         rule = RuleGradient(ctx.rule, tuple(tensors), list(ctx.needs_input_grad[5:]))
         products = Products(ctx.precision, z.device)
-        left, right = products.factor(z * (scale * LOG2E)), products.factor(z)
+        left = plan.split(products.factor(z * (scale * LOG2E)))
+        right = plan.split(products.factor(z))
         # A row without candidates has no slope anywhere.
         grad = torch.where(lse.isfinite(), grad, 0.0)
         shift = torch.where(lse.isfinite(), lse, 0.0) * LOG2E
-        share = grad * torch.exp2(-shift)  # used where logits are bounded
+        shares = plan.split(grad * torch.exp2(-shift))  # used where logits are bounded
+        grads, shifts = plan.split(grad), plan.split(shift)
         grad_z = torch.zeros_like(z)
-        scratch, other = _scratch(z, ctx.tiles), _scratch(z, ctx.tiles)
+        parts = plan.split(grad_z)
+        scratch, other = plan.scratch(z), plan.scratch(z)
         with products.scope():
-            for t in ctx.tiles:
+            for t in plan.tiles:
                 # d loss / d logit of a pair, from both of its anchors together:
                 # grad_i exp(l - lse_i) + grad_j exp(l - lse_j)
-                pair = products.logits(left[t.rows], right[t.cols], _view(scratch, t))
+                pair = products.logits(left[t.rows], right[t.cols], plan.view(scratch, t))
                 weight = rule.tile(t.i, t.j)
                 add_rule(pair, weight, LOG2E)
                 if t.without_diagonal:
                     pair.fill_diagonal_(-torch.inf)
-                both = _view(other, t)
+                both = plan.view(other, t)
                 if ctx.bounded:
-                    torch.add(share[t.rows, None], share[None, t.cols], out=both)
+                    torch.add(shares[t.rows][:, None], shares[t.cols], out=both)
                     pair.exp2_().mul_(both)
                 else:
-                    torch.sub(pair, shift[None, t.cols], out=both).exp2_().mul_(grad[None, t.cols])
-                    pair.sub_(shift[t.rows, None]).exp2_().mul_(grad[t.rows, None]).add_(both)
+                    torch.sub(pair, shifts[t.cols], out=both).exp2_().mul_(grads[t.cols])
+                    pair.sub_(shifts[t.rows][:, None]).exp2_().mul_(grads[t.rows][:, None])
+                    pair.add_(both)
                 if rule.needed:
                     # The sums over a diagonal tile count both orders of a pair.
                     rule.add(weight, pair if t.turned else 0.5 * pair)
                 pair = products.weights(pair)
-                products.add(grad_z[t.rows], pair, right[t.cols])
+                products.add(parts[t.rows], pair, right[t.cols])
                 if t.turned:
-                    products.add(grad_z[t.cols], pair.t(), right[t.rows])
+                    products.add(parts[t.cols], pair.t(), right[t.rows])
         # <z, grad_z> counts every pair at both of its ends.
         grad_scale = (z * grad_z).sum() / 2 if ctx.needs_input_grad[1] else None
         grad_z *= scale
         return grad_z, grad_scale, None, None, None, *rule.grads
 
 
-def _scratch(z: Tensor, tiles: list[_Tile]) -> Tensor:
-    sizes = [(t.i.stop - t.i.start) * (t.j.stop - t.j.start) for t in tiles]
-    return z.new_empty(max(sizes, default=0))
+class _Plan:
+    """The stacked views cut into blocks, and the tiles between them."""
 
+    def __init__(self, n: int, num_views: int, intra: bool, own: bool, tile: int):
+        self.tiles = _tiles(n, num_views, intra, own, tile)
+        self.lengths = [b.stop - b.start for b in blocks(n, tile)] * num_views
 
-def _view(scratch: Tensor, t: _Tile) -> Tensor:
-    shape = t.i.stop - t.i.start, t.j.stop - t.j.start
-    return scratch[: shape[0] * shape[1]].view(shape)
+    def split(self, stacked: Tensor) -> Sequence[Tensor]:
+        return stacked.split(self.lengths)
+
+    def scratch(self, like: Tensor) -> Tensor:
+        return like.new_empty(max(self.lengths, default=0) ** 2)
+
+    def view(self, scratch: Tensor, t: _Tile) -> Tensor:
+        shape = self.lengths[t.rows], self.lengths[t.cols]
+        return scratch[: shape[0] * shape[1]].view(shape)

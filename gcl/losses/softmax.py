@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_positive, check_views
+from gcl.losses.checks import as_number, check_choice, check_positive, check_views
 from gcl.losses.multi_view import combine, multi_view_logsumexp
 from gcl.losses.similarity import (
     SIMILARITIES,
@@ -145,13 +145,16 @@ class SoftmaxLoss(nn.Module, ABC):
         implementation = self.implementation
         if implementation == "auto" and len(u) > 256:
             implementation = "tiled"
-        options: dict[str, Any] = dict(
-            implementation=implementation, tile=self.tile, precision=self.precision
-        )
-        fixed = rule is None or isinstance(rule, LogWeight)
-        if self.negatives is None and fixed and self.similarity != "neg_sq_euclidean":
+        options: dict[str, Any] = {
+            "implementation": implementation,
+            "tile": self.tile,
+            "precision": self.precision,
+        }
+        fixed = rule if isinstance(rule, LogWeight) else None
+        products = self.similarity != "neg_sq_euclidean"
+        if self.negatives is None and fixed is rule and products:
             both = multi_view_logsumexp(
-                (u, v), tau, intra=self.intra, own=own, log_weight=rule, **options
+                (u, v), tau, intra=self.intra, own=own, log_weight=fixed, **options
             )
             return both if self.symmetric else both[:1]
 
@@ -160,9 +163,11 @@ class SoftmaxLoss(nn.Module, ABC):
             if self.negatives is not None:
                 lse = self.negatives(left, right, tau)
             else:
-                weight = rule if rule is None or isinstance(rule, LogWeight) else rule(q, k)
+                made = fixed
+                if rule is not None and not isinstance(rule, LogWeight):
+                    made = rule(q, k)
                 lse = streaming_logsumexp(
-                    left, right, tau=tau, exclude=exclude, log_weight=weight, **options
+                    left, right, tau=tau, exclude=exclude, log_weight=made, **options
                 )
             return lse if constant is None else lse + constant / tau
 
@@ -187,5 +192,5 @@ class SoftmaxLoss(nn.Module, ABC):
         return torch.stack(means).mean()
 
     def extra_repr(self) -> str:
-        tau = "" if isinstance(self.tau, nn.Module) else f"tau={float(self.tau):g}, "
+        tau = "" if isinstance(self.tau, nn.Module) else f"tau={as_number(self.tau):g}, "
         return f"{tau}intra={self.intra}, symmetric={self.symmetric}"

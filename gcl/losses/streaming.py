@@ -7,7 +7,7 @@ Contrastive Loss", 2024.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gcl.autograd import first_order_only
-from gcl.losses.checks import check_choice, check_columns
+from gcl.losses.checks import check_choice, check_columns, check_positive
 from gcl.losses.tiles import (
     LN2,
     LOG2E,
@@ -82,7 +82,7 @@ def streaming_logsumexp(
     """
     check_columns("streaming_logsumexp", q, k)
     tau = _as_tau(q, tau)
-    keep = dict(exclude=exclude, rule=log_weight)
+    keep: dict[str, Any] = {"exclude": exclude, "rule": log_weight}
     if _dense(implementation, q, k):
         logits = _dense_logits(q, k, 1 / tau, None, **keep)
         # The gradient of a row that is -inf throughout would be NaN.
@@ -132,7 +132,7 @@ def streaming_softplus(
     """
     check_columns("streaming_softplus", q, k)
     scale, bias = _as_vector(q, scale), _as_vector(q, bias)
-    keep = dict(exclude=exclude, rule=None)
+    keep: dict[str, Any] = {"exclude": exclude, "rule": None}
     if _dense(implementation, q, k):
         return softplus(_dense_logits(q, k, scale, bias, **keep)).sum(1)
     return _stream(q, k, scale, bias, SoftplusSum(), tile=tile, precision=precision, **keep)
@@ -176,19 +176,20 @@ def streaming_softmax_mean(
     """
     check_columns("streaming_softmax_mean", q, k)
     scale = 1 / _as_tau(q, tau)
-    keep = dict(exclude=exclude, rule=None)
+    keep: dict[str, Any] = {"exclude": exclude, "rule": None}
     if _dense(implementation, q, k):
         logits = _dense_logits(q, k, scale, None, **keep)
         empty = logits.isneginf().all(1, keepdim=True)
         p = logits.masked_fill(empty, 0.0).softmax(1).masked_fill(empty, 0.0)
         p = p.detach() if detach_weights else p
         return (p * logits.masked_fill(p == 0, 0.0)).sum(1) / scale
-    options = dict(tile=tile, precision=precision, **keep)
+    options: dict[str, Any] = {"tile": tile, "precision": precision, **keep}
     with torch.no_grad():
         lse = _stream(q, k, scale, None, LogSumExp(), **options)
     return _stream(q, k, scale, None, SoftmaxMean(lse, detach_weights), **options) / scale
 
 
+@runtime_checkable
 class Reduction(Protocol):
     """What is made of a row of logits, one tile after another.
 
@@ -395,6 +396,9 @@ def _stream(
     precision: Precision,
 ) -> Tensor:
     dtype = torch.promote_types(q.dtype, torch.float32)
+    check_choice("streaming", "precision", precision, ("fp32", "bf16"))
+    if tile is not None:
+        check_positive("streaming", tile=tile)
     width = 1 if rule is None else rule.width
     plan = _Plan(
         len(q), len(k), tile or default_tile(q, width, precision), exclude, rule, precision
@@ -427,7 +431,7 @@ def _dense_logits(
 
 
 def _dense(implementation: str, q: Tensor, k: Tensor) -> bool:
-    check_choice("implementation", "implementation", implementation, ("auto", "dense", "tiled"))
+    check_choice("streaming", "implementation", implementation, ("auto", "dense", "tiled"))
     if implementation == "auto":
         return len(q) * len(k) <= DENSE_PAIRS
     return implementation == "dense"

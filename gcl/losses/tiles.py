@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -40,12 +41,11 @@ class LogWeight:
     Rules add up: `a + b` multiplies the weights.
 
     Example:
-        >>> decay = LogWeight(
-        ...     lambda rows, cols, rate: -rate * (torch.arange(9)[rows, None] - torch.arange(9)[cols]).abs(),
-        ...     torch.tensor(0.1, requires_grad=True),
-        ...     symmetric=True,
-        ... )
-        >>> decay(slice(0, 2), slice(0, 3)).shape
+        >>> age = torch.rand(9)
+        >>> def decay(rows, cols, rate):
+        ...     return -rate * (age[rows, None] - age[None, cols]).abs()
+        >>> rate = torch.tensor(0.1, requires_grad=True)
+        >>> LogWeight(decay, rate, symmetric=True)(slice(0, 2), slice(0, 3)).shape
         torch.Size([2, 3])
     """
 
@@ -61,7 +61,18 @@ class LogWeight:
         self.symmetric, self.bound, self.width = symmetric, bound, width
 
     def __call__(self, rows: slice, cols: slice, *tensors: Tensor) -> Tensor:
-        return self.function(rows, cols, *(tensors or self.tensors))
+        tile = self.function(rows, cols, *(tensors or self.tensors))
+        expected = rows.stop - rows.start, cols.stop - cols.start
+        fits = tile.dim() <= 2 and all(
+            size in (1, wanted)
+            for size, wanted in zip(reversed(tile.shape), reversed(expected), strict=False)
+        )
+        if not fits:
+            raise ValueError(
+                f"LogWeight: the function must give a tensor that broadcasts to "
+                f"{list(expected)}, got {list(tile.shape)}."
+            )
+        return tile
 
     def __add__(self, other: LogWeight) -> LogWeight:
         first = len(self.tensors)
@@ -112,16 +123,10 @@ class RuleGradient:
 
 
 def add_rule(logits: Tensor, tile: Tensor | None, unit: float) -> Tensor:
-    """`logits += unit * tile`, in place; a shape that does not fit is the rule's mistake."""
+    """`logits += unit * tile`, in place."""
     if tile is None:
         return logits
-    try:
-        return logits.add_(tile.detach().to(logits.dtype), alpha=unit)
-    except RuntimeError:
-        raise ValueError(
-            f"LogWeight: the function must give a tensor that broadcasts to "
-            f"{list(logits.shape)}, got {list(tile.shape)}."
-        ) from None
+    return logits.add_(tile.detach().to(logits.dtype), alpha=unit)
 
 
 class Products:
@@ -145,7 +150,8 @@ class Products:
         if not self.scoped:
             yield
             return
-        setting: Any = torch.backends.mkldnn.matmul
+        backend: Any = torch.backends.mkldnn
+        setting = backend.matmul
         before = setting.fp32_precision
         setting.fp32_precision = "bf16"
         try:
@@ -183,7 +189,7 @@ def blocks(length: int, tile: int, start: int = 0) -> list[slice]:
     """Ranges of nearly equal length, at most `tile`, that cover `length` positions."""
     count = -(-length // tile)
     edges = [start + i * length // max(count, 1) for i in range(count + 1)]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def default_tile(z: Tensor, width: int = 1, precision: Precision = "fp32") -> int:

@@ -56,7 +56,7 @@ class TwoView(Method):
         return data if self._prepare is None else self._prepare(copy.copy(data))
 
     def loss(self, data: Graph) -> Tensor:
-        return self.contrast(*(self._project(view(copy.copy(data))) for view in self.views))
+        return self.contrast(*self.project_views(data))
 
     def embed(self, data: Graph) -> Tensor:
         if isinstance(data, HeteroData):
@@ -65,6 +65,11 @@ class TwoView(Method):
         if self.readout is not None:
             return self.readout(z, *_membership(data, z))
         return _seeds(z, data)
+
+    def project_views(self, data: Graph) -> tuple[Tensor, Tensor]:
+        """Projections of two freshly drawn views: what the loss compares."""
+        first, second = (self._project(view(copy.copy(data))) for view in self.views)
+        return first, second
 
     def _project(self, data: Graph) -> Tensor:
         if not isinstance(data, Data):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gcl.autograd import first_order_only
-from gcl.sparse import csr_tensor
+from gcl.sparse import csr_product, row_dots
 from gcl.structure import Structure, csr_transpose, remember, structure
 
 
@@ -83,14 +83,6 @@ def sparse_linear(x: Tensor, weight: Tensor) -> Tensor:
         return _SparseLinear.apply(x, weight)
 
 
-def _product(rowptr: Tensor, col: Tensor, values: Tensor, cols: int, x: Tensor) -> Tensor:
-    matrix = csr_tensor(rowptr, col, values, (len(rowptr) - 1, cols))
-    if x.device.type == "cpu":
-        # torch's own row-parallel kernel; the vendor's behind `@` was slower and copies indices.
-        return torch.sparse.mm(matrix, x, "sum")
-    return matrix @ x
-
-
 class _Propagate(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -98,7 +90,7 @@ class _Propagate(torch.autograd.Function):
     ) -> Tensor:
         pattern = adjacency.pattern
         x = x.contiguous()
-        out = _product(pattern.rowptr, pattern.col, values, pattern.num_src, x)
+        out = csr_product(pattern.rowptr, pattern.col, values, pattern.num_src, x)
         if loop is not None:
             out.addcmul_(loop[:, None], x)
         ctx.save_for_backward(x if any(ctx.needs_input_grad[1:3]) else None, loop)
@@ -113,31 +105,21 @@ class _Propagate(torch.autograd.Function):
         pattern, grad_x, grad_values, grad_loop = adjacency.pattern, None, None, None
         if ctx.needs_input_grad[0]:
             rowptr, col, _ = pattern.transpose
-            grad_x = _product(rowptr, col, adjacency.transposed_values, pattern.num_dst, grad)
+            grad_x = csr_product(rowptr, col, adjacency.transposed_values, pattern.num_dst, grad)
             if loop is not None:
                 grad_x.addcmul_(loop[:, None], grad)
         if ctx.needs_input_grad[1]:
-            grad_values = _edge_dots(grad, x, pattern)
+            grad_values = row_dots(grad, x, pattern.row, pattern.col)
         if ctx.needs_input_grad[2]:
             grad_loop = (grad * x).sum(dim=1)
         return grad_x, grad_values, grad_loop, None
-
-
-def _edge_dots(grad: Tensor, x: Tensor, pattern: Structure) -> Tensor:
-    """`<grad[target], x[source]>` for every slot, in blocks that never gather all edges at once."""
-    block = max(1, (1 << 22) // max(1, x.shape[1]))
-    dots = [
-        (grad[row] * x[col]).sum(dim=1)
-        for row, col in zip(pattern.row.split(block), pattern.col.split(block), strict=True)
-    ]
-    return torch.cat(dots) if dots else grad.new_zeros(0)
 
 
 class _SparseLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.x = x
-        return _product(
+        return csr_product(
             x.crow_indices(), x.col_indices(), x.values(), x.shape[1], weight.contiguous()
         )
 
@@ -150,4 +132,4 @@ class _SparseLinear(torch.autograd.Function):
             col, ("csr_transpose", x.shape[1]), lambda: csr_transpose(crow, col, x.shape[1])
         )
         grad = grad.contiguous()
-        return None, _product(rowptr, rows, x.values()[slots], x.shape[0], grad)
+        return None, csr_product(rowptr, rows, x.values()[slots], x.shape[0], grad)

@@ -1,5 +1,6 @@
 """Deterministic transforms, run once on the whole graph."""
 
+from gcl.transforms.add_soft_positives import AddSoftPositives
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
-__all__ = ["ToSparseFeatures"]
+__all__ = ["AddSoftPositives", "ToSparseFeatures"]

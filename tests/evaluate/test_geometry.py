@@ -60,8 +60,16 @@ def test_collapse():
     assert point["uniformity"] == pytest.approx(0, abs=1e-9)
     assert point["effective_rank"] == 0
     assert point["column_std"] == pytest.approx(0, abs=1e-7)
+    assert point["rank"] == 0
     line = torch.linspace(-1, 1, 11).unsqueeze(1) * torch.ones(1, 4)
     assert geometry(line)["effective_rank"] == pytest.approx(1, abs=1e-6)
+    assert geometry(line)["rank"] == 1
+
+
+def test_rank_counts_directions_above_one_percent():
+    scales = torch.tensor([1.0, 0.5, 0.011, 0.009, 0.0])
+    both = torch.cat([torch.diag(scales), -torch.diag(scales)])
+    assert geometry(both)["rank"] == 3
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (6, 40)])

@@ -6,29 +6,51 @@ import pytest
 import torch
 from torch import nn
 
-from gcl.losses import InfoNCE, unit_rows
+from gcl.losses import InfoNCE, LogWeight, unit_rows
 from gcl.testing import check_loss
 
 
-def loop(z1, z2, tau, *, intra=True, positives=None):
+def similarity(a, b, kind="cosine"):
+    a, b = a.tolist(), b.tolist()
+    if kind == "neg_sq_euclidean":
+        return -math.fsum((x - y) ** 2 for x, y in zip(a, b, strict=True))
+    dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
+    if kind == "dot":
+        return dot
+    norms = [math.sqrt(math.fsum(x**2 for x in c)) for c in (a, b)]
+    return dot / (norms[0] * norms[1]) if all(norms) else 0.0
+
+
+def loop(
+    z1, z2, tau, *, intra=True, positives=None, form="out", kind="cosine", margin=lambda s: s,
+    weight=lambda i, j: 1.0,
+):  # fmt: skip
     """Per-anchor loss z1 -> z2 in plain Python; positives[i] = [(j, weight), ...]."""
-
-    def cosine(a, b):
-        dot = math.fsum(float(x) * float(y) for x, y in zip(a, b, strict=True))
-        norms = [math.sqrt(math.fsum(float(x) ** 2 for x in c)) for c in (a, b)]
-        return dot / (norms[0] * norms[1]) if all(norms) else 0.0
-
     losses = []
     for i in range(len(z1)):
-        logits = [cosine(z1[i], z2[j]) / tau for j in range(len(z2))]
+        across = [similarity(z1[i], z2[j], kind) for j in range(len(z2))]
+        within = [similarity(z1[i], z1[j], kind) for j in range(len(z1))]
+        if positives is None:
+            across[i] = margin(across[i])
+        logits = [s / tau for s in across]
+        terms = [
+            (weight(i, j) if positives is not None or i != j else 1.0) * math.exp(x)
+            for j, x in enumerate(logits)
+        ]
         chosen = [(i, 1.0)] if positives is None else positives.get(i, [])
         if not chosen:
             losses.append(None)
             continue
-        positive = sum(w * logits[j] for j, w in chosen) / sum(w for _, w in chosen)
+        total = sum(w for _, w in chosen)
+        inner = sum(w * math.exp(logits[j]) for j, w in chosen)
+        positive = {
+            "out": sum(w * logits[j] for j, w in chosen) / total,
+            "in": math.log(inner / total),
+            "sum": math.log(inner),
+        }[form]
         if intra:
-            logits += [cosine(z1[i], z1[j]) / tau for j in range(len(z1)) if j != i]
-        losses.append(math.log(math.fsum(math.exp(x) for x in logits)) - positive)
+            terms += [weight(i, j) * math.exp(s / tau) for j, s in enumerate(within) if j != i]
+        losses.append(math.log(math.fsum(terms)) - positive)
     return losses
 
 
@@ -84,6 +106,82 @@ def test_weighted_positives_by_double_loop():
     assert InfoNCE(0.5)(z1, z2, pairs, weight).item() == pytest.approx(expected, rel=1e-10)
     itself = torch.arange(9).repeat(2, 1)
     assert torch.isclose(InfoNCE(0.5)(z1, z2, itself), InfoNCE(0.5)(z1, z2), rtol=1e-12)
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+@pytest.mark.parametrize("form", ["out", "in", "sum"])
+@pytest.mark.parametrize("kind", ["cosine", "dot", "neg_sq_euclidean"])
+def test_forms_of_several_positives(form, kind, implementation):
+    z1, z2 = views()
+    pairs = torch.tensor([[0, 0, 1, 4, 8, 2], [0, 3, 1, 2, 3, 5]])
+    weight = torch.tensor([1.0, 0.5, 2.0, 1.0, 0.25, 0.0], dtype=torch.float64)
+    forward = {0: [(0, 1.0), (3, 0.5)], 1: [(1, 2.0)], 4: [(2, 1.0)], 8: [(3, 0.25)]}
+    options = {"intra": False, "positives": form, "similarity": kind}
+    loss = InfoNCE(0.9, symmetric=False, implementation=implementation, tile=4, **options)
+    expected = mean(loop(z1, z2, 0.9, intra=False, positives=forward, form=form, kind=kind))
+    assert loss(z1, z2, pairs, weight).item() == pytest.approx(expected, rel=1e-10)
+    inputs = [z.requires_grad_() for z in (z1, z2, weight[:5].clone())]
+    assert torch.autograd.gradcheck(lambda a, b, w: loss(a, b, pairs[:, :5], w), inputs)
+
+
+def angular(s, m):
+    angle = math.acos(s)
+    return math.cos(angle + m) if angle + m <= math.pi else s - m * math.sin(m)
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+@pytest.mark.parametrize(
+    ("form", "margin"), [("additive", lambda s: s - 0.3), ("angular", lambda s: angular(s, 0.3))]
+)
+def test_margins(form, margin, implementation):
+    z1, z2 = views()
+    z2 = z2.clone()
+    z2[0] = -z1[0]  # beyond pi with the margin
+    expected = mean(loop(z1, z2, 0.4, margin=margin) + loop(z2, z1, 0.4, margin=margin))
+    options = {"implementation": implementation, "tile": 4}
+    loss = InfoNCE(0.4, margin=0.3, margin_form=form, **options)
+    assert loss(z1, z2).item() == pytest.approx(expected, rel=1e-5)
+    plain = InfoNCE(0.4, margin=0.0, margin_form=form, **options)(z1, z2)
+    assert torch.isclose(plain, InfoNCE(0.4)(z1, z2), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["dot", "neg_sq_euclidean"])
+@pytest.mark.parametrize("intra", [True, False])
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+def test_other_similarities(kind, intra, implementation):
+    z1, z2 = views()
+    forth = loop(z1, z2, 0.7, intra=intra, kind=kind)
+    back = loop(z2, z1, 0.7, intra=intra, kind=kind)
+    loss = InfoNCE(0.7, intra=intra, similarity=kind, implementation=implementation, tile=4)
+    assert loss(z1, z2).item() == pytest.approx(mean(forth + back), rel=1e-10)
+    assert torch.autograd.gradcheck(loss, [z.requires_grad_() for z in (z1, z2)])
+
+
+def test_weights_of_negatives_leave_the_positive_alone():
+    z1, z2 = views()
+    s = torch.linspace(-1, 1, 9, dtype=torch.float64)
+
+    def w(i, j):
+        return math.exp(float(s[i] + s[j]))
+
+    expected = mean(loop(z1, z2, 0.5, weight=w) + loop(z2, z1, 0.5, weight=w))
+    rule = LogWeight(lambda i, j: s[i, None] + s[None, j], symmetric=True)
+    made = InfoNCE(0.5, log_weight=lambda q, k: rule, implementation="tiled", tile=4)
+    for loss in (InfoNCE(0.5, log_weight=rule, tile=4, implementation="tiled"), made):
+        assert loss(z1, z2).item() == pytest.approx(expected, rel=1e-10)
+
+
+def test_negatives_and_weights_exclude_each_other():
+    with pytest.raises(ValueError, match="not both"):
+        InfoNCE(negatives=lambda q, k, tau: q.sum(1), log_weight=LogWeight(lambda i, j: i))
+    with pytest.raises(TypeError, match="callable"):
+        InfoNCE(negatives=5)
+
+
+def test_bfloat16_products():
+    z1, z2 = (z.float() for z in views(400, 32))
+    exact = InfoNCE(0.4)(z1.double(), z2.double())
+    assert InfoNCE(0.4, precision="bf16")(z1, z2).item() == pytest.approx(exact.item(), rel=1e-4)
 
 
 def test_no_positive_at_all_is_a_zero_with_a_graph():
@@ -150,6 +248,12 @@ def test_bad_positives():
         InfoNCE()(z, z, None, torch.ones(1))
     with pytest.raises(ValueError, match="one of 'mean', 'none'"):
         InfoNCE(reduction="sum")
+    with pytest.raises(ValueError, match="margin must be"):
+        InfoNCE(margin=-0.1)
+    with pytest.raises(ValueError, match="needs similarity='cosine'"):
+        InfoNCE(margin=0.1, margin_form="angular", similarity="dot")
+    with pytest.raises(ValueError, match="own pair"):
+        InfoNCE(margin=0.1)(z, z, torch.tensor([[0], [1]]))
 
 
 def test_unit_rows_pass_finite_gradients_at_zero():

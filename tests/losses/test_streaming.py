@@ -1,107 +1,292 @@
-"""The tiled log-sum-exp against a float64 double loop, and what it stores."""
+"""The streamed sums against float64 double loops, and what they store."""
 
 import math
 
 import pytest
 import torch
 from torch.nn.functional import normalize
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from gcl.losses import two_view_logsumexp
-from functools import partial
+from gcl.losses import (
+    LogWeight,
+    streaming_logsumexp,
+    streaming_softmax_mean,
+    streaming_softplus,
+)
+from gcl.losses import tiles as tiling
 
-dense_two_view_logsumexp = partial(two_view_logsumexp, implementation="dense")
-
-
-def loop(u, v, tau, intra):
-    """Row denominators by two nested loops over Python floats."""
-    out = []
-    for i in range(len(u)):
-        logits = [float(u[i] @ v[j]) / tau for j in range(len(v))]
-        if intra:
-            logits += [float(u[i] @ u[j]) / tau for j in range(len(u)) if j != i]
-        top = max(logits)
-        out.append(top + math.log(math.fsum(math.exp(x - top) for x in logits)))
-    return torch.tensor(out, dtype=torch.float64)
+F64 = torch.float64
 
 
-def views(n, d, dtype=torch.float64, seed=0):
+def rows(n, d, dtype=F64, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return [
-        normalize(torch.randn(n, d, generator=generator, dtype=torch.float64)).to(dtype)
-        for _ in range(2)
+    return torch.randn(n, d, generator=generator, dtype=F64).to(dtype)
+
+
+def logits_by_loop(q, k, scale, bias=None, exclude=False, weight=None):
+    """Lists of `(logit, similarity)` of every row, by plain loops over Python floats."""
+    out = []
+    for i in range(len(q)):
+        line = []
+        for j in range(len(k)):
+            left_out = j == exclude[i] if isinstance(exclude, list) else exclude and i == j
+            if left_out:
+                continue
+            s = math.fsum(float(a) * float(b) for a, b in zip(q[i], k[j], strict=True))
+            at = float(scale[i]) if scale.dim() else float(scale)
+            extra = (0 if bias is None else float(bias[i])) + (
+                0 if weight is None else weight(i, j)
+            )
+            line.append((at * s + extra, s))
+        out.append(line)
+    return out
+
+
+def lse(values):
+    top = max(values)
+    return top + math.log(math.fsum(math.exp(x - top) for x in values))
+
+
+IMPLEMENTATIONS = [{"implementation": "dense"}, {"implementation": "tiled", "tile": 4}]
+
+
+@pytest.mark.parametrize("how", [*IMPLEMENTATIONS, {"implementation": "tiled", "tile": 512}])
+@pytest.mark.parametrize("sharp", [1.0, 40.0])  # 40: logits of several hundred
+@pytest.mark.parametrize("tau", ["number", "scalar", "rows"])
+@pytest.mark.parametrize("exclude", [False, True, "some"])
+def test_logsumexp_equals_the_double_loop(how, sharp, tau, exclude):
+    q, k = sharp * rows(9, 5), rows(14, 5, seed=1)
+    tau = {
+        "number": 0.3,
+        "scalar": torch.tensor(0.3, dtype=F64),
+        "rows": torch.linspace(0.2, 2, 9, dtype=F64),
+    }[tau]
+    left_out = [3, -1, 13, 0, -1, 5, 6, 6, 8] if exclude == "some" else exclude
+    option = torch.tensor(left_out) if exclude == "some" else exclude
+    out = streaming_logsumexp(q, k, tau=tau, exclude=option, **how)
+    scale = 1 / torch.as_tensor(tau, dtype=F64)
+    expected = [lse([x for x, _ in line]) for line in logits_by_loop(q, k, scale, None, left_out)]
+    assert out.tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_logsumexp_with_a_weight_rule_equals_the_double_loop():
+    q, k = rows(7, 3), rows(5, 3, seed=1)
+    age = torch.linspace(0, 2, 12, dtype=F64)
+
+    def gap(i, j, a):
+        return -(a[i, None] - 0.5 * a[None, j]).square()
+
+    expected = [
+        lse([x for x, _ in line])
+        for line in logits_by_loop(
+            q, k, torch.tensor(2.0), weight=lambda i, j: -float((age[i] - 0.5 * age[j]) ** 2)
+        )
     ]
+    for how in IMPLEMENTATIONS:
+        out = streaming_logsumexp(q, k, tau=0.5, log_weight=LogWeight(gap, age), **how)
+        assert out.tolist() == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("intra", [True, False])
-@pytest.mark.parametrize("tau", [0.4, 0.05, 0.005])
-@pytest.mark.parametrize(("n", "tile"), [(23, 5), (7, 512), (2, 1), (1, 4)])
-def test_values_equal_the_double_loop(n, tile, tau, intra):
-    u, v = views(n, 6)
-    forth, back = two_view_logsumexp(u, v, tau, intra=intra, tile=tile)
-    assert torch.allclose(forth, loop(u, v, tau, intra), rtol=1e-12, atol=1e-12)
-    assert torch.allclose(back, loop(v, u, tau, intra), rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize("how", IMPLEMENTATIONS)
+def test_gradients_of_logsumexp(how):
+    q, k = rows(6, 3).requires_grad_(), rows(7, 3, seed=1).requires_grad_()
+    tau = torch.linspace(0.3, 1, 6, dtype=F64).requires_grad_()
+    row, col = (torch.linspace(-1, 1, n, dtype=F64).requires_grad_() for n in (6, 7))
+
+    def run(q, k, tau, row, col):
+        rule = LogWeight(lambda i, j, a, b: (a[i, None] * b[None, j]).tanh(), row, col, bound=1)
+        return streaming_logsumexp(q, k, tau=tau, log_weight=rule, exclude=True, **how)
+
+    assert torch.autograd.gradcheck(run, (q, k, tau, row, col))
 
 
-@pytest.mark.parametrize("intra", [True, False])
 @pytest.mark.parametrize("tau", [0.4, 0.01])
-def test_gradients_of_both_views_and_tau_pass_gradcheck(tau, intra):
-    u, v = (z.requires_grad_() for z in views(9, 4))
-    tau = torch.tensor(tau, dtype=torch.float64, requires_grad=True)
+def test_gradients_of_logsumexp_in_one_temperature(tau):
+    q, k = normalize(rows(9, 4)).requires_grad_(), normalize(rows(9, 4, seed=1)).requires_grad_()
+    tau = torch.tensor(tau, dtype=F64, requires_grad=True)
     assert torch.autograd.gradcheck(
-        lambda *args: two_view_logsumexp(*args, intra=intra, tile=4), (u, v, tau), eps=1e-7
+        lambda q, k, tau: streaming_logsumexp(q, k, tau=tau, implementation="tiled", tile=4),
+        (q, k, tau),
+        eps=1e-7,
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("tau", [0.5, 0.1, 0.01])
-def test_tiled_equals_dense_to_1e_5(tau, dtype):
-    weight = torch.linspace(-1, 1, 301, dtype=dtype)
-    answers = []
-    for run in (two_view_logsumexp, dense_two_view_logsumexp):
-        u, v = (z.requires_grad_() for z in views(301, 16, dtype))
-        kind = {"tile": 64} if run is two_view_logsumexp else {}
-        forth, back = run(u, v, tau, **kind)
-        loss = (weight * forth).sum() + (weight.flip(0) * back).sum()
-        answers.append([loss, *torch.autograd.grad(loss, (u, v))])
-    for mine, oracle in zip(*answers, strict=True):
-        assert (mine - oracle).abs().max() <= 1e-5 * oracle.abs().max()
+@pytest.mark.parametrize("how", IMPLEMENTATIONS)
+def test_softplus_sums(how):
+    q, k = rows(6, 3).requires_grad_(), rows(9, 3, seed=1).requires_grad_()
+    scale = torch.linspace(-1, 3, 6, dtype=F64).requires_grad_()
+    bias = torch.linspace(-2, 2, 6, dtype=F64).requires_grad_()
+    out = streaming_softplus(q, k, scale=scale, bias=bias, exclude=True, **how)
+    table = logits_by_loop(q.detach(), k.detach(), scale.detach(), bias.detach(), True)
+    expected = [math.fsum(math.log1p(math.exp(x)) for x, _ in line) for line in table]
+    assert out.tolist() == pytest.approx(expected, rel=1e-12)
+    assert torch.autograd.gradcheck(
+        lambda q, k, s, b: streaming_softplus(q, k, scale=s, bias=b, exclude=True, **how),
+        (q, k, scale, bias),
+    )
+    numbers = [torch.tensor(x, dtype=F64, requires_grad=True) for x in (0.7, -1.0)]
+    assert torch.autograd.gradcheck(
+        lambda s, b: streaming_softplus(q, k, scale=s, bias=b, **how), numbers
+    )
 
 
-def test_unbounded_rows_take_the_running_maximum():
-    u, v = (30 * z for z in views(11, 5))
-    forth, _ = two_view_logsumexp(u, v, 0.1, tile=4)  # logits of up to 9000
-    assert torch.allclose(forth, loop(u, v, 0.1, True), rtol=1e-12)
+@pytest.mark.parametrize("how", IMPLEMENTATIONS)
+def test_softmax_means(how):
+    q, k = rows(6, 3).requires_grad_(), rows(9, 3, seed=1).requires_grad_()
+    tau = torch.tensor(0.8, dtype=F64, requires_grad=True)
+    out = streaming_softmax_mean(q, k, tau=tau, exclude=True, **how)
+    expected = []
+    for line in logits_by_loop(q.detach(), k.detach(), 1 / tau.detach(), None, True):
+        total = lse([x for x, _ in line])
+        expected.append(math.fsum(math.exp(x - total) * s for x, s in line))
+    assert out.tolist() == pytest.approx(expected, rel=1e-12)
+    assert torch.autograd.gradcheck(
+        lambda q, k, tau: streaming_softmax_mean(q, k, tau=tau, exclude=True, **how), (q, k, tau)
+    )
+    # With constant weights p the gradient with respect to q_i is sum_j p_ij k_j.
+    fixed = streaming_softmax_mean(q, k, tau=tau, detach_weights=True, **how)
+    (grad,) = torch.autograd.grad(fixed.sum(), q)
+    p = torch.softmax((q @ k.t()).detach() / 0.8, 1)
+    assert torch.allclose(grad, p @ k, rtol=1e-12)
 
 
-def test_no_square_array_is_stored_or_even_made():
+@pytest.mark.parametrize("how", IMPLEMENTATIONS)
+def test_rows_without_candidates(how):
+    q = rows(3, 2).requires_grad_()
+    alone = streaming_logsumexp(q[:1], q[:1], tau=0.5, exclude=True, **how)
+    assert alone.tolist() == [-math.inf]
+    nobody = LogWeight(lambda i, j: torch.tensor([[0.0], [-math.inf], [0.0]])[i])
+    out = streaming_logsumexp(q, q, tau=0.5, log_weight=nobody, **how)
+    assert out.isneginf().tolist() == [False, True, False]
+    (grad,) = torch.autograd.grad(out[out.isfinite()].sum(), q)
+    assert grad.isfinite().all()
+    assert streaming_softplus(q[:1], q[:1], exclude=True, **how).item() == 0
+    assert streaming_softmax_mean(q[:1], q[:1], tau=1.0, exclude=True, **how).item() == 0
+    assert streaming_logsumexp(q, q[:0], tau=1.0, **how).tolist() == [-math.inf] * 3
+
+
+class Watch(TorchDispatchMode):
+    """The bytes of every tensor that any operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for x in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(x, torch.Tensor):
+                self.largest = max(self.largest, x.untyped_storage().nbytes())
+        return out
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("run", [streaming_logsumexp, streaming_softplus, streaming_softmax_mean])
+def test_no_square_array_is_made(run, precision):
     n, tile = 1500, 128
-    u, v = (z.requires_grad_() for z in views(n, 4, torch.float32))
-    sizes = []
+    q, k = (rows(n, 4, torch.float32, s).requires_grad_() for s in (0, 1))
+    option = {} if run is streaming_softplus else {"tau": 0.4}
+    with Watch() as watch:
+        run(q, k, **option, tile=tile, precision=precision).sum().backward()
+    assert watch.largest <= 4 * max(n * 4, tile * tile)
 
-    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            out = func(*args, **(kwargs or {}))
-            for x in out if isinstance(out, tuple | list) else (out,):
-                if isinstance(x, torch.Tensor):
-                    sizes.append(x.untyped_storage().nbytes())
-            return out
 
-    with Watch():
-        forth, back = two_view_logsumexp(u, v, 0.4, tile=tile)
-        (forth + back).sum().backward()
-    assert max(sizes) <= 4 * max(2 * n * 4, tile * tile)
+def test_a_rule_is_asked_for_tiles_only():
+    asked = []
+
+    def rule(i, j):
+        asked.append((i.stop - i.start, j.stop - j.start))
+        return torch.zeros(1, 1)
+
+    q = rows(50, 3, torch.float32).requires_grad_()
+    lse = streaming_logsumexp(
+        q, q, tau=1.0, log_weight=LogWeight(rule), implementation="tiled", tile=16
+    )
+    lse.sum().backward()
+    assert max(max(shape) for shape in asked) <= 16
+    assert sum(a * b for a, b in asked) == 2 * 50 * 50  # forward and backward
+
+
+def test_rules_add_up():
+    a = LogWeight(lambda i, j, x: x[i, None], torch.ones(4), bound=1)
+    b = LogWeight(lambda i, j, y: y[None, j], torch.arange(4.0), symmetric=True, bound=3)
+    both = a + b
+    assert both(slice(0, 2), slice(1, 3)).tolist() == [[2, 3], [2, 3]]
+    assert (both.bound, both.symmetric, len(both.tensors)) == (4, False, 2)
+
+
+def test_a_rule_of_the_wrong_shape():
+    q = rows(9, 3)
+    for how in IMPLEMENTATIONS:
+        with pytest.raises(ValueError, match="broadcasts to"):
+            streaming_logsumexp(
+                q, q, tau=1.0, log_weight=LogWeight(lambda i, j: torch.zeros(2, 7)), **how
+            )
 
 
 def test_second_derivative_is_refused():
-    u, v = (z.requires_grad_() for z in views(5, 3))
-    forth, _ = two_view_logsumexp(u, v, 0.4)
+    q, k = rows(5, 3).requires_grad_(), rows(5, 3)
+    out = streaming_logsumexp(q, k, tau=0.4, implementation="tiled")
     with pytest.raises(RuntimeError, match="no second derivative"):
-        torch.autograd.grad(forth.sum(), u, create_graph=True)
+        torch.autograd.grad(out.sum(), q, create_graph=True)
+    dense = streaming_logsumexp(q, k, tau=0.4, implementation="dense")
+    (grad,) = torch.autograd.grad(dense.sum(), q, create_graph=True)
+    grad.square().sum().backward()
 
 
 def test_autocast_keeps_float32():
-    u, v = views(8, 4, torch.float32)
-    with torch.autocast("cpu", torch.bfloat16):
-        forth, _ = two_view_logsumexp(u, v, 0.05)
-    assert forth.dtype == torch.float32
-    assert torch.allclose(forth, two_view_logsumexp(u, v, 0.05)[0])
+    q = rows(8, 4, torch.float32)
+    for how in IMPLEMENTATIONS:
+        with torch.autocast("cpu", torch.bfloat16):
+            out = streaming_logsumexp(q, q, tau=0.05, **how)
+        assert out.dtype == torch.float32
+        assert torch.equal(out, streaming_logsumexp(q, q, tau=0.05, **how))
+
+
+def test_half_precision_input_is_raised_to_float32():
+    q = rows(30, 4, torch.bfloat16)
+    out = streaming_logsumexp(q, q, tau=0.4, implementation="tiled", tile=8)
+    assert out.dtype == torch.float32
+    assert torch.allclose(out, streaming_logsumexp(q.float(), q.float(), tau=0.4))
+
+
+def test_the_scoped_precision_is_put_back(monkeypatch):
+    monkeypatch.setattr(tiling, "_has_amx", lambda: True)
+    setting = torch.backends.mkldnn.matmul
+    before = setting.fp32_precision
+    seen = []
+
+    def rule(i, j):
+        seen.append(setting.fp32_precision)
+        if len(seen) > 1:
+            raise KeyboardInterrupt
+        return torch.zeros(1, 1)
+
+    q = rows(8, 4, torch.float32)
+    with pytest.raises(KeyboardInterrupt):
+        streaming_logsumexp(
+            q, q, tau=1.0, log_weight=LogWeight(rule), implementation="tiled", tile=4,
+            precision="bf16",
+        )  # fmt: skip
+    assert seen[0] == "bf16"
+    assert setting.fp32_precision == before
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"tau": 0.0}, "above 0"),
+        ({"tau": torch.ones(3)}, r"one a row \[5\]"),
+        ({"tau": 1.0, "implementation": "fast"}, "must be one of"),
+    ],
+)
+def test_bad_options(bad, message):
+    with pytest.raises(ValueError, match=message):
+        streaming_logsumexp(rows(5, 2), rows(4, 2), **bad)
+
+
+def test_bad_rows():
+    with pytest.raises(ValueError, match="of one width"):
+        streaming_logsumexp(rows(5, 2), rows(5, 3), tau=1.0)
+    with pytest.raises(TypeError, match="floating-point"):
+        streaming_softplus(rows(5, 2).long(), rows(5, 2))

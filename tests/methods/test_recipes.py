@@ -94,3 +94,13 @@ def test_seed_nodes_of_a_sampled_batch_alone_count(data):
     data.input_id = torch.tensor([4, 5, 6])
     data.batch_size = 3
     assert method.embed(data).shape == (3, 8)
+
+
+def test_project_views_are_what_the_loss_compares(data):
+    method = gcl.methods.grace(data, hidden=8, proj=6)
+    prepared = method.prepare(data)
+    torch.manual_seed(0)
+    h1, h2 = method.project_views(prepared)
+    torch.manual_seed(0)
+    assert torch.equal(method(prepared), method.contrast(h1, h2))
+    assert not torch.equal(h1, h2)

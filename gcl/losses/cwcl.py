@@ -1,0 +1,76 @@
+"""Soft positives: pairs of nodes that are known to be alike attract each other by degrees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gcl.losses.infonce import InfoNCE
+from gcl.losses.softmax import Temperature
+
+
+class CWCL(nn.Module):
+    r"""Continuously weighted contrast between two views, O(N D + P) memory.
+
+    With `l_ij = cos(z1_i, z2_j) / tau` and the weights w of the pairs (i in z1, j in z2) that
+    `pos_edge_index` lists,
+
+        z1 -> z2    - 1/N sum_i sum_j (w_ij / sum_k w_ik) log softmax_j(l_i:)_j
+        z2 -> z1    - 1/N sum_j log softmax_i(l_:j)_j                          (InfoNCE)
+
+    and the loss is the mean of the two. Candidates are the rows of the other view only.
+    Identity weights, or no `pos_edge_index`, give `InfoNCE(intra=False)`.
+
+    Weights come from something fixed, not from the embeddings: `AddSoftPositives` writes those of
+    the raw features. List (i, i) too, with weight 1.
+
+    Args:
+        tau: temperature, > 0: a number, an `nn.Parameter`, or a module (called once a direction,
+            with the cosines of its positives).
+        **options: `similarity`, `log_weight`, `reduction`, `implementation`, `tile`, `precision`,
+            see `SoftmaxLoss`.
+
+    Shape:
+        z1, z2 `[n, d]`, pos_edge_index `[2, p]`, pos_weight `[p]` (1 if None) -> scalar, or `[n]`.
+
+    Rows without a positive are left out of the mean of the first direction.
+
+    Raises:
+        ValueError: tau <= 0, unequal shapes, positives out of range, or an option that this loss
+            fixes (`intra`, `symmetric`, `positives`, `margin`, `negatives`).
+        TypeError: not floating-point input.
+
+    Reference:
+        Srinivasa et al., "CWCL: Cross-Modal Transfer with Continuously Weighted Contrastive Loss",
+        NeurIPS 2023. They weigh all pairs by (1 + cos) / 2, which gives unrelated nodes half the
+        weight of equal ones and drowns the positives of a large graph; here weights are sparse.
+
+    Example:
+        >>> import torch
+        >>> z = torch.eye(12, 16)
+        >>> alike = torch.arange(12).repeat(2, 1)
+        >>> round(CWCL(tau=0.4)(z, z, alike, torch.ones(12)).item(), 4)
+        0.6434
+    """
+
+    def __init__(self, tau: Temperature = 0.4, **options: Any):
+        super().__init__()
+        fixed = {"intra", "symmetric", "positives", "margin", "margin_form", "negatives"}
+        if fixed & options.keys():
+            raise ValueError(
+                f"CWCL: {', '.join(sorted(fixed & options.keys()))} cannot be chosen; use InfoNCE "
+                "with pos_edge_index for other forms."
+            )
+        self.one_way = InfoNCE(tau, intra=False, symmetric=False, positives="out", **options)
+
+    def forward(
+        self,
+        z1: Float[Tensor, "n d"],
+        z2: Float[Tensor, "n d"],
+        pos_edge_index: Int[Tensor, "2 p"] | None = None,
+        pos_weight: Float[Tensor, " p"] | None = None,
+    ) -> Tensor:
+        soft = self.one_way(z1, z2, pos_edge_index, pos_weight)
+        return (soft + self.one_way(z2, z1)) / 2

@@ -1,0 +1,202 @@
+"""Jensen-Shannon objective between pairs of nodes, and its hard-negative form."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from gcl.losses.checks import check_choice, check_positive, check_views
+from gcl.losses.multi_view import log_add
+from gcl.losses.similarity import comparable, row_similarity
+from gcl.losses.streaming import (
+    _dense,
+    _dense_logits,
+    _stream,
+    streaming_logsumexp,
+    streaming_softplus,
+)
+from gcl.losses.tiles import LN2, Precision
+
+
+class JSD(nn.Module):
+    r"""Jensen-Shannon estimate of mutual information over pairs of nodes, in O(N D) memory.
+
+    With scores `T(a, b) = s(a, b) / tau`, for anchors of the first view
+
+        E_pos = mean_i ( log 2 - softplus(-T(z1_i, z2_i)) )
+        E_neg = mean_i mean_{j != i} r_ij ( softplus(T(z1_i, z2_j)) - log 2 )
+        L = E_neg - E_pos
+
+    and the mean of both directions. `form="bce"` is the binary cross-entropy of the same scores,
+    half from positives and half from negatives: `L / 2 + log 2`.
+
+    Hard negatives: `r_ij = exp(2 beta s_ij / S)`, scaled to mean 1 in every row, without gradient,
+    where S is the largest squared length of a row (1 for the cosine): no |s_ij| is above it.
+
+    Args:
+        tau: temperature, > 0. The published scores are plain inner products: tau 1, "dot".
+        form: "jsd" or "bce".
+        similarity: "dot" or "cosine".
+        intra: the other rows of the same view are negatives too.
+        beta: hardness of the negatives. 0: all alike. Above 0 similar negatives weigh more, below
+            0 less. Published grid: 0, 1, 2, 10.
+        implementation: "dense", "tiled" or "auto", see `streaming_softplus`.
+        precision: "fp32" or "bf16", see `streaming_logsumexp`.
+
+    Shape:
+        z1, z2 `[n, d]` -> scalar.
+
+    One row alone has no negatives: the loss is 0, with a warning.
+
+    Raises:
+        ValueError: tau <= 0, beta not finite, unequal shapes, an unknown option.
+        TypeError: not floating-point input.
+
+    Reference:
+        Hjelm et al., "Learning Deep Representations by Mutual Information Estimation and
+        Maximization", ICLR 2019; Sun et al., "InfoGraph", ICLR 2020; Robinson et al.,
+        "Contrastive Learning with Hard Negative Samples", ICLR 2021 (hard form). Public code of
+        the hard form has the opposite sign, so that similar negatives weigh less (beta < 0 here),
+        divides by the largest |s_ij| of the batch, and counts the masked pairs as negatives with
+        score 0.
+
+    Example:
+        >>> z = torch.eye(12, 16)
+        >>> round(JSD()(z, z).item(), 4)  # log(1 + 1/e) - log 2
+        -0.3799
+    """
+
+    def __init__(
+        self,
+        tau: float = 1.0,
+        *,
+        form: Literal["jsd", "bce"] = "jsd",
+        similarity: Literal["dot", "cosine"] = "dot",
+        intra: bool = False,
+        beta: float = 0.0,
+        implementation: Literal["auto", "dense", "tiled"] = "auto",
+        precision: Precision = "fp32",
+    ):
+        super().__init__()
+        check_positive("JSD", tau=tau)
+        check_choice("JSD", "form", form, ("jsd", "bce"))
+        check_choice("JSD", "similarity", similarity, ("dot", "cosine"))
+        check_choice("JSD", "implementation", implementation, ("auto", "dense", "tiled"))
+        check_choice("JSD", "precision", precision, ("fp32", "bf16"))
+        if not math.isfinite(beta):
+            raise ValueError(f"JSD: beta must be a finite number, got {beta}.")
+        self.tau, self.form, self.similarity = tau, form, similarity
+        self.intra, self.beta = intra, beta
+        self.options: dict[str, Any] = {"implementation": implementation, "precision": precision}
+
+    def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
+        check_views("JSD", z1, z2)
+        u, v = comparable(z1, self.similarity), comparable(z2, self.similarity)
+        if len(u) < 2:
+            if len(u) == 1:
+                warnings.warn("JSD: one row has no negatives, so the loss is 0.", stacklevel=2)
+            return 0 * (u.sum() + v.sum())
+        with torch.autocast(z1.device.type, enabled=False):
+            positive = softplus(-row_similarity(u, v, self.similarity) / self.tau).mean()
+            forth = self._negatives(u, v)
+            # Unweighted, the pairs of two views have the same sum from both sides.
+            back = self._negatives(v, u) if self.intra or self.beta else forth
+            both = positive + (forth + back).mean() / 2
+        return both / 2 if self.form == "bce" else both - 2 * LN2
+
+    def _negatives(self, q: Tensor, k: Tensor) -> Tensor:
+        """Weighted mean of softplus over the negatives of every row of q."""
+        others = (k, q) if self.intra else (k,)
+        if self.beta == 0:
+            sums = [
+                streaming_softplus(q, other, scale=1 / self.tau, exclude=True, **self.options)
+                for other in others
+            ]
+            return torch.stack(sums).sum(0) / (len(others) * (len(q) - 1))
+        largest = torch.stack([z.detach().square().sum(1).max() for z in (q, k)]).max()
+        beta = 2 * self.beta / torch.where(largest > 0, largest, 1.0)
+        return hard_softplus(q, others, scale=1 / self.tau, beta=beta, **self.options)
+
+    def extra_repr(self) -> str:
+        return f"tau={self.tau:g}, form={self.form!r}, intra={self.intra}, beta={self.beta:g}"
+
+
+def hard_softplus(
+    q: Tensor,
+    others: Sequence[Tensor],
+    *,
+    scale: float,
+    bias: Tensor | None = None,
+    beta: Tensor | float,
+    implementation: Literal["auto", "dense", "tiled"],
+    precision: Precision,
+) -> Tensor:
+    r"""Mean of softplus in which similar pairs weigh more, `[n]`.
+
+        out_i = sum_j p_ij softplus(scale <q_i, k_j> + bias_i),   p_ij = softmax_j(beta <q_i, k_j>)
+
+    over j != i of all matrices in `others` together, without gradient through p.
+    """
+    with torch.no_grad():
+        parts = [
+            streaming_logsumexp(
+                beta * q, k, tau=1.0, exclude=True,
+                implementation=implementation, precision=precision,
+            )
+            for k in others
+        ]  # fmt: skip
+        # In terms of the logit l: beta <q, k> = sharpness (l - bias)
+        sharpness = float(beta / scale)
+        norm = reduce(log_add, parts)
+        norm = norm if bias is None else norm + sharpness * bias
+    factor = q.new_tensor(scale)
+    sums = []
+    for k in others:
+        if _dense(implementation, q, k):
+            logits = _dense_logits(q, k, factor, bias, exclude=True, rule=None)
+            p = _share(logits.detach(), sharpness, norm)
+            sums.append((p * softplus(logits)).sum(1))
+        else:
+            sums.append(
+                _stream(
+                    q, k, factor, bias, _HardSoftplus(sharpness, norm),
+                    exclude=True, rule=None, tile=None, precision=precision,
+                )
+            )  # fmt: skip
+    return torch.stack(sums).sum(0)
+
+
+class _HardSoftplus:
+    """The sum over one tile after another, the normaliser of every row being known."""
+
+    unit = 1.0
+
+    def __init__(self, sharpness: float, norm: Tensor):
+        self.sharpness, self.norm = sharpness, norm
+
+    def start(self, rows: int, like: Tensor, bounded: bool) -> Tensor:
+        return like.new_zeros(rows)
+
+    def add(self, state: Tensor, tile: Tensor, rows: slice) -> Tensor:
+        return state.add_(_share(tile, self.sharpness, self.norm[rows]).mul_(softplus(tile)).sum(1))
+
+    def finish(self, state: Tensor) -> Tensor:
+        return state
+
+    def slope(self, tile: Tensor, out: Tensor, grad: Tensor, rows: slice) -> Tensor:
+        p = _share(tile, self.sharpness, self.norm[rows])
+        return tile.sigmoid_().mul_(p).mul_(grad[:, None])
+
+
+def _share(logits: Tensor, sharpness: float, norm: Tensor) -> Tensor:
+    """`exp(sharpness l - norm)`; 0 for pairs that are left out, also at a negative sharpness."""
+    power = (logits * sharpness).sub_(norm[:, None])
+    return power.masked_fill_(logits.isneginf(), -torch.inf).exp_()

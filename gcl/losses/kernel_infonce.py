@@ -1,0 +1,143 @@
+"""InfoNCE with other powers of the distance than the square."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gcl.losses.multi_view import combine, log_add
+from gcl.losses.similarity import row_similarity
+from gcl.losses.softmax import SoftmaxLoss, Temperature
+from gcl.losses.streaming import streaming_logsumexp
+from gcl.losses.tiles import LogWeight
+
+# Added to squared distances: the slope of ||u - v||^gamma, gamma < 2, stays finite where u = v,
+# and rounding errors of float32 products (1e-7) do not decide its direction.
+EPS = 1e-6
+
+
+class KernelInfoNCE(SoftmaxLoss):
+    r"""InfoNCE with an exponential kernel of the distance of unit rows, in O(N D) memory.
+
+    With `u = z1 / ||z1||`, `v = z2 / ||z2||` and `k(a, b) = exp( -||a - b||^gamma / tau )`,
+
+        L_gamma,i = - log( k(u_i, v_i) / ( sum_j k(u_i, v_j) + sum_{j != i} k(u_i, u_j) ) )
+        L         = mix L_gamma + (1 - mix) L_2
+
+    `gamma = 2` is InfoNCE with temperature tau / 2; smaller powers push less on rows that are far
+    apart and more on close ones. The distance is taken from the cosine,
+    `||a - b||^2 = 2 - 2 cos(a, b) + 1e-6`, which keeps the slope finite at distance 0.
+
+    Args:
+        tau: temperature, > 0: a number, an `nn.Parameter`, or a module. The same tau means less
+            contrast for a smaller gamma; tune it for each.
+        gamma: power of the distance, in (0, 2].
+        mix: share of L_gamma, in [0, 1]; the rest is L_2 at the same tau.
+        **options: `intra`, `symmetric`, `reduction`, `implementation`, `tile`, `precision` (of
+            L_2 only), see `SoftmaxLoss`.
+
+    Shape:
+        z1, z2 `[n, d]` -> scalar, or `[n]`.
+
+    One row alone has no negatives: the loss is 0, with a warning.
+
+    Raises:
+        ValueError: tau <= 0, gamma or mix outside their range, unequal shapes, or one of
+            `similarity`, `negatives`, `log_weight`, which this loss fixes.
+        TypeError: not floating-point input.
+
+    Reference:
+        Tan et al., "Contrastive Learning Is Spectral Clustering on Similarity Graph", ICLR 2024
+        (gamma 0.5 and 1; mix = 0.5 is their sum mixture). Their code subtracts the diagonal after
+        summing; here it is left out, which keeps small tau exact. Their distance is that of the
+        rows; for a zero row ours is that of a row at right angles to all others.
+
+    Example:
+        >>> z = torch.eye(12, 16)
+        >>> round(KernelInfoNCE(tau=0.8, gamma=2.0)(z, z).item(), 4)  # InfoNCE(0.4)
+        1.0317
+        >>> round(KernelInfoNCE(tau=0.4, gamma=1.0)(z, z).item(), 4)
+        0.4964
+    """
+
+    def __init__(
+        self,
+        tau: Temperature = 0.4,
+        *,
+        gamma: float = 1.0,
+        mix: float = 1.0,
+        **options: Any,
+    ):
+        super().__init__(tau, **options)
+        if not 0 < gamma <= 2:
+            raise ValueError(f"KernelInfoNCE: gamma must lie in (0, 2], got {gamma}.")
+        if not 0 <= mix <= 1:
+            raise ValueError(f"KernelInfoNCE: mix must lie in [0, 1], got {mix}.")
+        chosen = self.negatives is not None or self.log_weight is not None
+        if chosen or self.similarity != "cosine":
+            raise ValueError(
+                "KernelInfoNCE: it compares all rows by its own kernel; leave out negatives, "
+                "log_weight and similarity."
+            )
+        self.gamma, self.mix = gamma, mix
+
+    def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
+        u, v = self.rows(z1, z2)
+        with torch.autocast(z1.device.type, enabled=False):
+            cosine = row_similarity(u, v, "cosine")
+            tau = self.temperature(cosine)
+            total = cosine.new_zeros(())
+            for share, gamma in ((self.mix, self.gamma), (1 - self.mix, 2.0)):
+                if share == 0:
+                    continue
+                if gamma == 2:  # the constant -2 / tau cancels
+                    similarity = 2 * cosine
+                    negatives = self.denominators(u, v, tau / 2, own=False)
+                else:
+                    similarity = _kernel(cosine, gamma)
+                    negatives = self._denominators(u, v, tau, gamma)
+                sides = [self.contrast(similarity, negative, tau) for negative in negatives]
+                total = total + share * self.reduce(sides)
+            return total
+
+    def contrast(
+        self, similarity: Tensor, negative: Tensor, tau: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        positive = similarity / tau
+        value = log_add(positive, negative) - positive
+        return value, torch.ones_like(value, dtype=torch.bool)
+
+    def _denominators(
+        self, u: Tensor, v: Tensor, tau: Tensor | float, gamma: float
+    ) -> list[Tensor]:
+        """Log of the sums of `exp(kernel / tau)`: weights of pairs whose own logits are all 0."""
+        scale = 1 / torch.as_tensor(tau, dtype=u.dtype, device=u.device)
+        bound = (4 + 2 * EPS) ** (gamma / 2) * float(scale.detach())
+
+        def weight(rows: slice, cols: slice, q: Tensor, k: Tensor, scale: Tensor) -> Tensor:
+            return _kernel(q[rows] @ k[cols].t(), gamma) * scale
+
+        def one_way(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
+            return streaming_logsumexp(
+                q[:, :0],
+                k[:, :0],
+                tau=1.0,
+                exclude=exclude,
+                log_weight=LogWeight(weight, q, k, scale, bound=bound, width=4),
+                implementation=self.implementation,
+                tile=self.tile,
+            )
+
+        anchors = 2 if self.symmetric else 1
+        return combine((u, v), one_way, intra=self.intra, own=False, anchors=anchors)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, gamma={self.gamma:g}, mix={self.mix:g}"
+
+
+def _kernel(cosine: Tensor, gamma: float) -> Tensor:
+    """`-||a - b||^gamma` of unit rows."""
+    return -((2 - 2 * cosine).clamp(min=0) + EPS).pow(gamma / 2)

@@ -1,0 +1,119 @@
+"""Triplet loss over all negatives, or over a few drawn ones."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import relu
+from torch.utils.checkpoint import checkpoint
+
+from gcl.losses.checks import check_positive, check_views
+from gcl.losses.similarity import comparable
+
+# Distances that exist at a time: 16 MiB in float32.
+PAIRS = 1 << 22
+
+
+class Triplet(nn.Module):
+    r"""Margin between the distance to the positive and the distance to each negative.
+
+        L = mean_i mean_{j != i} relu( d(z1_i, z2_i) - d(z1_i, z2_j) + margin )
+
+    and the mean of both directions, with the Euclidean distance d of the rows as they are (apply
+    `unit_rows` first for distances on the sphere). Comparisons that are won by the margin count
+    in the mean, with 0. All negatives are compared, a chunk of anchors after another; the backward
+    pass computes the distances again.
+
+    Args:
+        margin: > 0.
+        num_negatives: drawn anew at every call for every anchor, all different and none the
+            anchor itself; from the other view. None, or more than there are: all.
+        intra: the other rows of the same view are negatives too.
+
+    Shape:
+        z1, z2 `[n, d]` -> scalar.
+
+    One row alone has no negatives: the loss is 0, with a warning. Rows that coincide have a
+    distance of 0 and pass no gradient through it.
+
+    Raises:
+        ValueError: margin <= 0, num_negatives < 1, unequal shapes.
+        TypeError: not floating-point input.
+
+    Reference:
+        Schroff et al., "FaceNet: A Unified Embedding for Face Recognition and Clustering", CVPR
+        2015 (squared distances there). Public code for graphs stores N x N x N triplets.
+
+    Example:
+        >>> z = torch.eye(12, 16)
+        >>> round(Triplet(margin=2.0)(z, z).item(), 4)  # 2 - sqrt 2
+        0.5858
+    """
+
+    def __init__(
+        self, margin: float = 1.0, *, num_negatives: int | None = None, intra: bool = False
+    ):
+        super().__init__()
+        check_positive("Triplet", margin=margin)
+        if num_negatives is not None and num_negatives < 1:
+            raise ValueError(f"Triplet: num_negatives must be at least 1, got {num_negatives}.")
+        self.margin, self.num_negatives, self.intra = margin, num_negatives, intra
+
+    def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
+        check_views("Triplet", z1, z2)
+        u, v = comparable(z1, "dot"), comparable(z2, "dot")
+        if len(u) < 2:
+            if len(u) == 1:
+                warnings.warn("Triplet: one row has no negatives, so the loss is 0.", stacklevel=2)
+            return 0 * (u.sum() + v.sum())
+        pairs = [(u, v), (v, u), (u, u), (v, v)] if self.intra else [(u, v), (v, u)]
+        with torch.autocast(z1.device.type, enabled=False):
+            reach = row_distance(u, v) + self.margin
+            return torch.stack([self._mean(q, k, reach) for q, k in pairs]).mean()
+
+    def _mean(self, q: Tensor, k: Tensor, reach: Tensor) -> Tensor:
+        """Mean of `relu(reach_i - d(q_i, k_j))` over rows i and negatives j."""
+        n = len(q)
+        if self.num_negatives is not None and self.num_negatives < n - 1:
+            drawn = draw_others(n, self.num_negatives, q.device)
+            return torch.stack([relu(reach - row_distance(q, k[j])).mean() for j in drawn]).mean()
+        step = max(1, PAIRS // n)
+        total = reach.new_zeros(())
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            total = total + checkpoint(
+                _hinges, q[rows], k, reach[rows], start,
+                use_reentrant=False, preserve_rng_state=False,
+            )  # fmt: skip
+        return total / (n * (n - 1))
+
+    def extra_repr(self) -> str:
+        return f"margin={self.margin:g}, num_negatives={self.num_negatives}, intra={self.intra}"
+
+
+def _hinges(q: Tensor, k: Tensor, reach: Tensor, start: int) -> Tensor:
+    """Sum of the hinges of some anchors, row 0 being number `start`, with all others."""
+    gap = reach[:, None] - torch.cdist(q, k)
+    gap.diagonal(offset=start).fill_(-torch.inf)
+    return relu(gap).sum()
+
+
+def row_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distance of row i of a to row i of b, `[n]`; gradient 0 where it is 0."""
+    return torch.linalg.vector_norm(a - b, dim=1)
+
+
+def draw_others(n: int, count: int, device: torch.device) -> Tensor:
+    """For every one of n rows, `count < n` other rows, all different, `[count, n]`.
+
+    The rows stand in a circle in random order and look the same random numbers of places ahead:
+    nobody meets itself, and all rows are used equally often.
+    """
+    circle = torch.randperm(n, device=device)
+    ahead = 1 + torch.randperm(n - 1, device=device)[:count]
+    others = torch.empty(count, n, dtype=torch.long, device=device)
+    others[:, circle] = circle[(torch.arange(n, device=device) + ahead[:, None]) % n]
+    return others
