@@ -2,7 +2,7 @@
 
 python benchmarks/speed/losses.py                              # the table and losses.png
 python benchmarks/speed/losses.py --nodes 20000 --dims 128     # one size
-python benchmarks/speed/losses.py --every-loss --nodes 20000   # the cost of each loss here
+python benchmarks/speed/losses.py --every-loss --nodes 20000 --dims 128 --repeats 1
 
 The rivals of InfoNCE are what people run: the same formula on N x N arrays (written with care, and
 as GRACE's authors do), the same in row blocks under `checkpoint`, and the algorithm of PyGCL. Times
@@ -131,17 +131,23 @@ def rivals() -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
 
 
 def every_loss(n: int, dims: int) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
-    """Each loss of the package at its defaults."""
-    made: dict[str, Any] = {}
+    """Each loss of the package at its defaults, streamed."""
+    sizes: dict[str, tuple[int, ...]] = {"ISogCLR": (n,), "SwAV": (dims, 64)}
+    parts = (losses.AdaptiveTemperature, losses.PairNetwork, losses.SoftmaxLoss)
+    made = {}
     for name in losses.__all__:
         kind = getattr(losses, name)
-        if isinstance(kind, type) and issubclass(kind, torch.nn.Module) and name not in NO_LOSS:
-            made[name] = kind(*NEEDS.get(name, lambda n, d: ())(n, dims))
+        if isinstance(kind, type) and issubclass(kind, torch.nn.Module) and kind not in parts:
+            made[name] = kind(*sizes.get(name, ()))
+    made["InfoNCE, bf16"] = InfoNCE(TAU, precision="bf16")
+    made["InfoNCE, 50 hardest"] = InfoNCE(TAU, negatives=losses.HardestNegatives(50))
+    made["InfoNCE, 400 random"] = InfoNCE(TAU, negatives=losses.RandomNegatives(400))
+    made["InfoNCE, rank_one"] = InfoNCE(TAU, log_weight=losses.rank_one(torch.rand(n)))
+    labels = torch.randint(100, (2, n))
+    made["InfoNCE, cluster_pairs"] = InfoNCE(TAU, log_weight=losses.cluster_pairs(labels))
+    network = losses.PairNetwork(dims)
+    made["InfoNCE, PairNetwork"] = InfoNCE(TAU, intra=False, log_weight=network)
     return made
-
-
-NO_LOSS = {"AdaptiveTemperature", "MixedNegatives", "PairNetwork", "SoftmaxLoss"}
-NEEDS: dict[str, Callable[[int, int], tuple]] = {}
 
 
 def measure_losses(
@@ -158,7 +164,9 @@ def measure_losses(
 
     steps = {name: call(loss) for name, loss in table.items()}
     memory = {name: peak_extra_mb(step, chosen.device) for name, step in steps.items()}
-    times = interleaved(steps, chosen.repeats, chosen.device)
+    # The memory run has warmed up: single calls where each takes many seconds.
+    warm = 0 if chosen.every_loss else 1
+    times = interleaved(steps, chosen.repeats, chosen.device, warm=warm)
     clock = "wall_ms" if chosen.device == "cuda" else "cpu_ms"
     return [
         {"loss": name, "N": n, "D": dims, **times[name], "extra_mb": memory[name], "clock": clock}

@@ -22,7 +22,7 @@ from gcl.benchmark import provenance
 
 
 def interleaved(
-    rivals: dict[str, Callable[[], Any]], repeats: int, device: str = "cpu"
+    rivals: dict[str, Callable[[], Any]], repeats: int, device: str = "cpu", warm: int = 1
 ) -> dict[str, dict[str, float]]:
     """Median wall and CPU milliseconds of every rival, one call of each in turn.
 
@@ -30,14 +30,14 @@ def interleaved(
     """
     wall: dict[str, list[float]] = {name: [] for name in rivals}
     cpu: dict[str, list[float]] = {name: [] for name in rivals}
-    for turn in range(repeats + 1):
+    for turn in range(warm + repeats):
         for name, call in rivals.items():
             gc.collect()
             started, used = time.perf_counter(), time.process_time()
             call()
             if device == "cuda":
                 torch.cuda.synchronize()
-            if turn > 0:  # the first turn warms up
+            if turn >= warm:  # the first turns warm up
                 wall[name].append(1e3 * (time.perf_counter() - started))
                 cpu[name].append(1e3 * (time.process_time() - used))
     return {

@@ -2,7 +2,7 @@
 Six losses on one graph
 =======================
 
-The same encoder, the same views, the same 40 epochs on the digits graph; only the loss differs. One
+The same encoder, the same views, the same 30 epochs on the digits graph; only the loss differs. One
 training seed each, and temperatures and weights as they come: a look at what losses do, not a
 ranking.
 """
@@ -16,11 +16,11 @@ from gcl import losses
 data = gcl.datasets.load("digits")
 candidates = {
     "InfoNCE": losses.InfoNCE(0.6),
-    "DCL": losses.DCL(0.6),
     "HardNegativeInfoNCE": losses.HardNegativeInfoNCE(0.6, beta=1.0),
     "Sigmoid": losses.Sigmoid(),
     "AlignmentUniformity": losses.AlignmentUniformity(),
     "BarlowTwins": losses.BarlowTwins(),
+    "CCASSG": losses.CCASSG(),
 }
 rows = {}
 for name, loss in candidates.items():
@@ -29,7 +29,7 @@ for name, loss in candidates.items():
     method = gcl.methods.TwoView(
         grace.encoder, grace.views, loss, grace.projector, prepare=grace.prepare
     )
-    gcl.fit(method, data, epochs=40, lr=1e-3)
+    gcl.fit(method, data, epochs=30, lr=1e-3)
     z = gcl.embed(method, data)
     first, second = (gcl.embed(method, view(data)) for view in method.views)
     rows[name] = {
@@ -43,7 +43,7 @@ for name, loss in candidates.items():
 # What is gained is one thing, where the embeddings end up another: losses that push apart spread
 # over the sphere, and the columns of Barlow Twins use more directions.
 
-figure = Figure(figsize=(8.5, 3.6), layout="constrained")
+figure = Figure(figsize=(9, 3.8), layout="constrained")
 left, right = figure.subplots(1, 2)
 names = list(rows)
 for offset, key in ((-0.2, "accuracy"), (0.2, "ari")):
@@ -51,14 +51,14 @@ for offset, key in ((-0.2, "accuracy"), (0.2, "ari")):
     left.barh(at, [rows[name][key] for name in names], height=0.38, label=key)
 left.set(yticks=range(len(names)), yticklabels=names, xlim=(0.4, 1), title="probe and k-means")
 left.invert_yaxis()
-left.legend(fontsize="small", loc="lower left")
+left.legend(fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.1))
 for name in names:
     x, y = rows[name]["alignment"], rows[name]["uniformity"]
-    right.scatter(x, y, s=8 * rows[name]["effective_rank"])
-    right.annotate(name, (x, y), textcoords="offset points", xytext=(6, 4), fontsize="small")
+    right.scatter(x, y, s=5 * rows[name]["effective_rank"], label=name)
 right.set(
     xlabel="alignment (0 = views agree)",
     ylabel="uniformity (lower = spread out)",
     title="geometry; area = effective rank",
 )
-right.margins(0.25)
+right.margins(0.15)
+right.legend(fontsize="small", markerscale=0.5, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -27,7 +27,7 @@ def check_views(name: str, z1: Tensor, z2: Tensor) -> None:
         )
 
 
-def check_positive(name: str, **values: float | Tensor) -> None:
+def check_positive(name: str, **values: float | int | Tensor) -> None:
     """Scalars above zero.
 
     Raises:
@@ -94,4 +94,37 @@ def check_columns(name: str, q: Tensor, k: Tensor) -> None:
         raise ValueError(
             f"{name}: expected matrices [n, d] and [m, d] of one width, got {list(q.shape)} and "
             f"{list(k.shape)}."
+        )
+
+
+def check_count(name: str, *, least: int = 1, **values: int) -> None:
+    """Whole numbers of at least `least`.
+
+    Raises:
+        TypeError: not an int.
+        ValueError: too small.
+    """
+    for key, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name}: {key} must be a whole number, got {value!r}.")
+        if value < least:
+            raise ValueError(f"{name}: {key} must be at least {least}, got {value}.")
+
+
+def check_node_pairs(name: str, key: str, pairs: Tensor, num_nodes: int) -> None:
+    """A list of pairs of nodes `[2, e]`.
+
+    Raises:
+        TypeError: not int64.
+        ValueError: of another shape, or with positions outside [0, num_nodes).
+    """
+    if not isinstance(pairs, Tensor) or pairs.dtype != torch.int64:
+        got = pairs.dtype if isinstance(pairs, Tensor) else type(pairs).__name__
+        raise TypeError(f"{name}: {key} must be a tensor of int64, got {got}.")
+    if pairs.dim() != 2 or len(pairs) != 2:
+        raise ValueError(f"{name}: {key} must be [2, e], got {list(pairs.shape)}.")
+    if pairs.numel() and (int(pairs.min()) < 0 or int(pairs.max()) >= num_nodes):
+        raise ValueError(
+            f"{name}: {key} must lie in [0, {num_nodes}), got values from {int(pairs.min())} to "
+            f"{int(pairs.max())}."
         )

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gcl.losses.checks import check_choice, check_pairs
 from gcl.losses.multi_view import log_add
-from gcl.losses.similarity import row_similarity
+from gcl.losses.pairs import pair_dots, segment_logsumexp
+from gcl.losses.similarity import as_products, row_similarity
 from gcl.losses.softmax import SoftmaxLoss, Temperature
 
 
@@ -104,7 +105,7 @@ class InfoNCE(SoftmaxLoss):
             raise ValueError("InfoNCE: margin goes with the node's own pair, not pos_edge_index.")
         with torch.autocast(z1.device.type, enabled=False):
             first, second = pos_edge_index
-            similarity = row_similarity(u[first], v[second], self.similarity)
+            similarity = self._pair_similarity(u, v, first, second)
             tau = self.temperature(similarity)
             weight = torch.ones_like(similarity) if pos_weight is None else pos_weight.to(u.dtype)
             sides = []
@@ -133,6 +134,13 @@ class InfoNCE(SoftmaxLoss):
         angle = torch.acos(s)
         return torch.where(angle + m <= math.pi, torch.cos(angle + m), s - m * math.sin(m))
 
+    def _pair_similarity(self, u: Tensor, v: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+        if self.implementation == "dense":
+            return row_similarity(u[rows], v[cols], self.similarity)
+        left, right, constant = as_products(u, v, self.similarity)
+        dots = pair_dots(left, right, rows, cols)
+        return dots if constant is None else dots + constant[rows]
+
     def _positive(
         self, logits: Tensor, weight: Tensor, anchor: Tensor, rows: int
     ) -> tuple[Tensor, Tensor]:
@@ -143,13 +151,8 @@ class InfoNCE(SoftmaxLoss):
         if self.positives == "out":
             mean = weight.new_zeros(rows).index_add(0, anchor, weight * logits) / safe
             return torch.where(has, mean, 0.0), has
-        top = logits.detach().new_full((rows,), -torch.inf)
-        top = top.scatter_reduce(0, anchor, logits.detach(), "amax")
-        top = torch.where(has, top, 0.0)
-        powers = weight * (logits - top[anchor]).clamp(max=0).exp()
-        summed = powers.new_zeros(rows).index_add(0, anchor, powers)
-        # A pair of weight 0 may be the largest and leave nothing to the others.
-        has = has & (summed > 0)
-        value = top + torch.where(has, summed, 1.0).log()
+        value = segment_logsumexp(logits, anchor, rows, weight)
+        has = has & value.isfinite()
+        value = torch.where(has, value, 0.0)
         value = value - safe.log() if self.positives == "in" else value
         return torch.where(has, value, 0.0), has

@@ -84,28 +84,34 @@ def _gather_sum(to: Tensor, source: Tensor, values: Tensor, n: int, x: Tensor) -
 
 
 def segment_logsumexp(
-    logits: Float[Tensor, " p"], rows: Int[Tensor, " p"], n: int
+    logits: Float[Tensor, " p"],
+    rows: Int[Tensor, " p"],
+    n: int,
+    weight: Float[Tensor, " p"] | None = None,
 ) -> Float[Tensor, " n"]:
     """Log-sum-exp over the logits of every row; -inf for a row without any.
 
-        out_i = log sum_{p: rows_p = i} exp( logits_p )
+        out_i = log sum_{p: rows_p = i} weight_p exp( logits_p )
 
     Args:
         logits: one number an entry; -inf takes it out.
         rows: the row of every entry, in any order.
         n: number of rows.
+        weight: numbers >= 0; all 1 if None.
 
     Shape:
-        logits `[p]`, rows `[p]` -> `[n]`. All gradients are finite.
+        logits, rows, weight `[p]` -> `[n]`. All gradients are finite.
 
     Example:
         >>> segment_logsumexp(torch.zeros(3), torch.tensor([0, 2, 0]), 3).exp()
         tensor([2., 0., 1.])
     """
-    top = (
-        logits.detach().new_full((n,), -torch.inf).scatter_reduce(0, rows, logits.detach(), "amax")
-    )
+    fixed = logits.detach()
+    if weight is not None:  # an entry of weight 0 must not be the largest
+        fixed = fixed.masked_fill(weight.detach() == 0, -torch.inf)
+    top = fixed.new_full((n,), -torch.inf).scatter_reduce(0, rows, fixed, "amax")
     top = torch.where(top.isfinite(), top, 0.0)
-    total = logits.new_zeros(n).index_add(0, rows, (logits - top[rows]).exp())
+    powers = (logits - top[rows]).clamp(max=0).exp()
+    total = logits.new_zeros(n).index_add(0, rows, powers if weight is None else weight * powers)
     some = total > 0
     return torch.where(some, top + torch.where(some, total, 1.0).log(), -torch.inf)

@@ -24,7 +24,8 @@ class LogWeight:
     """Weights of pairs as a rule that is evaluated tile by tile: no N x N array of weights.
 
     The softmax losses add `log W_ij` to the logit of the pair (i, j) in the denominator; `-inf`
-    takes the pair out. Ready rules: `rank_one`, `cluster_pairs`, `pair_network`, `without_pairs`.
+    takes the pair out. Ready rules: `rank_one`, `cluster_pairs`, `without_pairs`, and the
+    module `PairNetwork`.
 
     Args:
         function: `(rows, cols, *tensors) -> log W`, a tensor that broadcasts to

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from gcl.autograd import first_order_only
-from gcl.losses.checks import check_choice, check_columns, check_positive
+from gcl.losses.checks import check_choice, check_columns, check_count, check_node_pairs
 from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.tiles import LogWeight
 
@@ -145,25 +145,6 @@ def without_pairs(pairs: Int[Tensor, "2 e"], num_nodes: int) -> LogWeight:
     return LogWeight(_WithoutPairs(num_nodes), keys, symmetric=symmetric, bound=0.0)
 
 
-def check_node_pairs(name: str, key: str, pairs: Tensor, num_nodes: int) -> None:
-    """A list of pairs of nodes `[2, e]`.
-
-    Raises:
-        TypeError: not int64.
-        ValueError: of another shape, or with positions outside [0, num_nodes).
-    """
-    if not isinstance(pairs, Tensor) or pairs.dtype != torch.int64:
-        got = pairs.dtype if isinstance(pairs, Tensor) else type(pairs).__name__
-        raise TypeError(f"{name}: {key} must be a tensor of int64, got {got}.")
-    if pairs.dim() != 2 or len(pairs) != 2:
-        raise ValueError(f"{name}: {key} must be [2, e], got {list(pairs.shape)}.")
-    if pairs.numel() and (int(pairs.min()) < 0 or int(pairs.max()) >= num_nodes):
-        raise ValueError(
-            f"{name}: {key} must lie in [0, {num_nodes}), got values from {int(pairs.min())} to "
-            f"{int(pairs.max())}."
-        )
-
-
 @dataclass(frozen=True)
 class _WithoutPairs:
     num_nodes: int
@@ -238,7 +219,7 @@ class PairNetwork(nn.Module):
         normalize: bool = False,
     ):
         super().__init__()
-        check_positive("PairNetwork", in_channels=in_channels, hidden=hidden)
+        check_count("PairNetwork", in_channels=in_channels, hidden=hidden)
         check_choice("PairNetwork", "act", act, ("tanh", "relu"))
         self.act, self.normalize = act, normalize
         self.first, self.second = nn.Linear(in_channels, hidden), nn.Linear(hidden, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,6 +23,9 @@ class TwoView(Method):
         projector: head between embeddings and loss; none if None.
         readout: `(z, batch, num_graphs) -> [num_graphs, d]` for graph-level contrast.
         prepare: a transform of the whole graph, applied once before training and embedding.
+
+    A graph with `pos_edge_index` (and `pos_weight`), pairs of nodes that belong together as
+    `gcl.transforms.AddSoftPositives` writes them, hands these to a loss whose signature has them.
 
     On a batch with seed nodes (PyG's NeighborLoader: `input_id`, `batch_size`) only the seeds
     enter the loss and the embedding.
@@ -49,6 +53,8 @@ class TwoView(Method):
         if not isinstance(views, tuple | list) or [callable(view) for view in views] != [True] * 2:
             raise ValueError("TwoView: views must be two transforms, each a callable on a graph.")
         self.encoder, self.contrast = encoder, loss
+        named = inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).parameters
+        self._takes = [key for key in ("pos_edge_index", "pos_weight") if key in named]
         self.projector, self.readout = projector, readout
         self.views, self._prepare = tuple(views), prepare
 
@@ -56,7 +62,8 @@ class TwoView(Method):
         return data if self._prepare is None else self._prepare(copy.copy(data))
 
     def loss(self, data: Graph) -> Tensor:
-        return self.contrast(*self.project_views(data))
+        positives = {key: data[key] for key in self._takes if key in data}
+        return self.contrast(*self.project_views(data), **positives)
 
     def embed(self, data: Graph) -> Tensor:
         if isinstance(data, HeteroData):

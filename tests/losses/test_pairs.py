@@ -104,3 +104,16 @@ def test_segments():
     logits.requires_grad_()
     lse = segment_logsumexp(logits, rows, 6)
     assert torch.autograd.grad(lse[lse.isfinite()].sum(), logits)[0].isfinite().all()
+
+
+def test_segment_logsumexp_with_weights():
+    logits = torch.tensor([0.5, 900.0, -1.0, 2.0, 3.0], dtype=torch.float64, requires_grad=True)
+    weight = torch.tensor([2.0, 0.0, 0.5, 1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    rows = torch.tensor([0, 0, 0, 1, 2])
+    out = segment_logsumexp(logits, rows, 3, weight)
+    first = math.log(2 * math.exp(0.5) + 0.5 * math.exp(-1))
+    assert out.tolist() == pytest.approx([first, 2.0, -math.inf], rel=1e-12)
+    grads = torch.autograd.grad(out[:2].sum(), (logits, weight))
+    assert all(g.isfinite().all() for g in grads)
+    assert grads[0][0].item() == pytest.approx(2 * math.exp(0.5 - first), rel=1e-12)
+    assert grads[1][2].item() == pytest.approx(math.exp(-1 - first), rel=1e-12)

@@ -8,10 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.losses.checks import check_views
-from gcl.losses.negatives.checks import check_count
+from gcl.losses.checks import check_count, check_node_pairs, check_views
 from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.weights import check_node_pairs, without_pairs
+from gcl.losses.weights import without_pairs
 
 
 class FilteredNegatives:

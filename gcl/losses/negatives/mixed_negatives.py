@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.losses.checks import check_views
+from gcl.losses.checks import check_count, check_views
 from gcl.losses.multi_view import log_add
-from gcl.losses.negatives.checks import check_count
 from gcl.losses.negatives.hardest_negatives import hardest
 from gcl.losses.pairs import pair_dots
 from gcl.losses.streaming import streaming_logsumexp

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.losses.checks import check_views
-from gcl.losses.negatives.checks import check_count
+from gcl.losses.checks import check_count, check_views
 from gcl.losses.streaming import streaming_logsumexp
 
 
