@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from functools import reduce
 from typing import Any, Literal
 
 import torch
@@ -14,15 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gcl.losses.checks import check_choice, check_positive, check_views
-from gcl.losses.multi_view import log_add
+from gcl.losses.hard_softplus import hard_softplus
 from gcl.losses.similarity import comparable, row_similarity
-from gcl.losses.streaming import (
-    _dense,
-    _dense_logits,
-    _stream,
-    streaming_logsumexp,
-    streaming_softplus,
-)
+from gcl.losses.streaming import streaming_softplus
 from gcl.losses.tiles import LN2, Precision
 
 
@@ -39,7 +31,7 @@ class JSD(nn.Module):
     half from positives and half from negatives: `L / 2 + log 2`.
 
     Hard negatives: `r_ij = exp(2 beta s_ij / S)`, scaled to mean 1 in every row, without gradient,
-    where S is the largest squared length of a row (1 for the cosine): no |s_ij| is above it.
+    where S is the largest squared length of a row (1 for the cosine): no abs(s_ij) is above it.
 
     Args:
         tau: temperature, > 0. The published scores are plain inner products: tau 1, "dot".
@@ -65,7 +57,7 @@ class JSD(nn.Module):
         Maximization", ICLR 2019; Sun et al., "InfoGraph", ICLR 2020; Robinson et al.,
         "Contrastive Learning with Hard Negative Samples", ICLR 2021 (hard form). Public code of
         the hard form has the opposite sign, so that similar negatives weigh less (beta < 0 here),
-        divides by the largest |s_ij| of the batch, and counts the masked pairs as negatives with
+        divides by the largest abs(s_ij) of the batch, and counts the masked pairs as negatives with
         score 0.
 
     Example:
@@ -127,76 +119,3 @@ class JSD(nn.Module):
 
     def extra_repr(self) -> str:
         return f"tau={self.tau:g}, form={self.form!r}, intra={self.intra}, beta={self.beta:g}"
-
-
-def hard_softplus(
-    q: Tensor,
-    others: Sequence[Tensor],
-    *,
-    scale: float,
-    bias: Tensor | None = None,
-    beta: Tensor | float,
-    implementation: Literal["auto", "dense", "tiled"],
-    precision: Precision,
-) -> Tensor:
-    r"""Mean of softplus in which similar pairs weigh more, `[n]`.
-
-        out_i = sum_j p_ij softplus(scale <q_i, k_j> + bias_i),   p_ij = softmax_j(beta <q_i, k_j>)
-
-    over j != i of all matrices in `others` together, without gradient through p.
-    """
-    with torch.no_grad():
-        parts = [
-            streaming_logsumexp(
-                beta * q, k, tau=1.0, exclude=True,
-                implementation=implementation, precision=precision,
-            )
-            for k in others
-        ]  # fmt: skip
-        # In terms of the logit l: beta <q, k> = sharpness (l - bias)
-        sharpness = float(beta / scale)
-        norm = reduce(log_add, parts)
-        norm = norm if bias is None else norm + sharpness * bias
-    factor = q.new_tensor(scale)
-    sums = []
-    for k in others:
-        if _dense(implementation, q, k):
-            logits = _dense_logits(q, k, factor, bias, exclude=True, rule=None)
-            p = _share(logits.detach(), sharpness, norm)
-            sums.append((p * softplus(logits)).sum(1))
-        else:
-            sums.append(
-                _stream(
-                    q, k, factor, bias, _HardSoftplus(sharpness, norm),
-                    exclude=True, rule=None, tile=None, precision=precision,
-                )
-            )  # fmt: skip
-    return torch.stack(sums).sum(0)
-
-
-class _HardSoftplus:
-    """The sum over one tile after another, the normaliser of every row being known."""
-
-    unit = 1.0
-
-    def __init__(self, sharpness: float, norm: Tensor):
-        self.sharpness, self.norm = sharpness, norm
-
-    def start(self, rows: int, like: Tensor, bounded: bool) -> Tensor:
-        return like.new_zeros(rows)
-
-    def add(self, state: Tensor, tile: Tensor, rows: slice) -> Tensor:
-        return state.add_(_share(tile, self.sharpness, self.norm[rows]).mul_(softplus(tile)).sum(1))
-
-    def finish(self, state: Tensor) -> Tensor:
-        return state
-
-    def slope(self, tile: Tensor, out: Tensor, grad: Tensor, rows: slice) -> Tensor:
-        p = _share(tile, self.sharpness, self.norm[rows])
-        return tile.sigmoid_().mul_(p).mul_(grad[:, None])
-
-
-def _share(logits: Tensor, sharpness: float, norm: Tensor) -> Tensor:
-    """`exp(sharpness l - norm)`; 0 for pairs that are left out, also at a negative sharpness."""
-    power = (logits * sharpness).sub_(norm[:, None])
-    return power.masked_fill_(logits.isneginf(), -torch.inf).exp_()

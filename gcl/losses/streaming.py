@@ -83,13 +83,13 @@ def streaming_logsumexp(
     check_columns("streaming_logsumexp", q, k)
     tau = _as_tau(q, tau)
     keep: dict[str, Any] = {"exclude": exclude, "rule": log_weight}
-    if _dense(implementation, q, k):
-        logits = _dense_logits(q, k, 1 / tau, None, **keep)
+    if takes_dense(implementation, q, k):
+        logits = dense_logits(q, k, 1 / tau, None, **keep)
         # The gradient of a row that is -inf throughout would be NaN.
         empty = logits.isneginf().all(1)
         lse = logits.masked_fill(empty[:, None], 0.0).logsumexp(1)
         return lse.masked_fill(empty, -torch.inf)
-    return _stream(q, k, 1 / tau, None, LogSumExp(), tile=tile, precision=precision, **keep)
+    return stream_rows(q, k, 1 / tau, None, LogSumExp(), tile=tile, precision=precision, **keep)
 
 
 def streaming_softplus(
@@ -133,9 +133,9 @@ def streaming_softplus(
     check_columns("streaming_softplus", q, k)
     scale, bias = _as_vector(q, scale), _as_vector(q, bias)
     keep: dict[str, Any] = {"exclude": exclude, "rule": None}
-    if _dense(implementation, q, k):
-        return softplus(_dense_logits(q, k, scale, bias, **keep)).sum(1)
-    return _stream(q, k, scale, bias, SoftplusSum(), tile=tile, precision=precision, **keep)
+    if takes_dense(implementation, q, k):
+        return softplus(dense_logits(q, k, scale, bias, **keep)).sum(1)
+    return stream_rows(q, k, scale, bias, SoftplusSum(), tile=tile, precision=precision, **keep)
 
 
 def streaming_softmax_mean(
@@ -177,16 +177,16 @@ def streaming_softmax_mean(
     check_columns("streaming_softmax_mean", q, k)
     scale = 1 / _as_tau(q, tau)
     keep: dict[str, Any] = {"exclude": exclude, "rule": None}
-    if _dense(implementation, q, k):
-        logits = _dense_logits(q, k, scale, None, **keep)
+    if takes_dense(implementation, q, k):
+        logits = dense_logits(q, k, scale, None, **keep)
         empty = logits.isneginf().all(1, keepdim=True)
         p = logits.masked_fill(empty, 0.0).softmax(1).masked_fill(empty, 0.0)
         p = p.detach() if detach_weights else p
         return (p * logits.masked_fill(p == 0, 0.0)).sum(1) / scale
     options: dict[str, Any] = {"tile": tile, "precision": precision, **keep}
     with torch.no_grad():
-        lse = _stream(q, k, scale, None, LogSumExp(), **options)
-    return _stream(q, k, scale, None, SoftmaxMean(lse, detach_weights), **options) / scale
+        lse = stream_rows(q, k, scale, None, LogSumExp(), **options)
+    return stream_rows(q, k, scale, None, SoftmaxMean(lse, detach_weights), **options) / scale
 
 
 @runtime_checkable
@@ -383,7 +383,7 @@ class _Plan:
         return scratch[: shape[0] * shape[1]].view(shape)
 
 
-def _stream(
+def stream_rows(
     q: Tensor,
     k: Tensor,
     scale: Tensor,
@@ -395,6 +395,7 @@ def _stream(
     tile: int | None,
     precision: Precision,
 ) -> Tensor:
+    """A reduction of your own over `scale_i <q_i, k_j> + bias_i + log W_ij`, tile by tile."""
     dtype = torch.promote_types(q.dtype, torch.float32)
     check_choice("streaming", "precision", precision, ("fp32", "bf16"))
     if tile is not None:
@@ -408,7 +409,7 @@ def _stream(
         return _Rows.apply(q.to(dtype), k.to(dtype), scale, bias, reduction, plan, *tensors)
 
 
-def _dense_logits(
+def dense_logits(
     q: Tensor,
     k: Tensor,
     scale: Tensor,
@@ -430,7 +431,8 @@ def _dense_logits(
     return logits.masked_fill(out.isneginf(), -torch.inf)
 
 
-def _dense(implementation: str, q: Tensor, k: Tensor) -> bool:
+def takes_dense(implementation: str, q: Tensor, k: Tensor) -> bool:
+    """Whether the pairs are few enough, or the caller asks, for plain n x m arrays."""
     check_choice("streaming", "implementation", implementation, ("auto", "dense", "tiled"))
     if implementation == "auto":
         return len(q) * len(k) <= DENSE_PAIRS

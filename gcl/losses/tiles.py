@@ -34,7 +34,7 @@ class LogWeight:
         tensors: what the weights depend on; gradients reach them.
         symmetric: the function gives `W_ij = W_ji`; two-view losses then use each tile for both
             directions, about twice as fast.
-        bound: a number that |log W_ij| never exceeds, apart from `-inf`; spares the search for
+        bound: a number that abs(log W_ij) never exceeds, apart from `-inf`; spares the search for
             the largest term. Infinity is always right.
         width: numbers that the function holds for every pair while it computes; tiles shrink
             accordingly.
