@@ -40,8 +40,7 @@ for name, loss in candidates.items():
     print(f"{name:20}", {key: round(value, 3) for key, value in rows[name].items()})
 
 # %%
-# What is gained is one thing, where the embeddings end up another: losses that push apart spread
-# over the sphere, and the columns of Barlow Twins use more directions.
+# What a probe reads off is nearly the same. Where the embeddings end up is not.
 
 figure = Figure(figsize=(9, 3.8), layout="constrained")
 left, right = figure.subplots(1, 2)
@@ -61,4 +60,5 @@ right.set(
     title="geometry; area = effective rank",
 )
 right.margins(0.15)
+right.locator_params(axis="x", nbins=4)
 right.legend(fontsize="small", markerscale=0.5, loc="center left", bbox_to_anchor=(1, 0.5))
