@@ -140,4 +140,5 @@ class KernelInfoNCE(SoftmaxLoss):
 
 def _kernel(cosine: Tensor, gamma: float) -> Tensor:
     """`-||a - b||^gamma` of unit rows."""
-    return -((2 - 2 * cosine).clamp(min=0) + EPS).pow(gamma / 2)
+    square = (2 - 2 * cosine).clamp(min=0) + EPS
+    return -(square.sqrt() if gamma == 1 else square.pow(gamma / 2))  # the root is much faster
