@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gcl.autograd import first_order_only
 from gcl.losses.checks import check_choice, check_positive, check_views
-from gcl.losses.streaming import merge, streaming_logsumexp
+from gcl.losses.streaming import as_tau, merge, streaming_logsumexp
 from gcl.losses.tiles import (
     LN2,
     LOG2E,
@@ -123,7 +123,7 @@ def multi_view_logsumexp(
     """
     first = views[0]
     dtype, n = torch.promote_types(first.dtype, torch.float32), len(first)
-    tau = torch.as_tensor(tau, dtype=dtype, device=first.device)
+    tau = as_tau(first, tau)
     check_choice("multi_view", "precision", precision, ("fp32", "bf16"))
     if tile is not None:
         check_positive("multi_view", tile=tile)

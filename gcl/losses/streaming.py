@@ -81,7 +81,7 @@ def streaming_logsumexp(
         True
     """
     check_columns("streaming_logsumexp", q, k)
-    tau = _as_tau(q, tau)
+    tau = as_tau(q, tau)
     keep: dict[str, Any] = {"exclude": exclude, "rule": log_weight}
     if takes_dense(implementation, q, k):
         logits = dense_logits(q, k, 1 / tau, None, **keep)
@@ -175,7 +175,7 @@ def streaming_softmax_mean(
         tensor([0., 0., 0.])
     """
     check_columns("streaming_softmax_mean", q, k)
-    scale = 1 / _as_tau(q, tau)
+    scale = 1 / as_tau(q, tau)
     keep: dict[str, Any] = {"exclude": exclude, "rule": None}
     if takes_dense(implementation, q, k):
         logits = dense_logits(q, k, scale, None, **keep)
@@ -445,12 +445,20 @@ def _as_vector(q: Tensor, value: Tensor | float) -> Tensor:
     )
 
 
-def _as_tau(q: Tensor, tau: Tensor | float) -> Tensor:
+def as_tau(q: Tensor, tau: Tensor | float) -> Tensor:
+    """A temperature, or one for every row of q.
+
+    Raises:
+        ValueError: of another shape, or not above 0 (as a learned one can become).
+    """
     tau = _as_vector(q, tau)
     if tau.dim() > 1 or (tau.dim() == 1 and len(tau) != len(q)):
         raise ValueError(
             f"tau must be one temperature or one a row [{len(q)}], got {list(tau.shape)}."
         )
     if not bool((tau > 0).all()):
-        raise ValueError("tau must be above 0 everywhere.")
+        raise ValueError(
+            f"tau must be above 0 everywhere, got {float(tau.detach().min()):g}; a learned one needs "
+            "a smaller learning rate, or its logarithm as the parameter."
+        )
     return tau

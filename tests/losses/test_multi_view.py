@@ -170,3 +170,11 @@ def test_log_add_of_nothing():
 def test_no_rows():
     z = torch.zeros(0, 3)
     assert [lse.shape for lse in two_view_logsumexp(z, z, 0.4)] == [(0,), (0,)]
+
+
+@pytest.mark.parametrize("tau", [0.0, -0.3, torch.tensor(-1.0), float("nan")])
+def test_a_temperature_that_is_not_above_0(tau):
+    u, v = views(5, 3)
+    for how in ({"tile": 2}, {"implementation": "dense"}):
+        with pytest.raises(ValueError, match="tau must be above 0"):
+            two_view_logsumexp(u, v, tau, **how)
