@@ -458,7 +458,7 @@ def as_tau(q: Tensor, tau: Tensor | float) -> Tensor:
         )
     if not bool((tau > 0).all()):
         raise ValueError(
-            f"tau must be above 0 everywhere, got {float(tau.detach().min()):g}; a learned one needs "
-            "a smaller learning rate, or its logarithm as the parameter."
+            f"tau must be above 0 everywhere, got {float(tau.detach().min()):g}; a learned one "
+            "needs a smaller learning rate, or its logarithm as the parameter."
         )
     return tau
