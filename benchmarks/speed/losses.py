@@ -211,7 +211,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             ax.grid(alpha=0.3, which="both")
         axes[0][column].set_title(f"InfoNCE, D = {width}")
         axes[1][column].set_xlabel("N")
-    axes[0][0].legend(fontsize="small")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    columns = 4 if len(widths) > 1 else 3
+    figure.legend(handles, labels, fontsize="small", loc="outside upper center", ncols=columns)
     figure.savefig(path, dpi=150)
 
 
