@@ -8,7 +8,7 @@ from gcl.losses import InfoNCE, LogWeight
 
 data = gcl.datasets.load("karate")
 log_degree = degree(data.edge_index[0], data.num_nodes).log()
-strength = torch.nn.Parameter(torch.tensor(1.0))  # learned with the encoder
+strength = torch.nn.Parameter(torch.tensor(1.0))  # becomes a parameter of the method
 
 
 def unlike(rows: slice, cols: slice, strength: torch.Tensor) -> torch.Tensor:
@@ -20,6 +20,5 @@ def unlike(rows: slice, cols: slice, strength: torch.Tensor) -> torch.Tensor:
 loss = InfoNCE(tau=0.5, log_weight=LogWeight(unlike, strength, symmetric=True))
 grace = gcl.methods.grace(data, hidden=16)
 method = gcl.methods.TwoView(grace.encoder, grace.views, loss, grace.projector)
-optimizer = torch.optim.Adam([*method.parameters(), strength], lr=0.01)
-state = gcl.fit(method, data, epochs=20, optimizer=optimizer)
+state = gcl.fit(method, data, epochs=20, lr=0.01)
 print(f"loss {state.loss:.4f}, strength {strength.item():.3f}")

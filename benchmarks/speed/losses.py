@@ -194,14 +194,14 @@ def race(n: int, dims: int, chosen: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def draw(rows: list[dict[str, Any]], path: Path) -> None:
+def draw(rows: list[dict[str, Any]], path: Path, clock: str) -> None:
     """Time and memory over N, a line a rival, a panel a width."""
     widths = sorted({row["D"] for row in rows})
     figure = Figure(figsize=(4.2 * len(widths), 6.4), layout="constrained")
     axes = figure.subplots(2, len(widths), squeeze=False, sharex=True)
     for column, width in enumerate(widths):
         for row, (key, label) in enumerate(
-            (("cpu_ms", "time (ms)"), ("extra_mb", "extra memory (MB)"))
+            ((clock, "time (ms)"), ("extra_mb", "extra memory (MB)"))
         ):
             ax = axes[row][column]
             for name in dict.fromkeys(r["loss"] for r in rows):
@@ -239,7 +239,7 @@ def main() -> None:
                 rows += race(n, dims, chosen)
     report(f"Losses, forward + backward, {chosen.threads} thread(s)", rows, chosen.json)
     if not chosen.every_loss:
-        draw(rows, chosen.plot)
+        draw(rows, chosen.plot, "wall_ms" if chosen.device == "cuda" else "cpu_ms")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,9 @@ def check_pairs(name: str, pairs: Tensor, weight: Tensor | None, rows: int) -> N
         TypeError: positions are not integers.
         ValueError: wrong shape, positions out of range, negative or non-finite weights.
     """
+    for key, value in (("pos_edge_index", pairs), ("pos_weight", weight)):
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"{name}: {key} must be a tensor, got {type(value).__name__}.")
     if pairs.dtype != torch.long:
         raise TypeError(f"{name}: pos_edge_index must hold int64 positions, got {pairs.dtype}.")
     if pairs.dim() != 2 or pairs.shape[0] != 2:

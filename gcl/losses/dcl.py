@@ -53,8 +53,8 @@ class DCL(SoftmaxLoss):
         return self._decouple(similarity / tau, negative)
 
     def _decouple(self, positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
-        has = negative.isfinite()
-        return torch.where(has, negative, 0.0) - positive, has
+        has = negative != -torch.inf
+        return negative.masked_fill(~has, 0.0) - positive, has
 
 
 class DCLW(DCL):

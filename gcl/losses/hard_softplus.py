@@ -63,7 +63,7 @@ def hard_softplus(
 class _HardSoftplus:
     """The sum over one tile after another, the normaliser of every row being known."""
 
-    unit = 1.0
+    unit, scale = 1.0, 1.0
 
     def __init__(self, sharpness: float, norm: Tensor):
         self.sharpness, self.norm = sharpness, norm

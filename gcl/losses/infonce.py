@@ -27,7 +27,8 @@ class InfoNCE(SoftmaxLoss):
     The second sum (`intra`) are the negatives of the same view.
 
     With `pos_edge_index` the positives are pairs (i in z1, j in z2) with weights w, and only those,
-    so list (i, i) too if it shall be one. The first term becomes, by `positives`,
+    so list (i, i) too if it shall be one. All pairs of the same view stay negatives, also those of
+    a positive's node (`intra=False` leaves them out). The first term becomes, by `positives`,
 
         "out"   sum_p w_p l_ip / sum_p w_p                   SupCon's outer form, soft positives
         "in"    log( sum_p w_p exp l_ip / sum_p w_p )        SupCon's inner form
@@ -82,8 +83,12 @@ class InfoNCE(SoftmaxLoss):
         super().__init__(tau, **options)
         check_choice("InfoNCE", "margin_form", margin_form, ("additive", "angular"))
         check_choice("InfoNCE", "positives", positives, ("out", "in", "sum"))
-        if not 0 <= margin < math.inf:
-            raise ValueError(f"InfoNCE: margin must be a number of at least 0, got {margin}.")
+        most = math.pi if margin_form == "angular" else math.inf
+        if not 0 <= margin < most:
+            raise ValueError(
+                f"InfoNCE: margin must be a number of at least 0 (and an angle below pi), got "
+                f"{margin}."
+            )
         if margin and margin_form == "angular" and self.similarity != "cosine":
             raise ValueError("InfoNCE: an angular margin needs similarity='cosine'.")
         self.margin, self.margin_form, self.positives = margin, margin_form, positives
@@ -112,8 +117,8 @@ class InfoNCE(SoftmaxLoss):
             ends = (first, second) if self.symmetric else (first,)
             for anchor, lse in zip(ends, self.denominators(u, v, tau, own=True), strict=True):
                 positive, has = self._positive(similarity / tau, weight, anchor, len(u))
-                has = has & lse.isfinite()
-                sides.append((torch.where(has, lse, 0.0) - positive, has))
+                has = has & (lse != -torch.inf)
+                sides.append((lse.masked_fill(~has, 0.0) - positive, has))
             return self.reduce(sides)
 
     def contrast(
@@ -152,7 +157,7 @@ class InfoNCE(SoftmaxLoss):
             mean = weight.new_zeros(rows).index_add(0, anchor, weight * logits) / safe
             return torch.where(has, mean, 0.0), has
         value = segment_logsumexp(logits, anchor, rows, weight)
-        has = has & value.isfinite()
-        value = torch.where(has, value, 0.0)
+        has = has & (value != -torch.inf)
+        value = value.masked_fill(~has, 0.0)
         value = value - safe.log() if self.positives == "in" else value
-        return torch.where(has, value, 0.0), has
+        return value.masked_fill(~has, 0.0), has

@@ -11,7 +11,7 @@ from torch import Tensor
 from gcl.losses.multi_view import combine, log_add
 from gcl.losses.similarity import row_similarity
 from gcl.losses.softmax import SoftmaxLoss, Temperature
-from gcl.losses.streaming import streaming_logsumexp
+from gcl.losses.streaming import as_tau, streaming_logsumexp
 from gcl.losses.tiles import LogWeight
 
 # Added to squared distances: the slope of ||u - v||^gamma, gamma < 2, stays finite where u = v,
@@ -114,7 +114,7 @@ class KernelInfoNCE(SoftmaxLoss):
         self, u: Tensor, v: Tensor, tau: Tensor | float, gamma: float
     ) -> list[Tensor]:
         """Log of the sums of `exp(kernel / tau)`: weights of pairs whose own logits are all 0."""
-        scale = 1 / torch.as_tensor(tau, dtype=u.dtype, device=u.device)
+        scale = 1 / as_tau(u, tau)
         bound = (4 + 2 * EPS) ** (gamma / 2) * float(scale.detach())
 
         def weight(rows: slice, cols: slice, q: Tensor, k: Tensor, scale: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from gcl.losses.tiles import (
     RuleGradient,
     add_rule,
     blocks,
+    check_rule,
     default_tile,
 )
 
@@ -82,7 +83,6 @@ def two_view_logsumexp(
         >>> torch.allclose(lse, torch.log(torch.tensor(2.0).exp() + 4))
         True
     """
-    check_views("two_view_logsumexp", u, v)
     forth, back = multi_view_logsumexp(
         (u, v), tau, intra=intra, own=own, log_weight=log_weight, implementation=implementation,
         tile=tile, precision=precision,
@@ -121,7 +121,12 @@ def multi_view_logsumexp(
         >>> [lse.exp() for lse in multi_view_logsumexp([z, z, z], 0.5)][0]  # 3 views, 2 others
         tensor([6., 6., 6.])
     """
+    if len(views) < 2:
+        raise ValueError(f"multi_view_logsumexp: expected at least 2 views, got {len(views)}.")
     first = views[0]
+    for view in views[1:]:
+        check_views("multi_view_logsumexp", first, view)
+    check_rule(log_weight, len(first), len(first))
     dtype, n = torch.promote_types(first.dtype, torch.float32), len(first)
     tau = as_tau(first, tau)
     check_choice("multi_view", "precision", precision, ("fp32", "bf16"))
@@ -173,11 +178,9 @@ def combine(
 
 def log_add(a: Tensor, b: Tensor) -> Tensor:
     """`log(exp a + exp b)` with a finite gradient also where both are -inf."""
-    top = torch.maximum(a, b).detach()
-    top = torch.where(top.isfinite(), top, 0.0)
-    total = (a - top).exp() + (b - top).exp()
-    some = total > 0
-    return torch.where(some, top + torch.where(some, total, 1.0).log(), -torch.inf)
+    nothing = (a == -torch.inf) & (b == -torch.inf)
+    total = torch.logaddexp(a.masked_fill(nothing, 0.0), b.masked_fill(nothing, 0.0))
+    return total.masked_fill(nothing, -torch.inf)
 
 
 # Powers kept from the forward pass, which the backward pass need not compute again: a constant that
@@ -259,31 +262,33 @@ class _PairLogSumExp(torch.autograd.Function):
                     if t.turned:
                         totals[t.cols].copy_(merge(totals[t.cols], logits.clone(), 0))
                     totals[t.rows].copy_(merge(totals[t.rows], logits, 1))
-        lse = (total.log2() if bounded else total) * LN2
-        ctx.save_for_backward(z, scale, lse, *tensors)
+        lse = total.log2() if bounded else total
+        # The kept tiles among them, so that they go as soon as the backward pass is over.
+        ctx.save_for_backward(z, scale, lse, *tensors, *kept)
         ctx.plan, ctx.rule, ctx.precision, ctx.bounded = plan, rule, precision, bounded
-        ctx.kept = kept
-        return lse
+        ctx.num_tensors = len(tensors)
+        return lse * LN2
 
     @staticmethod
     @first_order_only
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        z, scale, lse, *tensors = ctx.saved_tensors
+        z, scale, lse, *saved = ctx.saved_tensors
+        tensors, powers = saved[: ctx.num_tensors], saved[ctx.num_tensors :]
         plan = ctx.plan
         rule = RuleGradient(ctx.rule, tuple(tensors), list(ctx.needs_input_grad[5:]))
         products = Products(ctx.precision, z.device)
         left = plan.split(products.factor(z * (scale * LOG2E)))
         right = plan.split(products.factor(z))
         # A row without candidates has no slope anywhere.
-        grad = torch.where(lse.isfinite(), grad, 0.0)
-        shift = torch.where(lse.isfinite(), lse, 0.0) * LOG2E
+        nobody = lse == -torch.inf
+        grad, shift = grad.masked_fill(nobody, 0.0), lse.masked_fill(nobody, 0.0)
         shares = plan.split(grad * torch.exp2(-shift))  # used where logits are bounded
         grads, shifts = plan.split(grad), plan.split(shift)
         grad_z = torch.zeros_like(z)
         parts = plan.split(grad_z)
         scratch, other = plan.scratch(z), plan.scratch(z)
         with products.scope():
-            for t, kept in zip_longest(plan.tiles, ctx.kept):
+            for t, kept in zip_longest(plan.tiles, powers):
                 # d loss / d logit of a pair, from both of its anchors together:
                 # grad_i exp(l - lse_i) + grad_j exp(l - lse_j)
                 weight = rule.tile(t.i, t.j)

@@ -110,8 +110,8 @@ def segment_logsumexp(
     if weight is not None:  # an entry of weight 0 must not be the largest
         fixed = fixed.masked_fill(weight.detach() == 0, -torch.inf)
     top = fixed.new_full((n,), -torch.inf).scatter_reduce(0, rows, fixed, "amax")
-    top = torch.where(top.isfinite(), top, 0.0)
+    top = torch.where(top == -torch.inf, 0.0, top)
     powers = (logits - top[rows]).clamp(max=0).exp()
     total = logits.new_zeros(n).index_add(0, rows, powers if weight is None else weight * powers)
-    some = total > 0
-    return torch.where(some, top + torch.where(some, total, 1.0).log(), -torch.inf)
+    none = total == 0
+    return (top + total.masked_fill(none, 1.0).log()).masked_fill(none, -torch.inf)

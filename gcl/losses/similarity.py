@@ -54,6 +54,9 @@ def as_products(
     """
     if similarity != "neg_sq_euclidean":
         return q, k, None
+    # Distances know no origin, and products of rows far from it lose their digits.
+    centre = k.detach().mean(0) if len(k) else 0.0
+    q, k = q - centre, k - centre
     left = torch.cat([2 * q, torch.ones_like(q[:, :1])], dim=1)
     right = torch.cat([k, -k.square().sum(1, keepdim=True)], dim=1)
     return left, right, -q.square().sum(1)

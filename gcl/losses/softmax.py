@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import as_number, check_choice, check_positive, check_views
+from gcl.losses.checks import as_number, check_choice, check_count, check_positive, check_views
 from gcl.losses.multi_view import combine, multi_view_logsumexp
 from gcl.losses.similarity import (
     SIMILARITIES,
@@ -30,8 +30,8 @@ Negatives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
 """`(q [n, d], k [n, d], tau) -> [n]`: log-sum-exp of `<q_i, k_j> / tau` over the negatives j of
 row i, never over j = i; -inf for a row without any."""
 
-Rule: TypeAlias = LogWeight | Callable[[Tensor, Tensor], LogWeight]
-"""Weights of pairs of nodes, or a module that makes them from two matrices of rows."""
+Rule: TypeAlias = LogWeight | nn.Module
+"""Weights of pairs of nodes, or a module `(q, k) -> LogWeight` such as `PairNetwork`."""
 
 
 class SoftmaxLoss(nn.Module, ABC):
@@ -51,10 +51,14 @@ class SoftmaxLoss(nn.Module, ABC):
         intra: the other rows of the same view are negatives too.
         symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
         similarity: "cosine", "dot", or "neg_sq_euclidean", `-||a - b||^2` of the rows as they are.
-        negatives: which rows are negatives, e.g. `HardestNegatives(50)`; all others if None.
+        negatives: which rows are negatives, e.g. `HardestNegatives(50)`; all others if None. It is
+            asked for each pair of matrices on its own, so with `intra` twice an anchor, and knows
+            nothing of `implementation`, `tile` and `precision`.
         log_weight: weights W of the negatives, a `LogWeight` or a module that makes one from
-            two matrices of rows. Reassign the attribute to change it between steps.
-        reduction: "mean", or "none" for one value an anchor `[n]`.
+            two matrices of rows. Reassign the attribute to change it between steps; parameters of
+            either are parameters of the loss.
+        reduction: "mean", or "none" for one value an anchor `[n]`: the mean of the directions in
+            which it counts, 0 if there is none.
         implementation: "tiled" never stores an N x N array; "dense" is plain PyTorch; "auto" takes
             the dense form for a few hundred rows only.
         tile: rows of a tile; None chooses.
@@ -78,24 +82,43 @@ class SoftmaxLoss(nn.Module, ABC):
         super().__init__()
         name = type(self).__name__
         if not isinstance(tau, nn.Module):
+            if isinstance(tau, str) or (isinstance(tau, Tensor) and tau.dim()):
+                raise TypeError(
+                    f"{name}: tau must be a number, a scalar nn.Parameter or a module, got {tau!r}."
+                )
             check_positive(name, tau=tau)
         check_choice(name, "similarity", similarity, SIMILARITIES)
         check_choice(name, "reduction", reduction, ("mean", "none"))
         check_choice(name, "implementation", implementation, ("auto", "dense", "tiled"))
         check_choice(name, "precision", precision, ("fp32", "bf16"))
         if tile is not None:
-            check_positive(name, tile=tile)
-        if negatives is not None and log_weight is not None:
+            check_count(name, tile=tile)
+        if negatives is not None and not callable(negatives):
+            raise TypeError(f"{name}: negatives must be callable, got {negatives!r}.")
+        self.tau, self.intra, self.symmetric, self.similarity = tau, intra, symmetric, similarity
+        self.negatives, self.log_weight, self.reduction = negatives, log_weight, reduction
+        self.implementation, self.tile, self.precision = implementation, tile, precision
+        self._check_options()
+
+    def _check_options(self) -> None:
+        """Options that may be changed between steps."""
+        name = type(self).__name__
+        if self.negatives is not None and self.log_weight is not None:
             raise ValueError(
                 f"{name}: give negatives or log_weight, not both; a weight of 0 (log -inf) also "
                 "takes a pair out."
             )
-        for part in (negatives, log_weight):
-            if part is not None and not callable(part):
-                raise TypeError(f"{name}: negatives and log_weight must be callable, got {part!r}.")
-        self.tau, self.intra, self.symmetric, self.similarity = tau, intra, symmetric, similarity
-        self.negatives, self.log_weight, self.reduction = negatives, log_weight, reduction
-        self.implementation, self.tile, self.precision = implementation, tile, precision
+        if self.log_weight is not None and not isinstance(self.log_weight, nn.Module):
+            raise TypeError(
+                f"{name}: log_weight must be a LogWeight, or a module that makes one from two "
+                f"matrices, got {self.log_weight!r}; wrap a function of two ranges: "
+                "LogWeight(function)."
+            )
+        if self.precision == "bf16" and self.similarity == "neg_sq_euclidean":
+            raise ValueError(
+                f"{name}: similarity='neg_sq_euclidean' needs precision='fp32'; it is a "
+                "difference of large products."
+            )
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         u, v = self.rows(z1, z2)
@@ -141,6 +164,7 @@ class SoftmaxLoss(nn.Module, ABC):
             tau: temperature.
             own: the anchor's own node in the other view is a candidate too.
         """
+        self._check_options()
         rule = self.log_weight
         implementation = self.implementation
         if implementation == "auto" and len(u) > 256:
@@ -164,7 +188,7 @@ class SoftmaxLoss(nn.Module, ABC):
                 lse = self.negatives(left, right, tau)
             else:
                 made = fixed
-                if rule is not None and not isinstance(rule, LogWeight):
+                if rule is not None and fixed is None:
                     made = rule(q, k)
                 lse = streaming_logsumexp(
                     left, right, tau=tau, exclude=exclude, log_weight=made, **options
@@ -182,15 +206,29 @@ class SoftmaxLoss(nn.Module, ABC):
 
     def reduce(self, sides: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Mean over the anchors that count, then over directions; or one value an anchor."""
-        values = [torch.where(counts, value, 0.0) for value, counts in sides]
+        values = torch.stack([value.masked_fill(~counts, 0.0) for value, counts in sides])
+        counted = torch.stack([counts for _, counts in sides])
         if self.reduction == "none":
-            return torch.stack(values).mean(0)
-        means = [
-            value.sum() / counts.sum().clamp(min=1)
-            for value, (_, counts) in zip(values, sides, strict=True)
-        ]
-        return torch.stack(means).mean()
+            return values.sum(0) / counted.sum(0).clamp(min=1)
+        return (values.sum(1) / counted.sum(1).clamp(min=1)).mean()
 
     def extra_repr(self) -> str:
         tau = "" if isinstance(self.tau, nn.Module) else f"tau={as_number(self.tau):g}, "
-        return f"{tau}intra={self.intra}, symmetric={self.symmetric}"
+        said = f"{tau}intra={self.intra}, symmetric={self.symmetric}"
+        for key, usual in _USUAL.items():
+            value = getattr(self, key, usual)
+            if value != usual and not isinstance(value, nn.Module):
+                said += f", {key}={value!r}"
+        return said
+
+
+# What a representation leaves out
+_USUAL = {
+    "similarity": "cosine",
+    "margin": 0.0,
+    "margin_form": "additive",
+    "positives": "out",
+    "sigma": 0.5,
+    "negatives": None,
+    "precision": "fp32",
+}

@@ -13,8 +13,8 @@ from torch.utils.checkpoint import checkpoint
 from gcl.losses.checks import check_positive, check_views
 from gcl.losses.similarity import comparable
 
-# Distances that exist at a time: 16 MiB in float32.
-PAIRS = 1 << 22
+# Distances that exist at a time: 4 MiB in float32, and some arrays of that size.
+PAIRS = 1 << 20
 
 
 class Triplet(nn.Module):

@@ -57,7 +57,8 @@ def rank_one(
     ends = [v.detach()[v.isfinite()] for v in vectors]
     largest = [float(v.abs().max()) if len(v) else 0.0 for v in ends]
     bound = abs(scale) * (largest[0] + largest[-1])
-    return LogWeight(_RankOne(scale), *vectors, symmetric=col is None, bound=bound)
+    shape = len(vectors[0]), len(vectors[-1])
+    return LogWeight(_RankOne(scale), *vectors, symmetric=col is None, bound=bound, shape=shape)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def cluster_pairs(labels: Int[Tensor, "g n"]) -> LogWeight:
         )
     # Compact numbers fit int32, which compares at twice the speed.
     compact = labels.unique(return_inverse=True)[1].int()
-    return LogWeight(_cluster_pairs, compact, symmetric=True, bound=math.log(len(labels)))
+    n, bound = labels.shape[1], math.log(len(labels))
+    return LogWeight(_cluster_pairs, compact, symmetric=True, bound=bound, shape=(n, n))
 
 
 def _cluster_pairs(rows: slice, cols: slice, labels: Tensor) -> Tensor:
@@ -142,7 +144,13 @@ def without_pairs(pairs: Int[Tensor, "2 e"], num_nodes: int) -> LogWeight:
     keys = (pairs[0] * num_nodes + pairs[1]).unique()
     turned = (keys % num_nodes * num_nodes + keys // num_nodes).sort().values if num_nodes else keys
     symmetric = torch.equal(keys, turned)
-    return LogWeight(_WithoutPairs(num_nodes), keys, symmetric=symmetric, bound=0.0)
+    return LogWeight(
+        _WithoutPairs(num_nodes),
+        keys,
+        symmetric=symmetric,
+        bound=0.0,
+        shape=(num_nodes, num_nodes),
+    )
 
 
 @dataclass(frozen=True)
@@ -152,11 +160,6 @@ class _WithoutPairs:
     def __call__(self, rows: slice, cols: slice, keys: Tensor) -> Tensor:
         """-inf at the pairs whose key `i * num_nodes + j`, all sorted, falls into the tile."""
         n = self.num_nodes
-        if max(rows.stop, cols.stop) > n:
-            raise ValueError(
-                f"without_pairs: the rule is for {n} nodes, got rows up to "
-                f"{max(rows.stop, cols.stop)}."
-            )
         at = torch.arange(rows.start, rows.stop, device=keys.device) * n
         first = torch.searchsorted(keys, at + cols.start)
         count = torch.searchsorted(keys, at + cols.stop) - first

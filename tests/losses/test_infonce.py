@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gcl.losses import InfoNCE, LogWeight, unit_rows
+from gcl.losses import DCL, InfoNCE, LogWeight, unit_rows
 from gcl.testing import check_loss
 
 
@@ -166,7 +166,12 @@ def test_weights_of_negatives_leave_the_positive_alone():
 
     expected = mean(loop(z1, z2, 0.5, weight=w) + loop(z2, z1, 0.5, weight=w))
     rule = LogWeight(lambda i, j: s[i, None] + s[None, j], symmetric=True)
-    made = InfoNCE(0.5, log_weight=lambda q, k: rule, implementation="tiled", tile=4)
+
+    class Makes(nn.Module):
+        def forward(self, q, k):
+            return rule
+
+    made = InfoNCE(0.5, log_weight=Makes(), implementation="tiled", tile=4)
     for loss in (InfoNCE(0.5, log_weight=rule, tile=4, implementation="tiled"), made):
         assert loss(z1, z2).item() == pytest.approx(expected, rel=1e-10)
 
@@ -174,8 +179,57 @@ def test_weights_of_negatives_leave_the_positive_alone():
 def test_negatives_and_weights_exclude_each_other():
     with pytest.raises(ValueError, match="not both"):
         InfoNCE(negatives=lambda q, k, tau: q.sum(1), log_weight=LogWeight(lambda i, j: i))
+    loss = InfoNCE(negatives=lambda q, k, tau: q.sum(1))
+    loss.log_weight = LogWeight(lambda i, j: torch.zeros(1, 1))
+    with pytest.raises(ValueError, match="not both"):
+        loss(*views())
     with pytest.raises(TypeError, match="callable"):
         InfoNCE(negatives=5)
+    with pytest.raises(TypeError, match=r"LogWeight\(function\)"):
+        InfoNCE(log_weight=lambda i, j: torch.zeros(1, 1))
+
+
+def test_parameters_of_a_rule_belong_to_the_loss():
+    rate = nn.Parameter(torch.tensor(0.5))
+    loss = InfoNCE(log_weight=LogWeight(lambda i, j, r: r.view(1, 1), rate))
+    assert [id(p) for p in loss.parameters()] == [id(rate)]
+    saved = {key: value.clone() for key, value in loss.state_dict().items()}
+    rate.data.zero_()
+    loss.load_state_dict(saved)
+    assert rate.item() == 0.5
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_a_number_is_no_perfect_score(bad):
+    z1, z2 = views()
+    z1 = z1.clone()
+    z1[0] = bad
+    pairs = torch.arange(9).repeat(2, 1)
+    for loss in (InfoNCE(), DCL(), InfoNCE(similarity="dot"), DCL(similarity="dot")):
+        assert not loss(z1, z2).isfinite()
+    for form in ("out", "in", "sum"):
+        assert not InfoNCE(positives=form)(z1, z2, pairs).isfinite()
+
+
+def test_far_rows_keep_their_distances():
+    z1, z2 = (z.float() + 300 for z in views(40, 8))
+    grads = []
+    for dtype in (torch.float64, torch.float32):
+        a = z1.to(dtype).requires_grad_()
+        value = InfoNCE(1.0, similarity="neg_sq_euclidean", implementation="tiled")(a, z2.to(dtype))
+        grads.append(torch.autograd.grad(value, a)[0].double())
+    assert (grads[1] - grads[0]).norm() <= 1e-4 * grads[0].norm()
+    with pytest.raises(ValueError, match="needs precision='fp32'"):
+        InfoNCE(similarity="neg_sq_euclidean", precision="bf16")
+
+
+def test_positives_of_one_direction_only():
+    z1, z2 = views()
+    pairs = torch.tensor([[0, 1], [3, 4]])
+    each = InfoNCE(0.4, reduction="none")(z1, z2, pairs)
+    forth = InfoNCE(0.4, symmetric=False, reduction="none")(z1, z2, pairs)
+    assert torch.allclose(each[:2], forth[:2])  # no half of a direction that is not there
+    assert torch.isclose(each[[0, 1, 3, 4]].mean(), InfoNCE(0.4)(z1, z2, pairs))
 
 
 def test_bfloat16_products():
@@ -248,7 +302,7 @@ def test_bad_positives():
         InfoNCE()(z, z, None, torch.ones(1))
     with pytest.raises(ValueError, match="one of 'mean', 'none'"):
         InfoNCE(reduction="sum")
-    with pytest.raises(ValueError, match="margin must be"):
+    with pytest.raises(ValueError, match="margin must be a number"):
         InfoNCE(margin=-0.1)
     with pytest.raises(ValueError, match="needs similarity='cosine'"):
         InfoNCE(margin=0.1, margin_form="angular", similarity="dot")

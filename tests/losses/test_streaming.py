@@ -204,7 +204,8 @@ def test_a_rule_is_asked_for_tiles_only():
     )
     lse.sum().backward()
     assert max(max(shape) for shape in asked) <= 16
-    assert sum(a * b for a, b in asked) == 2 * 50 * 50  # forward and backward
+    assert asked[0] == (1, 1)  # a look at one corner, then forward and backward
+    assert sum(a * b for a, b in asked[1:]) == 2 * 50 * 50
 
 
 def test_rules_add_up():
@@ -222,6 +223,43 @@ def test_a_rule_of_the_wrong_shape():
             streaming_logsumexp(
                 q, q, tau=1.0, log_weight=LogWeight(lambda i, j: torch.zeros(2, 7)), **how
             )
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+def test_parameters_of_a_rule_that_are_not_among_its_tensors_are_refused(implementation):
+    q, w = rows(9, 3), torch.nn.Parameter(torch.tensor(1.0, dtype=F64))
+    with pytest.raises(ValueError, match="pass it as one of the tensors"):
+        streaming_logsumexp(
+            q, q, tau=1.0, log_weight=LogWeight(lambda i, j: w.view(1, 1)),
+            implementation=implementation,
+        )  # fmt: skip
+
+
+def test_a_rule_for_other_rows_is_refused():
+    q = rows(9, 3)
+    rule = LogWeight(lambda i, j: torch.zeros(1, 1), shape=(12, 12))
+    with pytest.raises(ValueError, match=r"is for \[12, 12\] pairs of rows, got \[9, 9\]"):
+        streaming_logsumexp(q, q, tau=1.0, log_weight=rule)
+
+
+@pytest.mark.parametrize("how", IMPLEMENTATIONS)
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_a_number_stays_visible(how, bad):
+    q = rows(9, 3)
+    rule = LogWeight(lambda i, j: torch.full((1, 1), bad, dtype=F64))
+    out = streaming_logsumexp(q, q, tau=1.0, log_weight=rule, **how)
+    assert not out.isfinite().any()
+    assert not out.isneginf().any()
+
+
+def test_large_logits_in_single_precision():
+    q, k = (1000 * rows(50, 8, torch.float32, seed) for seed in (0, 1))
+    grads = []
+    for dtype, how in ((F64, "dense"), (torch.float32, "tiled")):
+        a, b = q.to(dtype).requires_grad_(), k.to(dtype)
+        out = streaming_logsumexp(a, b, tau=0.4, implementation=how, tile=16)
+        grads.append(torch.autograd.grad(out.sum(), a)[0].double())
+    assert (grads[1] - grads[0]).norm() <= 1e-5 * grads[0].norm()
 
 
 def test_second_derivative_is_refused():
@@ -258,7 +296,7 @@ def test_the_scoped_precision_is_put_back(monkeypatch):
 
     def rule(i, j):
         seen.append(setting.fp32_precision)
-        if len(seen) > 1:
+        if len(seen) > 2:
             raise KeyboardInterrupt
         return torch.zeros(1, 1)
 
@@ -268,7 +306,7 @@ def test_the_scoped_precision_is_put_back(monkeypatch):
             q, q, tau=1.0, log_weight=LogWeight(rule), implementation="tiled", tile=4,
             precision="bf16",
         )  # fmt: skip
-    assert seen[0] == "bf16"
+    assert seen == [before, "bf16", "bf16"]  # the first call looks at one corner
     assert setting.fp32_precision == before
 
 

@@ -242,7 +242,7 @@ def test_bad_input():
         cluster_pairs(torch.zeros(3, dtype=torch.long))
     with pytest.raises(ValueError, match=r"pairs must lie in \[0, 2\)"):
         without_pairs(torch.tensor([[0], [2]]), 2)
-    with pytest.raises(ValueError, match="for 11 nodes, got rows up to 12"):
+    with pytest.raises(ValueError, match=r"is for \[11, 11\] pairs of rows, got \[12, 12\]"):
         streaming_logsumexp(*views(12), tau=1.0, log_weight=without_pairs(BOTH, N))
     with pytest.raises(ValueError, match="rows of width 4, got 3"):
         PairNetwork(4)(torch.ones(2, 3), torch.ones(2, 3))

@@ -72,7 +72,7 @@ class FilteredNegatives:
                 f"{len(q)}."
             )
         # Moved where the rows are, at the first call there.
-        self.rule.tensors = tuple(t.to(q.device) for t in self.rule.tensors)
+        self.rule = self.rule.to(q.device)
         return streaming_logsumexp(q, k, tau=tau, exclude=True, log_weight=self.rule)
 
     def __repr__(self) -> str:

@@ -21,7 +21,8 @@ class HardestNegatives:
     often false negatives: `skip` leaves them out.
 
     Args:
-        num: negatives of an anchor, >= 1; more than there are takes all.
+        num: negatives of an anchor among the rows of k, >= 1; more than there are takes all. A loss
+            with `intra` asks twice, for each view.
         skip: the largest ones to leave out, >= 0.
 
     Shape:
