@@ -166,7 +166,7 @@ def test_own_graph_and_recipe(own):
         (["train", "grace", "karate", "--tau", "0"], 2, "tau must be a number above 0"),
         (["train", "grace", "karate", "--hidden", "eight"], 2, "option --hidden"),
         (["train", "grace", "karate", "--what", "1"], 2, "--what"),
-        (["train", "grase", "karate"], 2, "Unknown recipe 'grase'; known: gbt, grace"),
+        (["train", "grase", "karate"], 2, "Unknown recipe 'grase'; known: csgcl, gbt, gca, grace"),
         (["train", "grace", "koara"], 2, "unknown data set 'koara'"),
         (["train", "grace", "karate", "--epochs", "-3"], 2, "--epochs must be >= 0"),
         (["train", "grace", "karate", "--seeds", "0"], 2, "--seeds must be at least 1"),

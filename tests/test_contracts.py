@@ -11,10 +11,34 @@ import gcl
 from gcl.augment import __all__ as augmentations
 from gcl.losses import __all__ as losses
 from gcl.methods import __all__ as methods
-from gcl.testing import check_augmentation, check_loss, check_method
+from gcl.testing import check_augmentation, check_loss, check_method, odd_graphs
 
 A = gcl.augment
+
+
+def with_strengths():
+    """The odd graphs with what `AddCommunities` writes."""
+    found = []
+    for name, graph in odd_graphs():
+        for nodes in graph.node_stores:
+            nodes.community_strength = torch.cos(nodes.node_id.to(nodes.x.dtype))
+        for edges in graph.edge_stores:
+            edges.edge_strength = torch.cos(edges.edge_index.sum(0).float())
+        found.append((name, graph))
+    return {"graphs": found}
+
+
 AUGMENTATIONS = {
+    "CommunalAttributeVoting": [
+        (A.CommunalAttributeVoting(0.4), with_strengths()),
+        (A.CommunalAttributeVoting(1.0, threshold=1.0, dense=True), with_strengths()),
+    ],
+    "CommunalEdgeDropping": [
+        (A.CommunalEdgeDropping(0.4), with_strengths()),
+        (A.CommunalEdgeDropping(0.4, threshold=0.7, undirected=False), with_strengths()),
+        (A.CommunalEdgeDropping(0.4, as_weight=True), with_strengths()),
+        (A.CommunalEdgeDropping(1.0), with_strengths()),
+    ],
     "EdgeAdding": [(A.EdgeAdding(0.5), {"makes_edges": True})],
     "EdgeDropping": [
         (A.EdgeDropping(0.4), {}),
@@ -103,6 +127,7 @@ LOSSES = {
     ],
     "Sigmoid": [(L.Sigmoid(), {}), (L.Sigmoid(intra=True), {})],
     "SwAV": [(L.SwAV(8, 5), CONSTANTS)],
+    "TeamUp": [(L.TeamUp(0.4), {})],
     "Triplet": [
         (L.Triplet(), {}),
         (L.Triplet(intra=True), {}),
@@ -135,7 +160,12 @@ NOT_A_LOSS = {
     "unit_rows",
     "without_pairs",
 }
-RECIPES = {"gbt": {"hidden": 8}, "grace": {"hidden": 8, "proj": 8}}
+RECIPES = {
+    "csgcl": {"hidden": 8, "proj": 8, "t0": 0},
+    "gbt": {"hidden": 8},
+    "gca": {"hidden": 8, "proj": 8},
+    "grace": {"hidden": 8, "proj": 8},
+}
 NOT_A_RECIPE = {"Method", "TwoView"}
 
 

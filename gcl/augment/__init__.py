@@ -5,6 +5,8 @@ nodes (only `RandomWalkSubgraph` removes some), are the identity at p = 0 and dr
 global generator. Chain them with `torch_geometric.transforms.Compose`.
 """
 
+from gcl.augment.communal_attribute_voting import CommunalAttributeVoting
+from gcl.augment.communal_edge_dropping import CommunalEdgeDropping
 from gcl.augment.edge_adding import EdgeAdding
 from gcl.augment.edge_dropping import EdgeDropping
 from gcl.augment.feature_dropout import FeatureDropout
@@ -17,6 +19,8 @@ from gcl.augment.random_choice import RandomChoice
 from gcl.augment.random_walk_subgraph import RandomWalkSubgraph
 
 __all__ = [
+    "CommunalAttributeVoting",
+    "CommunalEdgeDropping",
     "EdgeAdding",
     "EdgeDropping",
     "FeatureDropout",

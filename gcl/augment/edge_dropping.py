@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
 from gcl.augment.checks import attribute_name, probability
 from gcl.augment.describe import describe
-from gcl.augment.pairing import edge_pairs
+from gcl.augment.dropping import drop_edges, graph_of_edges
 from gcl.augment.rates import adaptive_rates, importance
-from gcl.augment.selection import (
-    edge_stores,
-    ends,
-    fix_num_nodes,
-    graphs,
-    set_edge_weight,
-    take_edges,
-)
 from gcl.typing import Graph
 
 
@@ -56,6 +47,7 @@ class EdgeDropping(BaseTransform):
         an undirected edge apart, which leaves a directed graph: `undirected=False`.
 
     Example:
+        >>> import torch
         >>> from torch_geometric.data import Data
         >>> data = Data(edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=2)
         >>> EdgeDropping(p=1.0)(data)
@@ -81,50 +73,20 @@ class EdgeDropping(BaseTransform):
     def forward(self, data: Graph) -> Graph:
         if self.p == 0:
             return data
-        stores = edge_stores("EdgeDropping", data)
-        fix_num_nodes(data)
-        for store, reverse, match in edge_pairs(data, stores, self.undirected):
-            size, device = store.edge_index.size(1), store.edge_index.device
-            rates = self._rates(data, store)
-            if match is not None and isinstance(rates, Tensor):
-                rates = (rates + self._rates(data, reverse)[match]) / 2
-            dropped = torch.rand(size, device=device) < rates
-            if reverse is store and match is not None:
-                # The rates of the two directions are equal: the earlier one decides for both.
-                first = torch.minimum(torch.arange(size, device=device), match)
-                dropped = dropped.index_select(0, first)
-            self._drop(data, store, dropped)
-            if match is not None and reverse is not store:
-                self._drop(data, reverse, torch.empty_like(dropped).scatter_(0, match, dropped))
-        return data
+        return drop_edges(
+            "EdgeDropping",
+            data,
+            lambda store: self._rates(data, store),
+            undirected=self.undirected,
+            as_weight=self.as_weight,
+        )
 
-    def _rates(self, data: Graph, store: Any) -> Any:
+    def _rates(self, data: Graph, store: Any) -> Tensor | float:
         if self.weight is None:
             return self.p
         edges = store.edge_index.size(1)
         phi = importance("EdgeDropping", store, self.weight, "edge", {edges})
-        graph, num_graphs = graphs(data, ends(data, store)[0])
-        group = graph[store.edge_index[0]] if num_graphs > 1 else None
-        return adaptive_rates(phi, self.p, self.p_max, group, num_graphs)
-
-    def _drop(self, data: Graph, store: Any, dropped: Tensor) -> None:
-        if not self.as_weight:
-            take_edges(data, store, (~dropped).nonzero().view(-1))
-            return
-        if "edge_weight" in store:
-            weight = store.edge_weight
-        else:
-            x = ends(data, store)[0].get("x")
-            floating = isinstance(x, Tensor) and x.is_floating_point()
-            dtype = x.dtype if floating else torch.get_default_dtype()
-            weight = torch.ones(dropped.numel(), dtype=dtype, device=dropped.device)
-        if weight.size(0) != dropped.numel():
-            raise ValueError(
-                f"EdgeDropping: edge_weight must have one row per edge ({dropped.numel()}), "
-                f"got {weight.size(0)}."
-            )
-        shape = (-1,) + (1,) * (weight.dim() - 1)
-        set_edge_weight(data, store, weight * (~dropped).view(shape))
+        return adaptive_rates(phi, self.p, self.p_max, *graph_of_edges(data, store))
 
     def __repr__(self) -> str:
         return describe(self)

@@ -7,8 +7,8 @@ from torch_geometric.transforms import BaseTransform
 
 from gcl.augment.checks import attribute_name, probability
 from gcl.augment.describe import describe
-from gcl.augment.features import feature_stores, zero_columns
-from gcl.augment.rates import adaptive_rates, importance
+from gcl.augment.features import feature_stores, mask_columns, zero_columns
+from gcl.augment.rates import importance
 from gcl.augment.selection import graphs
 from gcl.typing import Graph
 
@@ -59,24 +59,15 @@ class FeatureMasking(BaseTransform):
         for store in feature_stores("FeatureMasking", data):
             x = store.x
             columns = x.size(-1)
-            graph = None
             if self.weight is None:
-                drop = torch.rand(columns, device=x.device) < self.p
-            else:
-                node_graph, count = graphs(data, store)
-                phi = importance(
-                    "FeatureMasking", store, self.weight, "column", {columns, columns * count}
-                ).to(x.device)
-                if phi.numel() == columns:
-                    rates = adaptive_rates(phi, self.p, self.p_max)
-                else:
-                    # Collated from the graphs of a batch: one row of importances a graph.
-                    graph = node_graph
-                    group = torch.arange(count, device=x.device).repeat_interleave(columns)
-                    rates = adaptive_rates(phi, self.p, self.p_max, group, count)
-                    rates = rates.view(count, columns)
-                drop = torch.rand_like(rates) < rates
-            store.x = zero_columns(x, drop, graph)
+                store.x = zero_columns(x, torch.rand(columns, device=x.device) < self.p)
+                continue
+            # One number a column, or, collated from the graphs of a batch, one row of them a graph.
+            graph, count = graphs(data, store)
+            lengths = {columns, columns * count}
+            phi = importance("FeatureMasking", store, self.weight, "column", lengths)
+            phi = phi.to(x.device).view(phi.numel() // max(columns, 1), columns)
+            store.x = mask_columns(x, phi, graph, self.p, self.p_max)
         return data
 
     def __repr__(self) -> str:

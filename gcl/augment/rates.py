@@ -1,4 +1,4 @@
-"""Drop probabilities by importance: the adaptive rates of GCA."""
+"""Drop probabilities by importance: the adaptive rates of GCA, on which CSGCL's build too."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from torch import Tensor
 from torch_geometric.utils import scatter
 
 
-def importance(owner: str, store: Any, name: str, unit: str, lengths: set[int]) -> Tensor:
-    """The attribute `name` of a store as a flat float64 vector with one of the given lengths."""
+def importance(
+    owner: str, store: Any, name: str, unit: str, lengths: set[int], source: str | None = None
+) -> Tensor:
+    """The attribute `name` of a store as a flat float64 vector with one of the given lengths.
+
+    `source` is the transform that writes the attribute, for the error where it is missing.
+    """
     where = "data" if store._key is None else f"data[{store._key!r}]"
     if name not in store:
-        raise ValueError(
-            f"{owner}: {where} has no attribute '{name}'; set it to a tensor with one number per "
-            f"{unit}, higher = more important, for example the logarithm of a centrality."
-        )
+        remedy = f"apply {source} to the whole graph first"
+        if source is None:
+            remedy = (
+                f"set it to a tensor with one number per {unit}, higher = more important, for "
+                "example the logarithm of a centrality"
+            )
+        raise ValueError(f"{owner}: {where} has no attribute '{name}'; {remedy}.")
     value = torch.as_tensor(store[name]).flatten()
     if value.numel() not in lengths:
         raise ValueError(
@@ -25,14 +33,19 @@ def importance(owner: str, store: Any, name: str, unit: str, lengths: set[int]) 
         )
     if not bool(torch.isfinite(value).all()):
         raise ValueError(
-            f"{owner}: '{name}' of {where} holds NaN or infinite numbers; "
-            "for a logarithm take log(max(value, eps))."
+            f"{owner}: '{name}' of {where} holds NaN or infinite numbers; every {unit} needs a "
+            "finite one (for a logarithm take log(max(value, eps)))."
         )
     return value.double()
 
 
 def adaptive_rates(
-    phi: Tensor, p: float, p_max: float, group: Tensor | None = None, num_groups: int = 1
+    phi: Tensor,
+    p: float,
+    p_max: float,
+    group: Tensor | None = None,
+    num_groups: int = 1,
+    tolerance: float = 0.0,
 ) -> Tensor:
     """GCA's drop probabilities: rare things keep, common things drop (Zhu et al., WWW 2021).
 
@@ -46,6 +59,8 @@ def adaptive_rates(
         p_max: largest drop probability.
         group: the group of every element; maximum and mean are taken within each group.
         num_groups: number of groups.
+        tolerance: phi that differ by no more count as equal; above what rounding does to equal
+            ones, which would otherwise be told apart at random.
 
     Shape:
         phi `[n]`, group `[n]` -> `[n]`, float64.
@@ -64,5 +79,5 @@ def adaptive_rates(
             scatter(phi, group, 0, num_groups, reduce=how)[group] for how in ("max", "min", "mean")
         )
     # Compared by extremes: rounding can put the mean of equal numbers off their maximum.
-    weight = torch.where(top > low, (top - phi) / (top - mean), 1.0)
+    weight = torch.where(top - low > tolerance, (top - phi) / (top - mean), 1.0)
     return (p * weight).clamp(0.0, p_max)

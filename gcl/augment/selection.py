@@ -20,7 +20,7 @@ from gcl.augment.features import take_rows
 from gcl.typing import Graph
 
 # They may have as many rows as there are edges or nodes, and belong to neither.
-_OF_NEITHER = {"ptr", "feature_importance"}
+_OF_NEITHER = {"ptr", "feature_importance", "pos_edge_index", "pos_weight"}
 
 
 def edge_stores(owner: str, data: Graph) -> list[Any]:

@@ -3,9 +3,11 @@
 from gcl.evaluate.clustering import cluster, match_clusters
 from gcl.evaluate.compare import compare
 from gcl.evaluate.diagnostics import diagnostics
+from gcl.evaluate.edge_splits import EdgeSplit, edge_split
 from gcl.evaluate.geometry import geometry
 from gcl.evaluate.knn import knn
 from gcl.evaluate.linear_probe import linear_probe
+from gcl.evaluate.link_prediction import link_prediction, link_prediction_runs
 from gcl.evaluate.logistic import LogisticFit, fit_logistic
 from gcl.evaluate.protocols import PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
@@ -14,6 +16,7 @@ from gcl.evaluate.splits import Splits, public_split, random_splits
 
 __all__ = [
     "PROTOCOLS",
+    "EdgeSplit",
     "LogisticFit",
     "Protocol",
     "Result",
@@ -21,10 +24,13 @@ __all__ = [
     "cluster",
     "compare",
     "diagnostics",
+    "edge_split",
     "fit_logistic",
     "geometry",
     "knn",
     "linear_probe",
+    "link_prediction",
+    "link_prediction_runs",
     "match_clusters",
     "public_split",
     "random_splits",

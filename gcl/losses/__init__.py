@@ -34,6 +34,7 @@ from gcl.losses.softmax import SoftmaxLoss
 from gcl.losses.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
 from gcl.losses.sugrl import SUGRL
 from gcl.losses.swav import SwAV
+from gcl.losses.team_up import TeamUp
 from gcl.losses.temperature import AdaptiveTemperature
 from gcl.losses.tiles import LogWeight
 from gcl.losses.triplet import Triplet
@@ -71,6 +72,7 @@ __all__ = [
     "Sigmoid",
     "SoftmaxLoss",
     "SwAV",
+    "TeamUp",
     "Triplet",
     "VICReg",
     "alignment",

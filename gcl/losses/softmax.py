@@ -165,15 +165,7 @@ class SoftmaxLoss(nn.Module, ABC):
             own: the anchor's own node in the other view is a candidate too.
         """
         self._check_options()
-        rule = self.log_weight
-        implementation = self.implementation
-        if implementation == "auto" and len(u) > 256:
-            implementation = "tiled"
-        options: dict[str, Any] = {
-            "implementation": implementation,
-            "tile": self.tile,
-            "precision": self.precision,
-        }
+        rule, options = self.log_weight, self.tiling(len(u))
         fixed = rule if isinstance(rule, LogWeight) else None
         products = self.similarity != "neg_sq_euclidean"
         if self.negatives is None and fixed is rule and products:
@@ -203,6 +195,13 @@ class SoftmaxLoss(nn.Module, ABC):
         return combine(
             (u, v), one_way, intra=self.intra, own=own, anchors=2 if self.symmetric else 1
         )
+
+    def tiling(self, rows: int) -> dict[str, Any]:
+        """How to compute: what every `..._logsumexp` takes."""
+        implementation = self.implementation
+        if implementation == "auto" and rows > 256:
+            implementation = "tiled"
+        return {"implementation": implementation, "tile": self.tile, "precision": self.precision}
 
     def reduce(self, sides: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Mean over the anchors that count, then over directions; or one value an anchor."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from torch_geometric.data import Data
-from torch_geometric.transforms import BaseTransform, Compose, NormalizeFeatures
+from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses import InfoNCE
+from gcl.methods.node_contrast import node_contrast, view_rates
 from gcl.methods.two_view import TwoView
-from gcl.nn import GCNEncoder, projector
-from gcl.transforms import ToSparseFeatures
 from gcl.typing import Encoder
 
 
@@ -55,30 +54,23 @@ def grace(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    # Our GCN honours weights, so its views keep the sorted edge list and zero the weights of
-    # dropped edges; another encoder may ignore weights and gets lists without those edges.
-    own = encoder is None
-    for name, rates in (("drop_edge", drop_edge), ("mask_feature", mask_feature)):
-        if not isinstance(rates, tuple | list) or len(rates) != 2:
-            raise ValueError(f"grace: {name} must be two rates, one a view, got {rates!r}.")
-    if encoder is None:
-        encoder = GCNEncoder(data.num_features, 2 * hidden, hidden, num_layers=num_layers, act=act)
-    prepare: list[BaseTransform] = [NormalizeFeatures()] if normalize else []
-    if own:
-        prepare.append(ToSparseFeatures())
-    views = tuple(
+    views = [
         Compose(
             [
-                EdgeDropping(p_edge, undirected=undirected, as_weight=own),
+                EdgeDropping(p_edge, undirected=undirected, as_weight=encoder is None),
                 FeatureMasking(p_feature),
             ]
         )
-        for p_edge, p_feature in zip(drop_edge, mask_feature, strict=True)
-    )
-    return TwoView(
-        encoder,
-        (views[0], views[1]),
+        for p_edge, p_feature in view_rates("grace", drop_edge, mask_feature)
+    ]
+    return node_contrast(
+        data,
+        views,
         InfoNCE(tau),
-        projector=projector(encoder.out_channels, proj),
-        prepare=Compose(prepare),
+        hidden=hidden,
+        proj=proj,
+        act=act,
+        num_layers=num_layers,
+        normalize=normalize,
+        encoder=encoder,
     )

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
 
+from gcl.augment.selection import node_attributes
 from gcl.methods.base import Method
 from gcl.typing import Encoder, Graph, Loss, Readout, Transform
+
+# A loss that asks for edges may mean others than the view's, and labels are no business of
+# self-supervision: whoever wants them wraps the loss.
+_OF_THE_GRAPH = {"x", "y", "edge_index", "edge_attr", "edge_weight", "pos", "batch", "ptr"}
 
 
 class TwoView(Method):
@@ -24,11 +30,17 @@ class TwoView(Method):
         readout: `(z, batch, num_graphs) -> [num_graphs, d]` for graph-level contrast.
         prepare: a transform of the whole graph, applied once before training and embedding.
 
-    A graph with `pos_edge_index` (and `pos_weight`), pairs of nodes that belong together as
-    `gcl.transforms.AddSoftPositives` writes them, hands these to a loss whose signature has them.
+    A loss whose signature has parameters beyond the two matrices is handed the attributes of the
+    graph with these names, where there are any: `pos_edge_index` and `pos_weight` as
+    `gcl.transforms.AddSoftPositives` writes them, `community_strength` of `AddCommunities`, or your
+    own. They are read from the first view, so that they follow its nodes; from the graph if a view
+    has dropped them. What the graph itself consists of (`x`, `y`, `edge_index`, ...) is never
+    handed over.
 
     On a batch with seed nodes (PyG's NeighborLoader: `input_id`, `batch_size`) only the seeds
-    enter the loss and the embedding.
+    enter the loss and the embedding, and of attributes with one row a node only theirs.
+
+    A loss with a method `after_step(step, total)` is told of every step.
 
     Example:
         >>> import torch, gcl
@@ -53,8 +65,7 @@ class TwoView(Method):
         if not isinstance(views, tuple | list) or [callable(view) for view in views] != [True] * 2:
             raise ValueError("TwoView: views must be two transforms, each a callable on a graph.")
         self.encoder, self.contrast = encoder, loss
-        named = inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).parameters
-        self._takes = [key for key in ("pos_edge_index", "pos_weight") if key in named]
+        self._takes = _further_parameters(loss.forward if isinstance(loss, nn.Module) else loss)
         self.projector, self.readout = projector, readout
         self.views, self._prepare = tuple(views), prepare
 
@@ -62,8 +73,13 @@ class TwoView(Method):
         return data if self._prepare is None else self._prepare(copy.copy(data))
 
     def loss(self, data: Graph) -> Tensor:
-        positives = {key: data[key] for key in self._takes if key in data}
-        return self.contrast(*self.project_views(data), **positives)
+        (first, h1), (_, h2) = self._project_views(data)
+        return self.contrast(h1, h2, **self._asked_for(first, data))
+
+    def after_step(self, step: int, total: int) -> None:
+        follow = getattr(self.contrast, "after_step", None)
+        if callable(follow):
+            follow(step, total)
 
     def embed(self, data: Graph) -> Tensor:
         if isinstance(data, HeteroData):
@@ -75,8 +91,23 @@ class TwoView(Method):
 
     def project_views(self, data: Graph) -> tuple[Tensor, Tensor]:
         """Projections of two freshly drawn views: what the loss compares."""
-        first, second = (self._project(view(copy.copy(data))) for view in self.views)
+        (_, first), (_, second) = self._project_views(data)
         return first, second
+
+    def _project_views(self, data: Graph) -> Iterator[tuple[Any, Tensor]]:
+        for transform in self.views:
+            view = transform(copy.copy(data))
+            yield view, self._project(view)
+
+    def _asked_for(self, view: Any, data: Graph) -> dict[str, Any]:
+        """Attributes that the loss has a parameter for, with the rows that enter it."""
+        found = {}
+        for key in self._takes:
+            graph = view if key in view else data
+            if key in graph:
+                of_nodes = key in node_attributes(graph.node_stores[0])
+                found[key] = _seeds(graph[key], graph) if of_nodes else graph[key]
+        return found
 
     def _project(self, data: Graph) -> Tensor:
         if not isinstance(data, Data):
@@ -90,6 +121,19 @@ class TwoView(Method):
     def extra_repr(self) -> str:
         shown: dict[str, Any] = {"views": self.views, "prepare": self._prepare}
         return "\n".join(f"({key}): {value}" for key, value in shown.items() if value is not None)
+
+
+def _further_parameters(loss: Callable[..., Any]) -> list[str]:
+    """Names of the parameters of a loss beyond the matrices it compares."""
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    named = inspect.signature(loss).parameters.values()
+    return [
+        p.name
+        for place, p in enumerate(named)
+        if (place >= 2 or p.kind is inspect.Parameter.KEYWORD_ONLY)
+        and p.kind not in several
+        and p.name not in _OF_THE_GRAPH
+    ]
 
 
 def _membership(data: Any, z: Tensor) -> tuple[Tensor, int]:

@@ -20,6 +20,8 @@ def tagged(edge_index: Tensor, n: int, dtype: torch.dtype = torch.float32) -> Da
         edge_weight=code,
         y=nodes.clone(),
         train_mask=nodes % 2 == 0,
+        community_strength=(0.3 - 0.1 * (nodes % 5)).to(dtype),
+        edge_strength=(0.2 - 0.1 * (edge_index.sum(0) % 4)).to(dtype),
     )
 
 
@@ -70,6 +72,10 @@ def hetero(dtype: torch.dtype = torch.float32) -> HeteroData:
     data["paper", "like", "paper"].edge_index = torch.cat([pairs, pairs.flip(0)], 1)
     data["paper", "like", "paper"].edge_attr = torch.arange(6)
     data["author", "cites", "paper"].edge_index = torch.tensor([[0, 1, 2], [0, 0, 4]])
+    for nodes in data.node_stores:
+        nodes.community_strength = 0.3 - 0.2 * (nodes.x[:, 0] % 3)
+    for edges in data.edge_stores:
+        edges.edge_strength = 0.2 - 0.1 * (edges.edge_index.sum(0) % 4)
     return data
 
 

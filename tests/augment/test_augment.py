@@ -14,6 +14,8 @@ from torch_geometric.transforms import Compose
 
 import gcl.augment
 from gcl.augment import (
+    CommunalAttributeVoting,
+    CommunalEdgeDropping,
     EdgeAdding,
     EdgeDropping,
     FeatureDropout,
@@ -28,6 +30,10 @@ from gcl.augment import (
 from tests.augment.odd_graphs import batch, graphs, hetero, random_graph
 
 ALL = [
+    CommunalEdgeDropping(0.4),
+    CommunalEdgeDropping(0.4, undirected=False),
+    CommunalEdgeDropping(0.4, as_weight=True),
+    CommunalAttributeVoting(0.5),
     EdgeDropping(0.4),
     EdgeDropping(0.4, undirected=False),
     EdgeDropping(0.4, as_weight=True),
@@ -45,6 +51,8 @@ ALL = [
 ]
 NODE_LEVEL = [t for t in ALL if not isinstance(t, RandomWalkSubgraph)]
 IDENTITY = [
+    CommunalEdgeDropping(0.0),
+    CommunalAttributeVoting(0.0),
     EdgeDropping(0.0),
     EdgeDropping(0.0, as_weight=True),
     EdgeAdding(0.0),
@@ -78,7 +86,8 @@ def samples() -> list[Any]:
     weighted = random_graph(8, 16, 0)
     weighted.edge_weight = weighted.edge_weight / 1000
     ring = Data(x=torch.eye(3), edge_index=torch.tensor([[0, 1, 2], [1, 2, 0]]))
-    ring.edge_attr = torch.tensor([0.0, 1.0, 2.0])
+    ring.edge_attr = ring.edge_strength = torch.tensor([0.0, 1.0, 2.0])
+    ring.community_strength = torch.tensor([0.1, 0.2, -0.1])
     return [weighted, ring, batch(), hetero()]
 
 
@@ -130,10 +139,12 @@ def test_odd_graphs_keep_nodes_and_types(data: Data) -> None:
 
 
 @pytest.mark.parametrize(
-    "transform", [t for t in NODE_LEVEL if not type(t).__name__.startswith("Feature")], ids=repr
+    "transform",
+    [t for t in NODE_LEVEL if not type(t).__name__.startswith(("Feature", "CommunalAttr"))],
+    ids=repr,
 )
 def test_num_nodes_stays_where_only_edges_tell_it(transform: Any) -> None:
-    data = Data(edge_index=torch.tensor([[0, 1, 5], [1, 0, 5]]))
+    data = Data(edge_index=torch.tensor([[0, 1, 5], [1, 0, 5]]), edge_strength=torch.ones(3))
     if isinstance(transform, RandomChoice):
         transform = RandomChoice([EdgeDropping(1.0)])
     assert transform(data).num_nodes == 6
@@ -205,7 +216,8 @@ def test_repr(transform: Any, text: str) -> None:
 
 @pytest.mark.parametrize(
     "make", [EdgeDropping, EdgeAdding, NodeDropping, FeatureMasking, FeatureDropout,
-             FeatureShuffling, lambda p: FeatureNoise(0.1, p=p)]
+             FeatureShuffling, lambda p: FeatureNoise(0.1, p=p),
+             CommunalEdgeDropping, CommunalAttributeVoting]
 )  # fmt: skip
 def test_bad_probabilities(make: Any) -> None:
     for bad in (1.3, -0.1, float("nan")):
@@ -222,7 +234,7 @@ def test_the_message_of_the_house() -> None:
 
 @pytest.mark.parametrize(
     "transform", [EdgeDropping(0.5), EdgeAdding(0.5), NodeDropping(0.5), RandomWalkSubgraph(1),
-                  PPRDiffusion(topk=1)], ids=repr
+                  PPRDiffusion(topk=1), CommunalEdgeDropping(0.5)], ids=repr
 )  # fmt: skip
 def test_missing_edges(transform: Any) -> None:
     with pytest.raises(ValueError, match="no edge_index"):
@@ -230,7 +242,8 @@ def test_missing_edges(transform: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "transform", [FeatureMasking(0.5), FeatureDropout(0.5), FeatureShuffling(), FeatureNoise()],
+    "transform", [FeatureMasking(0.5), FeatureDropout(0.5), FeatureShuffling(), FeatureNoise(),
+                  CommunalAttributeVoting(0.5)],
     ids=repr,
 )  # fmt: skip
 def test_bad_features(transform: Any) -> None:

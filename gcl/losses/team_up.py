@@ -1,0 +1,144 @@
+"""InfoNCE in which nodes of strong communities attract and repel more, and more so with time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gcl.losses.checks import check_positive
+from gcl.losses.multi_view import log_add, two_view_logsumexp
+from gcl.losses.similarity import row_similarity
+from gcl.losses.softmax import SoftmaxLoss, Temperature
+from gcl.losses.weights import rank_one
+
+
+class TeamUp(SoftmaxLoss):
+    r"""CSGCL's dynamic Team-up objective: InfoNCE with logits raised by community strength.
+
+    With the strengths s of the communities of nodes i and j, in all terms alike
+
+        l(a_i, b_j) = ( cos(a_i, b_j) + gamma(t) (s_i + s_j) ) / tau
+        gamma(t)    = clip( (t - t0) / ramp, 0, gamma_max )
+        L_i = - l(z1_i, z2_i) + log( sum_j exp l(z1_i, z2_j) + sum_{j != i} exp l(z1_i, z1_j) )
+
+    mean over anchors, then over both directions; the second sum (`intra`) are the negatives of the
+    same view. The anchor's own s_i cancels in L_i: what is left raises candidates of strong
+    communities. Until t0, or without strengths, this is InfoNCE.
+
+    `t` is the number of optimizer steps done. `after_step` moves it (`TwoView` passes the call
+    on); it is a buffer, so checkpoints hold it. On a full graph a step is an epoch, the unit of the
+    paper; with B batches an epoch give B times its `t0` and `ramp`.
+
+    Args:
+        tau: temperature, > 0: a number, a scalar `nn.Parameter`, or a module.
+        t0: step from which gamma grows, >= 0; a third to four fifths of the training.
+        gamma_max: where gamma ends, >= 0; 1 to 10 in the paper.
+        ramp: steps in which gamma grows by 1, > 0.
+        **options: `intra`, `symmetric`, `reduction`, `implementation`, `tile`, `precision`, see
+            `SoftmaxLoss`.
+
+    The call `loss(z1, z2, community_strength)` takes s, one number a row, as
+    `gcl.transforms.AddCommunities` writes it; `TwoView` hands it over from the data.
+
+    Shape:
+        z1, z2 `[n, d]`, community_strength `[n]` -> scalar, or `[n]`.
+
+    One row alone has no negatives: the loss is 0, with a warning.
+
+    Raises:
+        ValueError: a number outside its range, unequal shapes, strengths that are not one finite
+            number a row, `negatives`, `log_weight` or `similarity`, which this loss fixes.
+        TypeError: not floating-point input.
+
+    Reference:
+        Chen et al., "CSGCL: Community-Strength-Enhanced Graph Contrastive Learning", IJCAI 2023.
+        Their code stores N x N arrays and counts epochs from 1; `t` is 0 in the first step.
+
+    Example:
+        >>> loss, z = TeamUp(tau=0.4, t0=100, gamma_max=2.0), torch.eye(12, 16)
+        >>> strength = torch.tensor([0.3] + 11 * [0.0])
+        >>> round(loss(z, z, strength).item(), 4)  # gamma = 0: InfoNCE
+        1.0317
+        >>> loss.after_step(200, 1000)
+        >>> loss.gamma, round(loss(z, z, strength).item(), 4)
+        (1.0, 1.0552)
+    """
+
+    t: Tensor
+
+    def __init__(
+        self,
+        tau: Temperature = 0.4,
+        t0: float = 0,
+        gamma_max: float = 1.0,
+        *,
+        ramp: float = 100.0,
+        **options: Any,
+    ):
+        super().__init__(tau, **options)
+        for key, value in (("t0", t0), ("gamma_max", gamma_max)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"TeamUp: {key} must be a number of at least 0, got {value}.")
+        check_positive("TeamUp", ramp=ramp)
+        chosen = self.negatives is not None or self.log_weight is not None
+        if chosen or self.similarity != "cosine":
+            raise ValueError(
+                "TeamUp: it raises the cosine with all other rows; leave out negatives, log_weight "
+                "and similarity."
+            )
+        self.t0, self.gamma_max, self.ramp = t0, gamma_max, ramp
+        self.register_buffer("t", torch.tensor(0))
+
+    @property
+    def gamma(self) -> float:
+        """The weight of the strengths in the next step."""
+        return min(max((int(self.t) - self.t0) / self.ramp, 0.0), self.gamma_max)
+
+    def after_step(self, step: int, total: int) -> None:
+        """Moves t to the steps done."""
+        self.t.fill_(step)
+
+    def forward(
+        self,
+        z1: Float[Tensor, "n d"],
+        z2: Float[Tensor, "n d"],
+        community_strength: Float[Tensor, " n"] | None = None,
+    ) -> Tensor:
+        if community_strength is None:
+            return super().forward(z1, z2)
+        u, v = self.rows(z1, z2)
+        gamma, strength = self.gamma, _checked(community_strength, len(u)).to(u)
+        with torch.autocast(z1.device.type, enabled=False):
+            similarity = row_similarity(u, v, self.similarity)
+            tau = self.temperature(similarity)
+            negatives = two_view_logsumexp(
+                u, v, tau, intra=self.intra, own=False,
+                log_weight=rank_one(strength * (gamma / tau)) if gamma else None,
+                **self.tiling(len(u)),
+            )  # fmt: skip
+            raised = similarity + 2 * gamma * strength
+            sides = [self.contrast(raised, negative, tau) for negative in negatives]
+            return self.reduce(sides if self.symmetric else sides[:1])
+
+    def contrast(
+        self, similarity: Tensor, negative: Tensor, tau: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        positive = similarity / tau
+        value = log_add(positive, negative) - positive
+        return value, torch.ones_like(value, dtype=torch.bool)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, t0={self.t0:g}, gamma_max={self.gamma_max:g}"
+
+
+def _checked(strength: Tensor, rows: int) -> Tensor:
+    if strength.shape != (rows,) or not bool(strength.isfinite().all()):
+        raise ValueError(
+            f"TeamUp: community_strength must hold {rows} finite numbers, one a row, got shape "
+            f"{list(strength.shape)}."
+        )
+    return strength

@@ -1,0 +1,73 @@
+"""The frame that GRACE and the methods after it share: GCN, two views, projection head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch_geometric.data import Data
+from torch_geometric.transforms import Compose, NormalizeFeatures
+
+from gcl.methods.two_view import TwoView
+from gcl.nn import GCNEncoder, projector
+from gcl.transforms import ToSparseFeatures
+from gcl.typing import Encoder, Loss, Transform
+
+
+def view_rates(
+    recipe: str, drop_edge: Sequence[float], mask_feature: Sequence[float]
+) -> list[tuple[float, float]]:
+    """The rates by view: `[(edges, features), (edges, features)]`.
+
+    Raises:
+        ValueError: not two rates each.
+    """
+    for name, rates in (("drop_edge", drop_edge), ("mask_feature", mask_feature)):
+        if not isinstance(rates, tuple | list) or len(rates) != 2:
+            raise ValueError(f"{recipe}: {name} must be two rates, one a view, got {rates!r}.")
+    return list(zip(drop_edge, mask_feature, strict=True))
+
+
+def node_contrast(
+    data: Data,
+    views: Sequence[Transform],
+    loss: Loss,
+    *,
+    hidden: int,
+    proj: int,
+    act: str,
+    num_layers: int,
+    normalize: bool,
+    encoder: Encoder | None,
+    whole_graph: Sequence[Transform] = (),
+) -> TwoView:
+    """A GCN under a projection head, two views contrasted node by node.
+
+    Without an `encoder`, the GCN here honours edge weights: its views may zero the weights of
+    dropped edges and so keep the sorted edge list. Another encoder may ignore weights and needs
+    lists without those edges.
+
+    Args:
+        data: gives the number of features; nothing else of it is read.
+        views: two transforms.
+        loss: of two matrices of projections.
+        hidden: width of the embeddings; the first GCN layer is twice as wide.
+        proj: width inside the projection head.
+        act: activation of the encoder, by PyG's name.
+        num_layers: layers of the encoder.
+        normalize: divide every row of features by its sum.
+        encoder: replaces the GCN.
+        whole_graph: transforms of the whole graph, applied after normalisation.
+    """
+    prepare: list[Transform] = [NormalizeFeatures()] if normalize else []
+    prepare += whole_graph
+    if encoder is None:
+        encoder = GCNEncoder(data.num_features, 2 * hidden, hidden, num_layers=num_layers, act=act)
+        prepare.append(ToSparseFeatures())
+    first, second = views
+    return TwoView(
+        encoder,
+        (first, second),
+        loss,
+        projector=projector(encoder.out_channels, proj),
+        prepare=Compose(prepare),
+    )

@@ -1,0 +1,142 @@
+"""What TwoView hands its loss: attributes by name, with the rows that enter it, and the steps."""
+
+import pytest
+import torch
+from torch import nn
+from torch_geometric.data import Data
+
+import gcl
+from gcl.augment import EdgeDropping, NodeDropping, RandomWalkSubgraph
+from gcl.losses import CACR, DecoupledUniformity, ISogCLR, TeamUp
+from gcl.methods import TwoView
+
+
+def keep(data):
+    return data
+
+
+class Features(nn.Module):
+    """An encoder that gives the features back."""
+
+    out_channels = 3
+
+    def forward(self, x, edge_index, edge_weight=None):
+        return x
+
+
+class Record(nn.Module):
+    """A loss that remembers what it got."""
+
+    def forward(self, h1, h2, community_strength=None, *, node_id=None, y=None, edge_index=None):
+        self.got = {"h1": h1, "strength": community_strength, "node_id": node_id}
+        assert y is None
+        assert edge_index is None
+        return (h1 - h2).sum()
+
+    def after_step(self, step, total):
+        self.steps = (step, total)
+
+
+@pytest.fixture
+def data():
+    ring = torch.arange(6)
+    data = Data(x=torch.arange(18.0).view(6, 3), edge_index=torch.stack([ring, ring.roll(1)]))
+    data.y, data.node_id = ring.clone(), ring + 10
+    data.community_strength = data.x[:, 0] / 100
+    return data
+
+
+def test_attributes_travel_by_name_but_never_labels_or_edges(data):
+    method = TwoView(Features(), (keep, keep), Record())
+    method(data)
+    assert torch.equal(method.contrast.got["strength"], data.community_strength)
+    assert torch.equal(method.contrast.got["node_id"], data.node_id)
+    del data.node_id
+    method(data)
+    assert method.contrast.got["node_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(NodeDropping(0.5), EdgeDropping(0.5)), (RandomWalkSubgraph(1, walk_length=2), None)],
+)
+def test_attributes_follow_the_nodes_of_the_first_view(data, first, second):
+    def loss(h1, h2, community_strength, node_id):
+        assert torch.equal(h1[:, 0], (node_id - 10) * 3.0)
+        assert torch.allclose(h1[:, 0] / 100, community_strength)
+        rows.append(len(h1))
+        return h1.sum() + h2.sum()
+
+    rows = []
+    TwoView(Features(), (first, second or first), loss)(data)
+    assert rows[0] < 6 if second is None else rows[0] == 6
+
+
+def test_views_that_forget_attributes_leave_those_of_the_graph(data):
+    def bare(data):
+        return Data(x=data.x, edge_index=data.edge_index)
+
+    method = TwoView(Features(), (bare, keep), Record())
+    method(data)
+    assert torch.equal(method.contrast.got["strength"], data.community_strength)
+
+
+def test_only_the_rows_of_seed_nodes_reach_the_loss(data):
+    data.input_id, data.batch_size = torch.tensor([0, 1]), 2
+    method = TwoView(Features(), (keep, keep), Record())
+    method(data)
+    assert len(method.contrast.got["h1"]) == 2
+    assert method.contrast.got["node_id"].tolist() == [10, 11]
+    assert len(method.contrast.got["strength"]) == 2
+
+
+def test_as_many_positives_as_edges_are_no_edge_attributes(data):
+    # Pairs of nodes survive views that drop edges, also where there are six of both.
+    def loss(h1, h2, *, pos_edge_index, pos_weight):
+        assert pos_edge_index.tolist() == [[0, 1, 2, 3, 4, 5]] * 2
+        assert pos_weight.tolist() == [1.0] * 6
+        return h1.sum()
+
+    data.pos_edge_index, data.pos_weight = torch.arange(6).repeat(2, 1), torch.ones(6)
+    for view in (EdgeDropping(1.0), NodeDropping(0.5)):
+        TwoView(Features(), (view, view), loss)(data)
+
+
+def test_losses_of_the_package_get_what_they_ask_for(data):
+    generator = torch.Generator().manual_seed(0)
+    data.x = torch.randn(6, 3, generator=generator)
+    strong = TeamUp(0.5)
+    strong.after_step(100, 100)
+    value = TwoView(Features(), (keep, keep), strong)(data)
+    assert torch.isclose(value, strong(data.x, data.x, data.community_strength))
+    assert not torch.isclose(value, strong(data.x, data.x))
+    data.node_id = data.node_id - 10
+    temperatures = TwoView(Features(), (keep, keep), ISogCLR(8, perplexity=2))
+    temperatures(data)
+    assert (temperatures.contrast.velocity != 0).tolist() == [True] * 6 + [False] * 2
+    for loss in (CACR(), DecoupledUniformity()):  # they take any number of views
+        assert TwoView(Features(), (keep, keep), loss)(data).isfinite()
+
+
+def test_after_step_reaches_the_loss(data):
+    method = TwoView(Features(), (keep, keep), Record())
+    method.after_step(3, 10)
+    assert method.contrast.steps == (3, 10)
+    TwoView(Features(), (keep, keep), lambda h1, h2: h1.sum()).after_step(1, 2)
+
+
+def test_fit_moves_the_schedule_and_a_checkpoint_keeps_it(tmp_path):
+    data = gcl.datasets.load("karate")
+    data.community_strength = torch.linspace(0, 0.2, 34)
+    view = EdgeDropping(0.2)
+
+    def method():
+        torch.manual_seed(0)
+        return TwoView(gcl.nn.GCNEncoder(34, 4), (view, view), TeamUp(0.4, t0=1, ramp=2))
+
+    first, saved = method(), tmp_path / "c.safetensors"
+    gcl.fit(first, data, epochs=2, callbacks=[gcl.callbacks.Checkpoint(saved)])
+    assert first.contrast.gamma == 0.5
+    again = method()
+    gcl.fit(again, data, epochs=2, resume=saved, callbacks=[gcl.callbacks.Checkpoint(saved)])
+    assert again.contrast.gamma == 0.5
