@@ -146,8 +146,8 @@ def multi_view_logsumexp(
     side = tile or default_tile(first, width, precision)
     plan = _Plan(n, len(views), intra, own, side)
     with torch.autocast(first.device.type, enabled=False):
-        z = torch.cat(list(views)).to(dtype)
-        lse = _PairLogSumExp.apply(z, 1 / tau, plan, log_weight, precision, *tensors)
+        rows = [view.to(dtype).contiguous() for view in views]
+        lse = _PairLogSumExp.apply(1 / tau, plan, log_weight, precision, *rows, *tensors)
     return list(lse.split(n)) if n else [lse] * len(views)
 
 
@@ -185,7 +185,7 @@ def log_add(a: Tensor, b: Tensor) -> Tensor:
 
 # Powers kept from the forward pass, which the backward pass need not compute again: a constant that
 # spares a third of the second computation at a few thousand nodes.
-KEPT_BYTES = 16 << 20
+KEPT_BYTES = 22 << 20
 
 
 class _Tile(NamedTuple):
@@ -222,23 +222,25 @@ class _PairLogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        z: Tensor,
         scale: Tensor,
         plan: _Plan,
         rule: LogWeight | None,
         precision: Precision,
-        *tensors: Tensor,
+        *inputs: Tensor,
     ) -> Tensor:
+        views, tensors = inputs[: plan.num_views], inputs[plan.num_views :]
         # Bounded logits need no running maximum: their powers stay in range.
         slack = 0.0 if rule is None else rule.bound
-        largest = z.square().sum(1).max() * scale if len(z) else scale * 0
-        bounded = slack < SAFE_LOGIT and bool(largest <= SAFE_LOGIT - slack)
-        products = Products(precision, z.device)
-        total = z.new_full((len(z),), 0.0 if bounded else -torch.inf)
-        left = plan.split(products.factor(z * (scale * LOG2E)))
-        right, totals = plan.split(products.factor(z)), plan.split(total)
-        scratch, kept = plan.scratch(z), list[Tensor]()
-        room = KEPT_BYTES // z.element_size() if bounded and any(ctx.needs_input_grad) else 0
+        bounded = slack < SAFE_LOGIT and not any(
+            bool(z.square().sum(1).max() * scale > SAFE_LOGIT - slack) for z in views if len(z)
+        )
+        products = Products(precision, views[0].device)
+        left, right, factor = plan.factors(products, views, scale)
+        total = scale.new_full((plan.length,), 0.0 if bounded else -torch.inf)
+        totals = total.split(plan.lengths)
+        scratch, kept = plan.scratch(views[0]), list[Tensor]()
+        trained = bounded and any(ctx.needs_input_grad)
+        room = KEPT_BYTES // scale.element_size() if trained else 0
         with products.scope():
             for t in plan.tiles:
                 out = plan.view(scratch, t)
@@ -248,7 +250,7 @@ class _PairLogSumExp(torch.autograd.Function):
                     kept.append(out)
                 else:
                     room = 0  # the kept tiles are the first ones
-                logits = products.logits(left[t.rows], right[t.cols], out)
+                logits = products.logits(left[t.rows], right[t.cols], out, factor)
                 if rule is not None:
                     add_rule(logits, rule(t.i, t.j, *tensors), LOG2E)
                 if t.without_diagonal:
@@ -264,7 +266,7 @@ class _PairLogSumExp(torch.autograd.Function):
                     totals[t.rows].copy_(merge(totals[t.rows], logits, 1))
         lse = total.log2() if bounded else total
         # The kept tiles among them, so that they go as soon as the backward pass is over.
-        ctx.save_for_backward(z, scale, lse, *tensors, *kept)
+        ctx.save_for_backward(scale, lse, *views, *tensors, *kept)
         ctx.plan, ctx.rule, ctx.precision, ctx.bounded = plan, rule, precision, bounded
         ctx.num_tensors = len(tensors)
         return lse * LN2
@@ -272,21 +274,22 @@ class _PairLogSumExp(torch.autograd.Function):
     @staticmethod
     @first_order_only
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        z, scale, lse, *saved = ctx.saved_tensors
-        tensors, powers = saved[: ctx.num_tensors], saved[ctx.num_tensors :]
         plan = ctx.plan
-        rule = RuleGradient(ctx.rule, tuple(tensors), list(ctx.needs_input_grad[5:]))
-        products = Products(ctx.precision, z.device)
-        left = plan.split(products.factor(z * (scale * LOG2E)))
-        right = plan.split(products.factor(z))
+        scale, lse, *saved = ctx.saved_tensors
+        views, saved = saved[: plan.num_views], saved[plan.num_views :]
+        tensors, powers = saved[: ctx.num_tensors], saved[ctx.num_tensors :]
+        needed = list(ctx.needs_input_grad[4 + plan.num_views :])
+        rule = RuleGradient(ctx.rule, tuple(tensors), needed)
+        products = Products(ctx.precision, lse.device)
+        left, right, factor = plan.factors(products, views, scale)
         # A row without candidates has no slope anywhere.
         nobody = lse == -torch.inf
         grad, shift = grad.masked_fill(nobody, 0.0), lse.masked_fill(nobody, 0.0)
-        shares = plan.split(grad * torch.exp2(-shift))  # used where logits are bounded
-        grads, shifts = plan.split(grad), plan.split(shift)
-        grad_z = torch.zeros_like(z)
-        parts = plan.split(grad_z)
-        scratch, other = plan.scratch(z), plan.scratch(z)
+        shares = (grad * torch.exp2(-shift)).split(plan.lengths)  # used where logits are bounded
+        grads, shifts = grad.split(plan.lengths), shift.split(plan.lengths)
+        grad_views = [torch.zeros_like(z) for z in views]
+        parts = plan.split(grad_views)
+        scratch, other = plan.scratch(views[0]), plan.scratch(views[0])
         with products.scope():
             for t, kept in zip_longest(plan.tiles, powers):
                 # d loss / d logit of a pair, from both of its anchors together:
@@ -294,7 +297,7 @@ class _PairLogSumExp(torch.autograd.Function):
                 weight = rule.tile(t.i, t.j)
                 pair, both = plan.view(scratch, t), plan.view(other, t)
                 if kept is None:
-                    products.logits(left[t.rows], right[t.cols], pair)
+                    products.logits(left[t.rows], right[t.cols], pair, factor)
                     add_rule(pair, weight, LOG2E)
                     if t.without_diagonal:
                         pair.fill_diagonal_(-torch.inf)
@@ -312,21 +315,38 @@ class _PairLogSumExp(torch.autograd.Function):
                 products.add(parts[t.rows], pair, right[t.cols])
                 if t.turned:
                     products.add(parts[t.cols], pair.t(), right[t.rows])
-        # <z, grad_z> counts every pair at both of its ends.
-        grad_scale = (z * grad_z).sum() / 2 if ctx.needs_input_grad[1] else None
-        grad_z *= scale
-        return grad_z, grad_scale, None, None, None, *rule.grads
+        grad_scale = None
+        if ctx.needs_input_grad[0]:
+            # <z, grad_z> counts every pair at both of its ends.
+            dots = [(z * g).sum() for z, g in zip(views, grad_views, strict=True)]
+            grad_scale = torch.stack(dots).sum() / 2
+        for g in grad_views:
+            g *= scale
+        return grad_scale, None, None, None, *grad_views, *rule.grads
 
 
 class _Plan:
-    """The stacked views cut into blocks, and the tiles between them."""
+    """The views cut into blocks, and the tiles between them."""
 
     def __init__(self, n: int, num_views: int, intra: bool, own: bool, tile: int):
-        self.tiles = _tiles(n, num_views, intra, own, tile)
-        self.lengths = [b.stop - b.start for b in blocks(n, tile)] * num_views
+        self.tiles, self.num_views = _tiles(n, num_views, intra, own, tile), num_views
+        self.block_lengths = [b.stop - b.start for b in blocks(n, tile)]
+        self.lengths, self.length = self.block_lengths * num_views, n * num_views
 
-    def split(self, stacked: Tensor) -> Sequence[Tensor]:
-        return stacked.split(self.lengths)
+    def split(self, views: Sequence[Tensor]) -> list[Tensor]:
+        """The blocks of all views, one after another."""
+        return [block for z in views for block in z.split(self.block_lengths)]
+
+    def factors(
+        self, products: Products, views: Sequence[Tensor], scale: Tensor
+    ) -> tuple[list[Tensor], list[Tensor], float]:
+        """Blocks to multiply by each other, and a factor of the result: base-2 logits."""
+        right = self.split([products.factor(z) for z in views])
+        unit = scale * LOG2E
+        if not products.cast:
+            return right, right, float(unit)
+        # Rounded results would be rounded once more by a factor.
+        return self.split([products.factor(z * unit) for z in views]), right, 1.0
 
     def scratch(self, like: Tensor) -> Tensor:
         return like.new_empty(max(self.lengths, default=0) ** 2)

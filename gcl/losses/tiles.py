@@ -227,10 +227,10 @@ class Products:
         """Rows as they enter products."""
         return z.bfloat16() if self.cast else z
 
-    def logits(self, q: Tensor, k: Tensor, out: Tensor) -> Tensor:
-        """`q k^T` of two factors, written to `out`."""
+    def logits(self, q: Tensor, k: Tensor, out: Tensor, factor: float = 1.0) -> Tensor:
+        """`factor * q k^T` of two factors, written to `out`; cast ones take no factor."""
         if not self.cast:
-            return torch.mm(q, k.t(), out=out)
+            return out.addmm_(q, k.t(), beta=0, alpha=factor)
         if self.on_cuda:
             return out.copy_(torch.mm(q, k.t(), out_dtype=out.dtype))
         return out.copy_(torch.mm(q, k.t()))
