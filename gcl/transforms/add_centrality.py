@@ -44,7 +44,7 @@ class AddCentrality(BaseTransform):
     Args:
         kind: "degree", "pagerank" or "eigenvector".
         binarize: count a feature as 1 wherever it is not 0, as GCA does for bags of words; False
-            takes |x|, as it does for dense features. None: binarize x of which at most half is
+            takes abs(x), as it does for dense features. None: binarize x of which at most half is
             not 0.
         eps: > 0; what a smaller centrality counts as, which is that of columns no node uses.
 
