@@ -9,16 +9,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-ARGUMENTS = {"grace_cora": ["3"]}
-NEEDS_CORA = {"grace_cora"}
+ARGUMENTS = {"grace_cora": ["3"], "csgcl_photo": ["1"]}
+NEEDS = {"grace_cora": "planetoid/Cora", "csgcl_photo": "amazon/Photo"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_example(path):
     assert len(path.read_text().splitlines()) <= 30
-    cora = Path(os.environ.get("GCL_DATA", "absent")) / "planetoid" / "Cora"
-    if path.stem in NEEDS_CORA and not cora.is_dir():
-        pytest.skip("needs the Planetoid files of Cora in GCL_DATA")
+    files = Path(os.environ.get("GCL_DATA", "absent")) / NEEDS.get(path.stem, "")
+    if path.stem in NEEDS and not files.is_dir():
+        pytest.skip(f"needs the files of {NEEDS[path.stem]} in GCL_DATA")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(path), *ARGUMENTS.get(path.stem, [])],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
