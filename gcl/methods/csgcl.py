@@ -12,6 +12,7 @@ from gcl.augment import (
     FeatureMasking,
 )
 from gcl.losses import InfoNCE, SoftmaxLoss, TeamUp
+from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import node_contrast, view_rates
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCommunities
@@ -41,6 +42,7 @@ def csgcl(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
+    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """CSGCL: GRACE whose views and objective follow the strength of communities.
@@ -79,6 +81,8 @@ def csgcl(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
+        precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
+            CPU has units for it; see `gcl.losses.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -101,7 +105,9 @@ def csgcl(
         if communal_features:
             features = CommunalAttributeVoting(p_feature, feature_threshold, dense_features)
         views.append(Compose([edges, features]))
-    loss: SoftmaxLoss = TeamUp(tau, t0, gamma_max) if team_up else InfoNCE(tau)
+    loss: SoftmaxLoss = InfoNCE(tau, precision=precision)
+    if team_up:
+        loss = TeamUp(tau, t0, gamma_max, precision=precision)
     whole_graph: list[BaseTransform] = []
     if communities is not None and (communal_edges or communal_features or team_up):
         whole_graph.append(AddCommunities(communities, community_seed, resolution))

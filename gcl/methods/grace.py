@@ -7,6 +7,7 @@ from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses import InfoNCE
+from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import node_contrast, view_rates
 from gcl.methods.two_view import TwoView
 from gcl.typing import Encoder
@@ -24,6 +25,7 @@ def grace(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
+    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """GRACE: two views by dropping edges and masking feature columns, contrasted node by node.
@@ -43,6 +45,8 @@ def grace(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
+        precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
+            CPU has units for it; see `gcl.losses.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -66,7 +70,7 @@ def grace(
     return node_contrast(
         data,
         views,
-        InfoNCE(tau),
+        InfoNCE(tau, precision=precision),
         hidden=hidden,
         proj=proj,
         act=act,
