@@ -30,12 +30,10 @@ SHOWN = {"accuracy": "accuracy", "cluster_nmi": "NMI", "cluster_ari": "ARI"}
 
 def read_config(path: Path) -> Run:
     """A run of csgcl from a configuration of `benchmarks/configs/csgcl`."""
-    config = benchmark.load_config(path)
-    if config.get("recipe") != "csgcl":
+    run = benchmark.config_run(path)
+    if run.recipe != "csgcl":
         raise ValueError(f"{path} is no configuration of csgcl.")
-    config.pop("reported", None)
-    fields = {k: config.pop(k) for k in list(config) if k in Run.__dataclass_fields__}
-    return Run(**fields, method=config)
+    return run
 
 
 def variants(run: Run) -> dict[str, Run]:

@@ -84,6 +84,24 @@ GRIDS: dict[str, tuple[str, tuple[int, ...], bool, dict[str, tuple]]] = {
             "lr": (1e-3,),
         },
     ),
+    # GRACE's setting for random splits with other strengths of the communal views and of Team-up.
+    "csgcl/cora": (
+        "random-10-10-80",
+        (200,),
+        False,
+        {
+            "act": ("relu",),
+            "undirected": (False,),
+            "normalize": (False,),
+            "hidden": (128,),
+            "tau": (0.4,),
+            "t0": (100,),
+            "gamma_max": (1.0, 5.0),
+            "drop_edge": ((0.2, 0.4), (0.4, 0.6)),
+            "mask_feature": ((0.3, 0.4), (0.1, 0.2)),
+            "lr": (5e-4,),
+        },
+    ),
 }
 SEEDS = (100, 101)
 

@@ -145,6 +145,20 @@ def load_config(path: str | Path) -> dict[str, Any]:
     return config
 
 
+def config_run(path: Path) -> Run:
+    """The run of a configuration file, its reported numbers left aside.
+
+    Raises:
+        ValueError: the file is unreadable, or names no recipe or no data set.
+    """
+    config = load_config(path)
+    if missing := {"recipe", "dataset"} - set(config):
+        raise ValueError(f"{path} lacks {' and '.join(sorted(missing))}.")
+    config.pop("reported", None)
+    fields = {k: config.pop(k) for k in list(config) if k in Run.__dataclass_fields__}
+    return Run(**fields, method=config)
+
+
 def train_seed(
     run: Run, data: Data, seed: int, folder: Path | None = None, *, resume: bool = False
 ) -> tuple[list[dict[str, Any]], State]:

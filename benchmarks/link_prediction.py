@@ -1,0 +1,84 @@
+"""Hidden links, found by several methods under one split a seed.
+
+    python benchmarks/link_prediction.py grace/cora-random csgcl/cora --seeds 5 --out links.csv
+
+Every method trains on what `gcl.evaluate.edge_split` leaves of the graph, with the settings of its
+configuration; raw features and each method's untrained encoder stand beside it. One row a method
+and seed is written; what the file has already is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.optim import Adam
+from torch_geometric.data import Data
+from torch_geometric.seed import seed_everything
+
+import gcl
+from gcl import benchmark, evaluate, methods
+from gcl.benchmark import Run
+
+CONFIGS = Path(__file__).parent / "configs"
+SHOWN = {"auc": "AUC", "ap": "AP", "hits@10": "Hits@10", "mrr": "MRR"}
+
+
+def embed(run: Run, data: Data, seed: int, epochs: int) -> Tensor:
+    """Embeddings of the graph that is left, after so many epochs."""
+    seed_everything(seed)
+    method = benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method)
+    if epochs:
+        adam = Adam(method.parameters(), lr=run.lr, weight_decay=run.weight_decay)
+        gcl.fit(method, data, epochs=epochs, optimizer=adam)
+    return gcl.embed(method, data)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("configs", nargs="+", help="<recipe>/<dataset>, of one data set")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, help="in place of the configuration's")
+    parser.add_argument("--decoder", choices=("cosine", "dot", "logistic"), default="logistic")
+    parser.add_argument("--out", type=Path, default=Path("links.csv"))
+    chosen = parser.parse_args(arguments)
+
+    runs = {name: benchmark.config_run(CONFIGS / f"{name}.toml") for name in chosen.configs}
+    if len({run.dataset for run in runs.values()}) != 1:
+        parser.error("the configurations must be of one data set")
+    data = benchmark.load_data(next(iter(runs.values())))
+    rows = benchmark.read_rows(chosen.out, ("method", "epochs", "decoder", "seed", *SHOWN))
+    shown: list[dict[str, Any]] = []
+    for seed in range(chosen.seeds):
+        split = evaluate.edge_split(data, seed=seed)
+        todo: list[tuple[str, Run | None, int]] = [("raw features", None, 0)]
+        for name, run in runs.items():
+            epochs = run.epochs if chosen.epochs is None else chosen.epochs
+            todo += [(f"{name} untrained", run, 0), (name, run, epochs)]
+        for name, maybe, epochs in todo:
+            told = {"options": benchmark.options_digest(maybe) if maybe else "", "epochs": epochs}
+            key = {"method": name, **told, "decoder": chosen.decoder, "seed": seed}
+            found = [r for r in rows if all(str(r[k]) == str(v) for k, v in key.items())]
+            if not found:
+                z = embed(maybe, split.data, seed, epochs) if maybe else split.data.x
+                result = evaluate.link_prediction(z, split, decoder=chosen.decoder)
+                scores = {k: result[k] for k in SHOWN}
+                found = [{**key, **scores, "protocol": result.protocol, **benchmark.provenance()}]
+                rows += found
+                benchmark.write_rows(chosen.out, rows)
+            shown += [{**row, "features": row["method"]} for row in found]
+    table = Table(title=f"{data.num_nodes} nodes, {chosen.seeds} seeds of split and training")
+    for title in ("method", *SHOWN.values()):
+        table.add_column(title, justify="left" if title == "method" else "right")
+    for name, means in benchmark.summarize(shown, list(SHOWN)).items():
+        cells = (f"{100 * means[k]:.1f} ± {100 * means[f'{k}_std']:.1f}" for k in SHOWN)
+        table.add_row(name, *cells)
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
