@@ -154,6 +154,9 @@ def measure_losses(
     table: dict[str, Callable[[Tensor, Tensor], Tensor]], n: int, dims: int, chosen: Any
 ) -> list[dict[str, Any]]:
     z1, z2 = (torch.randn(n, dims, device=chosen.device, requires_grad=True) for _ in range(2))
+    # The first products of a process load pages of the libraries, about 12 MB that are no loss's.
+    few = torch.randn(64, dims, device=chosen.device, requires_grad=True)
+    InfoNCE(TAU)(few, few).backward()
 
     def call(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], None]:
         def step() -> None:
