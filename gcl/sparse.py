@@ -6,9 +6,12 @@ Without the warnings that torch emits at the first CSR tensor of a process.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+ROWS = 8192  # of a dense matrix that are raised to float64 at a time
 
 
 def csr_tensor(crow: Tensor, col: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
@@ -59,6 +62,32 @@ def row_dots(a: Tensor, b: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     block = max(1, (1 << (18 if a.device.type == "cpu" else 22)) // max(1, a.shape[1]))
     pairs = zip(rows.split(block), cols.split(block), strict=True)
     return torch.cat([(a[i] * b[j]).sum(1) for i, j in pairs])
+
+
+def column_sums(x: Tensor, weight: Tensor, size: Callable[[Tensor], Tensor] = torch.abs) -> Tensor:
+    """`sum_i size(x_if) weight_i` of every column f, in O(nnz(x)).
+
+    Args:
+        x: a dense or sparse matrix.
+        weight: one number a row, float64.
+        size: what an entry counts; 0 for 0.
+
+    Shape:
+        x `[n, f]`, weight `[n]` -> `[f]`, float64.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0], [-1.0, 3.0]])
+        >>> column_sums(x, torch.tensor([1.0, -2.0]).double())
+        tensor([-1., -6.], dtype=torch.float64)
+    """
+    sums = weight.new_zeros(x.shape[1])
+    if x.layout != torch.strided:
+        x = x.to_sparse_csr()
+        row = torch.repeat_interleave(x.crow_indices().diff(), output_size=x.values().numel())
+        return sums.index_add_(0, x.col_indices(), size(x.values()).double() * weight[row])
+    for rows, part in zip(x.split(ROWS), weight.split(ROWS), strict=True):
+        sums += part @ size(rows).double()
+    return sums
 
 
 def _use_up_warnings() -> None:

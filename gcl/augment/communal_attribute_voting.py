@@ -11,6 +11,7 @@ from gcl.augment.describe import describe
 from gcl.augment.features import feature_stores, is_csr, mask_columns
 from gcl.augment.rates import importance
 from gcl.augment.selection import graphs
+from gcl.sparse import column_sums
 from gcl.typing import Graph
 
 
@@ -108,16 +109,17 @@ def column_votes(x: Tensor, strength: Tensor, graph: Tensor, count: int) -> Tens
         tensor([[-1., -6.]], dtype=torch.float64)
     """
     x = x.detach()
+    if count == 1:
+        return column_sums(x, strength)[None]
     if not is_csr(x):
         weighed = x.abs().double() * strength[:, None]
-        if count == 1:
-            return weighed.sum(0, keepdim=True)
         return weighed.new_zeros(count, x.size(1)).index_add_(0, graph, weighed)
     col, nodes = x.col_indices(), torch.arange(x.size(0), device=x.device)
     row = torch.repeat_interleave(nodes, x.crow_indices().diff(), output_size=col.numel())
-    place = col if count == 1 else graph[row] * x.size(1) + col
     votes = strength.new_zeros(count * x.size(1))
-    return votes.index_add_(0, place, x.values().abs().double() * strength[row]).view(count, -1)
+    return votes.index_add_(
+        0, graph[row] * x.size(1) + col, x.values().abs().double() * strength[row]
+    ).view(count, -1)
 
 
 def log_votes(votes: Tensor, *, dense: bool = False) -> Tensor:

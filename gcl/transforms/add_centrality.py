@@ -12,11 +12,11 @@ from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
 from gcl.losses.checks import check_choice, check_positive
+from gcl.sparse import column_sums
 from gcl.transforms.own_edges import joined, own_edges
 from gcl.typing import Graph
 
 KINDS = ("degree", "pagerank", "eigenvector")
-ROWS = 8192  # of dense features that are raised to float64 at a time
 
 
 class AddCentrality(BaseTransform):
@@ -160,20 +160,7 @@ def _column_sums(x: Tensor, weight: Tensor, binarize: bool | None) -> Tensor:
     """`sum_i |x_if| weight_i`, x binarised or not, float64 `[f]`."""
     if x.dim() != 2:
         raise ValueError(f"AddCentrality: x must be [n, f], got {list(x.shape)}.")
-    sparse = x.layout != torch.strided
-    if sparse:
-        x = x.to_sparse_csr()
     if binarize is None:
-        filled = int((x.values() if sparse else x).count_nonzero())
-        binarize = 2 * filled <= x.numel()
-
-    def size(values: Tensor) -> Tensor:
-        return (values != 0 if binarize else values.abs()).double()
-
-    sums = weight.new_zeros(x.shape[1])
-    if sparse:
-        row = torch.repeat_interleave(x.crow_indices().diff(), output_size=x.values().numel())
-        return sums.index_add_(0, x.col_indices(), size(x.values()) * weight[row])
-    for rows, part in zip(x.split(ROWS), weight.split(ROWS), strict=True):
-        sums += part @ size(rows)
-    return sums
+        stored = x if x.layout == torch.strided else x.to_sparse_csr().values()
+        binarize = 2 * int(stored.count_nonzero()) <= x.numel()
+    return column_sums(x, weight, (lambda values: values != 0) if binarize else torch.abs)
