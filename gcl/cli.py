@@ -170,6 +170,8 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
     done = {int(row["seed"]) for row in rows}
     if -1 not in done:
         rows.append(benchmark.raw_row(run, data))
+        if out is not None:  # a probe of many features takes minutes: not again on --resume
+            benchmark.write_rows(out / "results.csv", rows)
     for seed in range(seeds):
         if seed in done:
             continue

@@ -235,6 +235,19 @@ def test_missing_files_name_the_place(tmp_path, capsys):
     assert str(tmp_path / "planetoid") in err
 
 
+def test_raw_features_are_not_probed_again_on_resume(tmp_path, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    command = ["train", "grace", "karate", *SMALL, "--out", str(tmp_path / "run"), "--resume"]
+    with monkeypatch.context() as patch:
+        patch.setattr(benchmark, "train_seed", interrupt)
+        assert main(command) == 130
+    monkeypatch.setattr(benchmark, "raw_row", None)
+    assert main(command) == 0
+    assert "raw features" in capsys.readouterr().out
+
+
 def test_interrupt_is_130(monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
