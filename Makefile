@@ -44,7 +44,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 docs: $(READY)  ## the HTML documentation, warnings are errors
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "==> docs/_build/html/index.html"
 
 speed: $(READY)  ## the speed tables of benchmarks/speed

@@ -38,6 +38,8 @@ usage: gcl COMMAND ...
   gcl plot DIR                          figures of a folder written by gcl train --out
 
 Add --json for machines and --debug for tracebacks."""
+# Arguments of recipes that are objects, which no option can name.
+_OBJECTS = ("data", "encoder", "negatives")
 _SHOWN = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
@@ -281,7 +283,7 @@ def _run_parser(name: str, recipe: Callable[..., Any]) -> ArgumentParser:
         exit_on_error=False,
         default_env=False,
     )
-    parser.add_function_arguments(recipe, skip={"data", "encoder"}, fail_untyped=False)
+    parser.add_function_arguments(recipe, skip=set(_OBJECTS), fail_untyped=False)
     parser.add_class_arguments(Run, skip={"recipe", "dataset", "method"})
     parser.add_argument("--seeds", type=int, default=1, help="training seeds 0, 1, ...")
     parser.add_argument(
@@ -341,7 +343,7 @@ def _read_config(path: Path, device: str) -> tuple[Run, dict[str, Any]]:
 
 def _run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespace) -> Run:
     fields = [f for f in Run.__dataclass_fields__ if f not in ("recipe", "dataset", "method")]
-    parameters = [p for p in inspect.signature(recipe).parameters if p not in ("data", "encoder")]
+    parameters = [p for p in inspect.signature(recipe).parameters if p not in _OBJECTS]
     run = Run(
         recipe=name,
         dataset=dataset,

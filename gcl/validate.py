@@ -38,8 +38,6 @@ def validate_graph(data: Any) -> None:
             kind: _check_nodes(data[kind], f"data[{kind!r}]", num_graphs, x_required=False)
             for kind in data.node_types
         }
-        if not any("x" in data[kind] for kind in sizes):
-            raise ValueError("data: no node type has features x; give at least one type some.")
         for edge_type in data.edge_types:
             where = f"data[{edge_type!r}]"
             ends = edge_type[0], edge_type[2]

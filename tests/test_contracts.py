@@ -94,6 +94,7 @@ LOSSES = {
         (L.InfoNCE(0.4, margin=0.2, margin_form="angular"), {}),
         (L.InfoNCE(0.4, negatives=L.RandomNegatives(5)), {"draws": True}),
         (L.InfoNCE(0.4, negatives=L.HardestNegatives(5)), {}),
+        (L.InfoNCE(0.4, negatives=L.MetaNodeNegatives(5)), {}),
         (L.InfoNCE(0.4, negatives=L.MixedNegatives(5, 4)), {"draws": True, "constants": True}),
         (L.InfoNCE(0.4, intra=False, log_weight=L.PairNetwork(8).double()), {}),
     ],
@@ -141,12 +142,16 @@ NOT_A_LOSS = {
     "FilteredNegatives",
     "HardestNegatives",
     "LogWeight",
+    "MetaNodeNegatives",
     "MixedNegatives",
     "PairNetwork",
     "RandomNegatives",
+    "SelfTraining",
     "SoftmaxLoss",
     "alignment",
     "cluster_pairs",
+    "meta_node_bound",
+    "meta_node_logsumexp",
     "multi_view_logsumexp",
     "rank_one",
     "refine_labels",
@@ -165,8 +170,10 @@ RECIPES = {
     "gbt": {"hidden": 8},
     "gca": {"hidden": 8, "proj": 8},
     "grace": {"hidden": 8, "proj": 8},
+    "pamc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
+    "scgc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
 }
-NOT_A_RECIPE = {"Method", "TwoView"}
+NOT_A_RECIPE = {"ContrastiveClustering", "Method", "TwoView"}
 
 
 def cases(table):

@@ -133,7 +133,13 @@ def rivals() -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
 def every_loss(n: int, dims: int) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
     """Each loss of the package at its defaults, streamed."""
     sizes: dict[str, tuple[int, ...]] = {"ISogCLR": (n,), "SwAV": (dims, 64)}
-    parts = (losses.AdaptiveTemperature, losses.PairNetwork, losses.SoftmaxLoss)
+    parts = (
+        losses.AdaptiveTemperature,
+        losses.MetaNodeNegatives,
+        losses.PairNetwork,
+        losses.SelfTraining,
+        losses.SoftmaxLoss,
+    )
     made = {}
     for name in losses.__all__:
         kind = getattr(losses, name)

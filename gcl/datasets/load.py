@@ -11,6 +11,7 @@ from types import MappingProxyType
 from torch_geometric.datasets import Amazon, Coauthor, Planetoid, WikiCS
 
 from gcl.datasets.digits import digits
+from gcl.datasets.hetero import SCHEMAS, read_hetero
 from gcl.datasets.hetero_sbm import hetero_sbm
 from gcl.datasets.karate import karate
 from gcl.datasets.npz import read_npz
@@ -88,6 +89,16 @@ def _pitfalls(folder: str, file: str, url: str, about: str) -> Source:
     )
 
 
+def _hetero(name: str, about: str, origin: str) -> Source:
+    return Source(
+        about=about,
+        origin=origin,
+        read=partial(read_hetero, schema=SCHEMAS[name]),
+        folder=f"hetero/{name}",
+        files=SCHEMAS[name].files,
+    )
+
+
 def _embedded(make: Callable[[], Graph], about: str, origin: str) -> Source:
     return Source(about=about, origin=origin, read=lambda _: make())
 
@@ -136,6 +147,26 @@ DATASETS: Mapping[str, Source] = MappingProxyType(
             read=lambda raw: read_npz(raw / "acm.npz"),
             folder="npz",
             files=("acm.npz",),
+        ),
+        "acm": _hetero(
+            "acm",
+            "4,019 papers, 3 classes, with authors and subjects; splits of 20, 40, 60 a class",
+            "Wang et al., KDD 2021; features of authors Yu et al., SDM 2023 (jianxiangyu/MEOW)",
+        ),
+        "dblp": _hetero(
+            "dblp",
+            "4,057 authors, 4 classes, with papers, conferences and terms; the same splits",
+            "Wang et al., KDD 2021; other features Yu et al., SDM 2023 (jianxiangyu/MEOW)",
+        ),
+        "aminer": _hetero(
+            "aminer",
+            "6,564 papers, 4 classes, with authors and references; no features; the same splits",
+            "Wang et al., KDD 2021 (jianxiangyu/MEOW)",
+        ),
+        "imdb": _hetero(
+            "imdb",
+            "4,275 movies, 3 classes, with actors, directors and keywords; the same splits",
+            "Yu et al., SDM 2023 (jianxiangyu/MEOW)",
         ),
         "digits": _embedded(
             digits, "1,797 handwritten digits, 10 classes, 3 nearest neighbours", "scikit-learn"

@@ -1,20 +1,22 @@
 """Embeddings -> numbers, under named protocols."""
 
-from gcl.evaluate.clustering import cluster, match_clusters
+from gcl.evaluate.clustering import cluster, cluster_scores, match_clusters
 from gcl.evaluate.compare import compare
 from gcl.evaluate.diagnostics import diagnostics
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
 from gcl.evaluate.geometry import geometry
+from gcl.evaluate.hetero_probe import hetero_probe
 from gcl.evaluate.knn import knn
 from gcl.evaluate.linear_probe import linear_probe
 from gcl.evaluate.link_prediction import link_prediction, link_prediction_runs
 from gcl.evaluate.logistic import LogisticFit, fit_logistic
-from gcl.evaluate.protocols import PROTOCOLS, Protocol
+from gcl.evaluate.protocols import HETERO_PROTOCOLS, PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.similarity_search import similarity_search
 from gcl.evaluate.splits import Splits, public_split, random_splits
 
 __all__ = [
+    "HETERO_PROTOCOLS",
     "PROTOCOLS",
     "EdgeSplit",
     "LogisticFit",
@@ -22,11 +24,13 @@ __all__ = [
     "Result",
     "Splits",
     "cluster",
+    "cluster_scores",
     "compare",
     "diagnostics",
     "edge_split",
     "fit_logistic",
     "geometry",
+    "hetero_probe",
     "knn",
     "linear_probe",
     "link_prediction",

@@ -1,11 +1,13 @@
-"""Clustering: how well k-means on the embeddings finds the classes."""
+"""Clustering: how well clusters, found by k-means or by a method itself, match the classes."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
@@ -13,6 +15,8 @@ from torch import Tensor
 
 from gcl.evaluate.inputs import as_labels, as_matrix
 from gcl.evaluate.result import Result
+
+EpochProtocol = Literal["last", "paper-max"]
 
 
 def match_clusters(y: np.ndarray, clusters: np.ndarray) -> np.ndarray:
@@ -40,48 +44,151 @@ def match_clusters(y: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 
 
 def cluster(
-    z: Any, y: Any, k: int | None = None, runs: int = 10, seed: int = 0, *, l2: bool = True
+    z: Any,
+    y: Any,
+    k: int | None = None,
+    runs: int = 10,
+    seed: int = 0,
+    *,
+    l2: bool = True,
+    protocol: EpochProtocol = "last",
 ) -> Result:
     """k-means on frozen embeddings against the classes; labels are used to score only.
 
     Args:
-        z: Embeddings `[N, D]`, dense or sparse.
+        z: Embeddings `[N, D]`, dense or sparse; or a list of them, one an epoch.
         y: Integer labels `[N]`.
         k: Number of clusters, at least 1; default: the number of classes.
         runs: Independent runs, each the best of 10 starts.
         seed: Run i starts from `seed + i`; no global generator is touched.
         l2: Scale rows to length one first, which makes k-means follow the cosine.
+        protocol: Which epoch of a list counts, see `cluster_scores`: "last", or "paper-max", which
+            selects on the labels.
 
     Returns:
         `accuracy` (clusters matched to classes by the Hungarian assignment), `nmi` (arithmetic
         mean), `ari`, `macro_f1` after matching, and their `_std` over runs.
 
     Raises:
-        ValueError: if k or runs is out of range, or the labels do not fit.
+        ValueError: if k or runs is out of range, the labels do not fit, or "paper-max" is asked of
+            one epoch.
 
     Example:
         >>> z = np.repeat(np.eye(3), 4, axis=0) + 0.01 * np.arange(36).reshape(12, 3) / 36
         >>> cluster(z, np.repeat([0, 1, 2], 4), runs=2)["accuracy"]
         1.0
     """
-    x = as_matrix(z, "cluster", l2=l2)
-    codes, labels = as_labels(y, x.shape[0], "cluster")
+    epochs = list(z) if isinstance(z, list | tuple) else [z]
+    chosen = _counted("cluster", epochs, isinstance(z, list | tuple), protocol)
+    matrices = [as_matrix(epoch, "cluster", l2=l2) for epoch in chosen]
+    num_nodes = matrices[0].shape[0]
+    if any(x.shape[0] != num_nodes for x in matrices):
+        raise ValueError("cluster: the embeddings of all epochs must have one row a node.")
+    codes, labels = as_labels(y, num_nodes, "cluster")
     k = len(labels) if k is None else k
-    if not 1 <= k <= x.shape[0]:
-        raise ValueError(f"cluster: k must lie between 1 and {x.shape[0]} nodes, got {k}.")
+    if not 1 <= k <= num_nodes:
+        raise ValueError(f"cluster: k must lie between 1 and {num_nodes} nodes, got {k}.")
     if runs < 1:
         raise ValueError(f"cluster: runs must be at least 1, got {runs}.")
-    rows: Any = x.cpu().numpy() if isinstance(x, Tensor) else sp.csr_matrix(x)
     truth = codes.numpy()
-    scores: dict[str, list[float]] = {"accuracy": [], "nmi": [], "ari": [], "macro_f1": []}
+    rows: list[Any] = [
+        x.cpu().numpy() if isinstance(x, Tensor) else sp.csr_matrix(x) for x in matrices
+    ]
+    scores: list[dict[str, float]] = []
     for run in range(runs):
-        found = KMeans(k, n_init=10, random_state=seed + run).fit_predict(rows)
-        matched = match_clusters(truth, found)
-        scores["accuracy"].append(float((matched == truth).mean()))
-        scores["nmi"].append(float(normalized_mutual_info_score(truth, found)))
-        scores["ari"].append(float(adjusted_rand_score(truth, found)))
-        scores["macro_f1"].append(
-            float(f1_score(truth, matched, labels=range(len(labels)), average="macro"))
-        )
+        found = [KMeans(k, n_init=10, random_state=seed + run).fit_predict(x) for x in rows]
+        scores.append(_best([_scores(truth, clusters, len(labels)) for clusters in found]))
     rows_text = "l2 rows" if l2 else "raw rows"
-    return Result.from_runs(scores, f"k-means: k {k}, {rows_text}, best of 10 starts, {runs} runs")
+    told = f"k-means: k {k}, {rows_text}, best of 10 starts, {runs} runs"
+    by_name = {name: [s[name] for s in scores] for name in scores[0]}
+    return Result.from_runs(by_name, told + _selection(protocol, len(epochs)))
+
+
+def cluster_scores(clusters: Any, y: Any, *, protocol: EpochProtocol = "last") -> Result:
+    """Clusters that a method has found, such as `method.predict(data)`, against the classes.
+
+    Papers of deep clustering often report, for each metric on its own, the maximum over all epochs:
+    a number that nobody without the labels can reach. It is had here by name only.
+
+    Args:
+        clusters: Cluster of every node `[N]`, whole numbers >= 0; or of every epoch, `[epochs, N]`
+            or a list.
+        y: Integer labels `[N]`.
+        protocol: "last" scores the last epoch; "paper-max" takes the maximum over epochs of each
+            metric separately: it selects on the labels.
+
+    Returns:
+        `accuracy` (clusters matched to classes by the Hungarian assignment), `nmi` (arithmetic
+        mean), `ari`, `macro_f1` after matching.
+
+    Raises:
+        ValueError: if clusters or labels do not fit, or "paper-max" is asked of one epoch.
+
+    Example:
+        >>> epochs = [[0, 0, 1, 1], [0, 1, 1, 1]]
+        >>> cluster_scores(epochs, [5, 5, 7, 7])["accuracy"]
+        0.75
+        >>> cluster_scores(epochs, [5, 5, 7, 7], protocol="paper-max")["accuracy"]
+        1.0
+    """
+    found = _as_clusters(clusters)
+    several = found.ndim == 2
+    epochs = list(found) if several else [found]
+    chosen = _counted("cluster_scores", epochs, several, protocol)
+    codes, labels = as_labels(y, len(chosen[0]), "cluster_scores")
+    scores = _best([_scores(codes.numpy(), epoch, len(labels)) for epoch in chosen])
+    return Result(scores, f"clusters of the method{_selection(protocol, len(epochs))}")
+
+
+def _as_clusters(clusters: Any) -> np.ndarray:
+    """Whole numbers >= 0, `[N]` or `[epochs, N]`."""
+    if isinstance(clusters, list | tuple) and clusters and isinstance(clusters[0], Tensor):
+        clusters = torch.stack([epoch.detach().cpu() for epoch in clusters])
+    if isinstance(clusters, Tensor):
+        clusters = clusters.detach().cpu().numpy()
+    found = np.asarray(clusters)
+    if found.ndim not in (1, 2) or 0 in found.shape:
+        raise ValueError(
+            f"cluster_scores: expected clusters [num_nodes] or [epochs, num_nodes], got shape "
+            f"{found.shape}."
+        )
+    whole = found.astype(np.int64)
+    if not (whole == found).all() or (whole < 0).any():
+        raise ValueError("cluster_scores: clusters must be whole numbers of at least 0.")
+    return whole
+
+
+def _counted(where: str, epochs: Sequence[Any], several: bool, protocol: str) -> list[Any]:
+    """The epochs that a protocol looks at."""
+    if protocol not in ("last", "paper-max"):
+        raise ValueError(f"{where}: protocol must be 'last' or 'paper-max', got {protocol!r}.")
+    if not epochs:
+        raise ValueError(f"{where}: expected at least one epoch, got an empty list.")
+    if protocol == "last":
+        return [epochs[-1]]
+    if not several:
+        raise ValueError(
+            f"{where}: protocol='paper-max' is a maximum over epochs; give a list with one entry "
+            "an epoch."
+        )
+    return list(epochs)
+
+
+def _scores(truth: np.ndarray, found: np.ndarray, classes: int) -> dict[str, float]:
+    matched = match_clusters(truth, found)
+    return {
+        "accuracy": float((matched == truth).mean()),
+        "nmi": float(normalized_mutual_info_score(truth, found)),
+        "ari": float(adjusted_rand_score(truth, found)),
+        "macro_f1": float(f1_score(truth, matched, labels=range(classes), average="macro")),
+    }
+
+
+def _best(scores: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: max(s[name] for s in scores) for name in scores[0]}
+
+
+def _selection(protocol: str, epochs: int) -> str:
+    if protocol == "paper-max":
+        return f", paper-max: best of {epochs} epochs by the labels, each metric on its own"
+    return ", last epoch" if epochs > 1 else ""

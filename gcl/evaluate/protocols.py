@@ -21,7 +21,8 @@ class Protocol:
         l2: Whether rows are scaled to length one.
         classifier: `lbfgs` is the multinomial regression, strength chosen on validation;
             `liblinear` one-vs-rest, strength by 5-fold cross-validation inside the training part;
-            `adam` a linear layer.
+            `adam` a linear layer; `adam-each` the same, for `hetero_probe`, which looks after
+            every step and takes each score at its own best step.
         epochs: Steps of `adam`.
         select: Whether `adam` keeps its best epoch on validation, else its last.
         Cs: Strengths to choose from.
@@ -32,7 +33,7 @@ class Protocol:
     val: float
     runs: int
     l2: bool
-    classifier: Literal["lbfgs", "liblinear", "adam"]
+    classifier: Literal["lbfgs", "liblinear", "adam", "adam-each"]
     epochs: int = 0
     select: bool = False
     Cs: tuple[float, ...] = ()
@@ -45,9 +46,11 @@ class Protocol:
             "liblinear": f"{rows}, one-vs-rest liblinear, C of {num_strengths} by 5-fold CV",
             "adam": f"{rows}, Adam {self.epochs} epochs, "
             + ("best on validation" if self.select else "last epoch"),
+            "adam-each": f"{rows}, Adam {self.epochs} epochs, each score at its best on validation",
         }[self.classifier]
         origin = "" if splits == self.name else f"{splits} "
-        noun = "probes" if self.train is None and self.classifier == "adam" else "splits"
+        is_probe = self.train is None and self.classifier.startswith("adam")
+        noun = "probes" if is_probe else "splits"
         noun = noun[:-1] if runs == 1 else noun
         return f"{self.name}: {runs} {origin}{noun}, {how}"
 
@@ -74,3 +77,10 @@ PROTOCOLS = {
     )
 }
 """The named protocols of `linear_probe`."""
+
+HETERO_PROTOCOLS = {
+    # HeCo, MEOW, AdaMEOW: 20, 40 or 60 labelled nodes a class
+    name: Protocol(name, None, 0.0, 50, False, "adam-each", epochs=200, select=True, Cs=STRENGTHS)
+    for name in ("hetero-20", "hetero-40", "hetero-60")
+}
+"""The named protocols of `hetero_probe`."""

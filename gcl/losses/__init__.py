@@ -16,17 +16,20 @@ from gcl.losses.isogclr import ISogCLR
 from gcl.losses.jsd import JSD
 from gcl.losses.kernel_infonce import KernelInfoNCE
 from gcl.losses.kmeans import spherical_kmeans
+from gcl.losses.meta_nodes import meta_node_bound, meta_node_logsumexp
 from gcl.losses.multi_view import multi_view_logsumexp, two_view_logsumexp
 from gcl.losses.negatives import (
     ClusterNegatives,
     FilteredNegatives,
     HardestNegatives,
+    MetaNodeNegatives,
     MixedNegatives,
     RandomNegatives,
     refine_labels,
 )
 from gcl.losses.poly_view import PolyView
 from gcl.losses.proto_nce import ProtoNCE
+from gcl.losses.self_training import SelfTraining
 from gcl.losses.sigmoid import Sigmoid
 from gcl.losses.similarity import unit_rows
 from gcl.losses.sinkhorn import sinkhorn
@@ -63,12 +66,14 @@ __all__ = [
     "InfoNCE",
     "KernelInfoNCE",
     "LogWeight",
+    "MetaNodeNegatives",
     "MixedNegatives",
     "PairNetwork",
     "PairwiseAUC",
     "PolyView",
     "ProtoNCE",
     "RandomNegatives",
+    "SelfTraining",
     "Sigmoid",
     "SoftmaxLoss",
     "SwAV",
@@ -77,6 +82,8 @@ __all__ = [
     "VICReg",
     "alignment",
     "cluster_pairs",
+    "meta_node_bound",
+    "meta_node_logsumexp",
     "multi_view_logsumexp",
     "rank_one",
     "refine_labels",

@@ -1,10 +1,23 @@
 """Mechanisms (classes over objects) and recipes (functions over numbers, one paper each)."""
 
 from gcl.methods.base import Method
+from gcl.methods.contrastive_clustering import ContrastiveClustering
 from gcl.methods.csgcl import csgcl
 from gcl.methods.gbt import gbt
 from gcl.methods.gca import gca
 from gcl.methods.grace import grace
+from gcl.methods.pamc import pamc
+from gcl.methods.scgc import scgc
 from gcl.methods.two_view import TwoView
 
-__all__ = ["Method", "TwoView", "csgcl", "gbt", "gca", "grace"]
+__all__ = [
+    "ContrastiveClustering",
+    "Method",
+    "TwoView",
+    "csgcl",
+    "gbt",
+    "gca",
+    "grace",
+    "pamc",
+    "scgc",
+]

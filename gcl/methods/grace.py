@@ -7,6 +7,7 @@ from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses import InfoNCE
+from gcl.losses.softmax import Negatives
 from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import node_contrast, view_rates
 from gcl.methods.two_view import TwoView
@@ -26,6 +27,7 @@ def grace(
     undirected: bool = True,
     normalize: bool = True,
     precision: Precision = "fp32",
+    negatives: Negatives | None = None,
     encoder: Encoder | None = None,
 ) -> TwoView:
     """GRACE: two views by dropping edges and masking feature columns, contrasted node by node.
@@ -47,6 +49,8 @@ def grace(
         normalize: divide every row of features by its sum, as the authors do.
         precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
             CPU has units for it; see `gcl.losses.streaming_logsumexp`.
+        negatives: which nodes are negatives, or how they are summed; all others exactly if None.
+            `gcl.losses.MetaNodeNegatives(k=100)` makes the cost linear in the number of nodes.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -70,7 +74,7 @@ def grace(
     return node_contrast(
         data,
         views,
-        InfoNCE(tau, precision=precision),
+        InfoNCE(tau, negatives=negatives, precision=precision),
         hidden=hidden,
         proj=proj,
         act=act,

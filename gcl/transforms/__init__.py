@@ -2,7 +2,19 @@
 
 from gcl.transforms.add_centrality import AddCentrality
 from gcl.transforms.add_communities import AddCommunities
+from gcl.transforms.add_heco_positives import AddHeCoPositives
+from gcl.transforms.add_influence import AddInfluence
+from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
 from gcl.transforms.add_soft_positives import AddSoftPositives
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
-__all__ = ["AddCentrality", "AddCommunities", "AddSoftPositives", "ToSparseFeatures"]
+__all__ = [
+    "AddCentrality",
+    "AddCommunities",
+    "AddHeCoPositives",
+    "AddInfluence",
+    "AddMetaPaths",
+    "AddSoftPositives",
+    "ToSparseFeatures",
+    "metapath_contexts",
+]

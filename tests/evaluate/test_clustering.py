@@ -15,6 +15,7 @@ from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_inf
 from sklearn.preprocessing import normalize
 
 from gcl.evaluate import cluster, match_clusters
+from gcl.evaluate.clustering import cluster_scores
 
 
 @settings(max_examples=40, deadline=None)
@@ -77,3 +78,91 @@ def test_global_generators_are_untouched():
 def test_mistakes(options, message):
     with pytest.raises(ValueError, match=message):
         cluster(torch.eye(4), torch.tensor([0, 0, 1, 1]), **options)
+
+
+def epochs_of(count=4, n=60):
+    rng = np.random.default_rng(5)
+    y = rng.integers(0, 3, n)
+    noise = [0.1, 0.5, 0.3, 0.7][:count]
+    return y, [np.where(rng.random(n) < p, rng.integers(0, 4, n), y) for p in noise]
+
+
+def test_scores_of_given_clusters_equal_scikit_learn():
+    y, (found, *_) = epochs_of()
+    matched = max(
+        (np.array(p)[found] for p in permutations(range(4))), key=lambda m: (m == y).mean()
+    )
+    ours = cluster_scores(found, y + 7)
+    assert ours["accuracy"] == pytest.approx((matched == y).mean())
+    assert ours["nmi"] == pytest.approx(normalized_mutual_info_score(y, found))
+    assert ours["ari"] == pytest.approx(adjusted_rand_score(y, found))
+    assert ours["macro_f1"] == pytest.approx(f1_score(y, matched, labels=range(3), average="macro"))
+    assert ours.protocol == "clusters of the method"
+
+
+@pytest.mark.parametrize("kind", ["list of arrays", "list of tensors", "tensor", "array"])
+def test_the_last_epoch_counts_unless_the_maximum_is_asked_for_by_name(kind):
+    y, epochs = epochs_of()
+    given = {
+        "list of arrays": epochs,
+        "list of tensors": [torch.tensor(e) for e in epochs],
+        "tensor": torch.tensor(np.array(epochs)),
+        "array": np.array(epochs),
+    }[kind]
+    alone = [cluster_scores(e, y) for e in epochs]
+    last, best = cluster_scores(given, y), cluster_scores(given, y, protocol="paper-max")
+    assert dict(last) == dict(alone[-1])
+    assert dict(best) == {name: max(a[name] for a in alone) for name in alone[0]}
+    assert best["accuracy"] > last["accuracy"]
+    assert last.protocol == "clusters of the method, last epoch"
+    assert best.protocol.endswith(
+        "paper-max: best of 4 epochs by the labels, each metric on its own"
+    )
+
+
+def test_each_maximum_is_its_own():
+    y = np.repeat([0, 1], 10)
+    # The first epoch is right more often, the second has the higher information (a pure split).
+    first = np.r_[np.zeros(10), np.ones(7), np.zeros(3)].astype(int)
+    second = np.r_[np.arange(10) % 2, np.full(10, 2)]
+    one, two = cluster_scores(first, y), cluster_scores(second, y)
+    assert one["accuracy"] > two["accuracy"]
+    assert one["nmi"] < two["nmi"]
+    best = cluster_scores([first, second], y, protocol="paper-max")
+    assert best["accuracy"] == one["accuracy"]
+    assert best["nmi"] == two["nmi"]
+
+
+def test_k_means_over_epochs():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 60)
+    epochs = [rng.normal(size=(3, 4))[y] + noise * rng.normal(size=(60, 4)) for noise in (0.2, 0.9)]
+    alone = [cluster(z, y, runs=2) for z in epochs]
+    last, best = cluster(epochs, y, runs=2), cluster(epochs, y, runs=2, protocol="paper-max")
+    assert dict(last) == dict(alone[-1])
+    assert last.protocol == alone[-1].protocol + ", last epoch"
+    for name in ("accuracy", "nmi", "ari", "macro_f1"):
+        runs = zip(*(a.per_run[name] for a in alone), strict=True)
+        assert best.per_run[name] == [max(pair) for pair in runs]
+    assert "by the labels" in best.protocol
+
+
+def test_epochs_and_clusters_that_do_not_fit():
+    y = torch.tensor([0, 0, 1, 1])
+    for scores, one in ((cluster, torch.eye(4)), (cluster_scores, y)):
+        with pytest.raises(ValueError, match="maximum over epochs"):
+            scores(one, y, protocol="paper-max")
+        with pytest.raises(ValueError, match="protocol must be 'last' or 'paper-max'"):
+            scores(one, y, protocol="best")
+    with pytest.raises(ValueError, match="at least one epoch"):
+        cluster([], y)
+    with pytest.raises(ValueError, match="one row a node"):
+        cluster([torch.eye(4), torch.eye(3)], y, protocol="paper-max")
+    with pytest.raises(ValueError, match="got shape"):
+        cluster_scores([], y)
+    with pytest.raises(ValueError, match="whole numbers of at least 0"):
+        cluster_scores(torch.tensor([0, 1, -1, 0]), y)
+    with pytest.raises(ValueError, match="whole numbers of at least 0"):
+        cluster_scores([0.5, 1, 1, 0], y)
+    with pytest.raises(ValueError, match="expected 3 labels"):
+        cluster_scores([0, 1, 1], y)

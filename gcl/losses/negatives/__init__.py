@@ -3,6 +3,7 @@
 from gcl.losses.negatives.cluster_negatives import ClusterNegatives, refine_labels
 from gcl.losses.negatives.filtered_negatives import FilteredNegatives
 from gcl.losses.negatives.hardest_negatives import HardestNegatives
+from gcl.losses.negatives.meta_node_negatives import MetaNodeNegatives
 from gcl.losses.negatives.mixed_negatives import MixedNegatives
 from gcl.losses.negatives.random_negatives import RandomNegatives
 
@@ -10,6 +11,7 @@ __all__ = [
     "ClusterNegatives",
     "FilteredNegatives",
     "HardestNegatives",
+    "MetaNodeNegatives",
     "MixedNegatives",
     "RandomNegatives",
     "refine_labels",

@@ -1,0 +1,337 @@
+"""Clusters that are learned by contrast with the neighbourhood and by self-training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from gcl.losses.checks import check_choice, check_count, check_pairs, check_positive
+from gcl.losses.meta_nodes import meta_node_logsumexp
+from gcl.losses.pairs import pair_dots, segment_logsumexp
+from gcl.losses.self_training import SelfTraining
+from gcl.losses.similarity import unit_rows
+from gcl.losses.streaming import streaming_logsumexp
+from gcl.methods.base import Method
+from gcl.nn.auto_encoder import AutoEncoder, pretrain
+from gcl.nn.mlp_encoder import MLPEncoder
+from gcl.nn.student_t_clustering import StudentTClustering
+from gcl.typing import Encoder, Graph, Transform
+
+Denominator: TypeAlias = Callable[[Tensor, Tensor, float], Tensor]
+"""`(z [n, d], q [n, K], tau) -> [n]`: the negative term of every node, for its embedding and its
+memberships."""
+
+
+@dataclass(frozen=True)
+class ExactNegatives:
+    """`log( sum_{j != i} exp(<u_i, u_j> / tau) + own )`, streamed in O(n d) memory, O(n^2 d) time.
+
+    Args:
+        own: the node's own pair counts with similarity 0, `exp(0) = 1`, as in the released code;
+            False leaves it out.
+    """
+
+    own: bool = True
+
+    def __call__(self, z: Tensor, q: Tensor, tau: float) -> Tensor:
+        u = unit_rows(z)
+        others = streaming_logsumexp(u, u, tau=tau, exclude=True)
+        return torch.logaddexp(others, torch.zeros_like(others)) if self.own else others
+
+
+@dataclass(frozen=True)
+class ClusterMetaNodes:
+    """All nodes by the meta-nodes of the clusters, O(n K d): `meta_node_logsumexp`.
+
+    Args:
+        proxy: "node", "pair" or "paper".
+        assign: "hard" gives a node to the cluster of its largest membership, without gradient, as
+            in the released code; "soft" shares it out by q, the form of the paper's abstract.
+        within_cluster: False leaves out the node's own cluster.
+        exclude: leave out the node's own pair, which else counts as any other ("paper" has none).
+    """
+
+    proxy: Literal["node", "pair", "paper"] = "node"
+    assign: Literal["hard", "soft"] = "hard"
+    within_cluster: bool = True
+    exclude: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("ClusterMetaNodes", "proxy", self.proxy, ("node", "pair", "paper"))
+        check_choice("ClusterMetaNodes", "assign", self.assign, ("hard", "soft"))
+
+    def __call__(self, z: Tensor, q: Tensor, tau: float) -> Tensor:
+        return meta_node_logsumexp(
+            z,
+            z,
+            tau,
+            q.detach().argmax(1) if self.assign == "hard" else q,
+            num_clusters=q.shape[1],
+            proxy=self.proxy,
+            within_cluster=self.within_cluster,
+            exclude=self.exclude,
+        )
+
+
+class ContrastiveClustering(Method):
+    r"""Self-training of soft clusters beside a contrast whose positives are a node's surroundings.
+
+    With z the embeddings, u = z / ||z||, q the memberships and Gamma the positives' weights,
+
+        L = beta KL(p || q) + alpha ( mean_i N_i - mean_i log sum_j Gamma_ij exp(s_ij / tau) )
+
+    where s_ij = <u_i, u_j> for i != j and s_ii = 0, and N_i is what `negatives` gives: the same sum
+    over all nodes, exactly or by clusters. Nodes without a positive (as when own pairs are left
+    out) do not count in the last mean.
+
+    `prepare` adds the positives and, the first time, starts the method on the graph it is given:
+    the encoder is pre-trained (`pretrain_epochs`), and the centres move to those of k-means on its
+    embeddings. Both draw from generators of their own; the state dict tells that it has happened.
+
+    Batches of a loader: call `prepare` on the whole graph once, then load batches of the graph as
+    it was before. A batch without positives gets those of its own edges.
+
+    Args:
+        encoder: `(x, edge_index, edge_weight) -> [n, d]`.
+        clustering: the memberships, `StudentTClustering`.
+        influence: a transform that writes `pos_edge_index` and `pos_weight`, `AddInfluence`.
+        negatives: `(z, q, tau) -> [n]`, e.g. `ClusterMetaNodes()` or `ExactNegatives()`; None for
+            no negative term.
+        tau: temperature of the contrast, > 0.
+        alpha: weight of the contrast, >= 0.
+        beta: weight of the self-training, >= 0.
+        every: steps that share a target of the self-training, >= 1.
+        whole_graph: a further transform of the whole graph, e.g. `ToSparseFeatures`.
+        pretrain_epochs: of the auto-encoder, >= 0; above 0 the encoder must be an `MLPEncoder`.
+        restarts: of k-means, >= 1.
+        seed: of pre-training and k-means.
+
+    Raises:
+        TypeError, ValueError: arguments that do not fit.
+
+    Reference:
+        Kulatilleke, Portmann and Chandra, "SCGC: Self-Supervised Contrastive Graph Clustering",
+        2022, and "Efficient Block Contrastive Learning via Parameter-Free Meta-Node Approximation"
+        (PamC), 2022. Their target needs a second forward pass of the same weights; here it comes
+        from the first, which is the same numbers.
+
+    Example:
+        >>> import gcl
+        >>> data = gcl.datasets.load("karate")
+        >>> from gcl.methods.pamc import pamc
+        >>> method = pamc(data, hidden=(16,), pretrain_epochs=5)
+        >>> state = gcl.fit(method, data, epochs=3, weight_decay=0.0)
+        >>> method.predict(data).shape, gcl.embed(method, data).shape
+        (torch.Size([34]), torch.Size([34, 10]))
+    """
+
+    started: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        clustering: StudentTClustering,
+        influence: Transform,
+        negatives: Denominator | None,
+        *,
+        tau: float = 2.0,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        every: int = 1,
+        whole_graph: Transform | None = None,
+        pretrain_epochs: int = 0,
+        restarts: int = 20,
+        seed: int = 0,
+    ):
+        super().__init__()
+        check_positive("ContrastiveClustering", tau=tau)
+        check_count("ContrastiveClustering", least=0, pretrain_epochs=pretrain_epochs, seed=seed)
+        check_count("ContrastiveClustering", restarts=restarts)
+        for key, value in (("alpha", alpha), ("beta", beta)):
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"ContrastiveClustering: {key} must be >= 0, got {value}.")
+        if alpha == beta == 0:
+            raise ValueError("ContrastiveClustering: alpha or beta must be above 0.")
+        if pretrain_epochs and not isinstance(encoder, MLPEncoder):
+            raise ValueError(
+                f"ContrastiveClustering: only an MLPEncoder is pre-trained, got "
+                f"{type(encoder).__name__}; set pretrain_epochs=0."
+            )
+        self.encoder, self.clustering, self.influence = encoder, clustering, influence
+        self.negatives, self.self_training = negatives, SelfTraining(every)
+        self.tau, self.alpha, self.beta = tau, alpha, beta
+        self.whole_graph, self.pretrain_epochs = whole_graph, pretrain_epochs
+        self.restarts, self.seed = restarts, seed
+        self.register_buffer("started", torch.tensor(False))
+
+    def prepare(self, data: Graph) -> Graph:
+        _check_one_type(data)
+        data = self.influence(copy.copy(data))
+        if self.whole_graph is not None:
+            data = self.whole_graph(data)
+        if not bool(self.started):
+            self.start(data)
+        return data
+
+    def start(self, data: Graph) -> None:
+        """Pre-train the encoder, then put the centres where k-means finds clusters."""
+        if self.pretrain_epochs:
+            assert isinstance(self.encoder, MLPEncoder)  # seen to at the door
+            pretrain(self.encoder, data.x, epochs=self.pretrain_epochs, seed=self.seed)
+        z = self._frozen(lambda: self.embed(data))
+        self.clustering.start(z, seed=self.seed, restarts=self.restarts)
+        self.started.fill_(True)
+
+    def loss(self, data: Any) -> Tensor:
+        _check_one_type(data)
+        if not bool(self.started):
+            raise ValueError(
+                "ContrastiveClustering: the clusters have no start; call method.prepare(data) on "
+                "the whole graph first, which fit does for a graph but not for a loader."
+            )
+        if "pos_edge_index" not in data:
+            data = self.influence(copy.copy(data))
+        z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
+        total = z.new_zeros((), dtype=torch.promote_types(z.dtype, torch.float32))
+        q = self.clustering(z)
+        if self.beta:
+            total = total + self.beta * self.self_training(q)
+        if self.alpha:
+            positive = influence_logsumexp(z, data.pos_edge_index, data.get("pos_weight"), self.tau)
+            total = total - self.alpha * _mean(positive)
+            if self.negatives is not None:
+                total = total + self.alpha * _mean(self.negatives(z, q, self.tau))
+        return total
+
+    def embed(self, data: Any) -> Tensor:
+        _check_one_type(data)
+        z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
+        # Of a sampled batch only the seed nodes, as everywhere.
+        return z[: data.batch_size] if "input_id" in data else z
+
+    def assign(self, data: Any) -> Tensor:
+        """Soft memberships of the nodes, in evaluation mode, without gradient, `[n, K]`."""
+        data = copy.copy(data).to(self.clustering.centres.device)
+        return self._frozen(lambda: self.clustering(self.embed(data)))
+
+    def predict(self, data: Any) -> Tensor:
+        """The cluster of every node, `argmax_k q_ik`, `[n]`."""
+        return self.assign(data).argmax(1)
+
+    @torch.no_grad()
+    def _frozen(self, compute: Callable[[], Tensor]) -> Tensor:
+        was_training = self.training
+        self.eval()
+        try:
+            return compute()
+        finally:
+            self.train(was_training)
+
+    def extra_repr(self) -> str:
+        shown = {
+            "influence": self.influence,
+            "negatives": self.negatives,
+            "tau": self.tau,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "whole_graph": self.whole_graph,
+            "pretrain_epochs": self.pretrain_epochs,
+        }
+        return "\n".join(f"({key}): {value}" for key, value in shown.items())
+
+
+def influence_logsumexp(
+    z: Tensor, pos_edge_index: Tensor, pos_weight: Tensor | None, tau: float
+) -> Tensor:
+    """The positive term of every node: log-sum-exp over its listed pairs.
+
+        out_i = log sum_p w_p exp(s_ij / tau),   s_ij = cos(z_i, z_j) for i != j,   s_ii = 0
+
+    Shape:
+        z `[n, d]`, pos_edge_index `[2, P]` (anchor, positive), pos_weight `[P]` or None -> `[n]`;
+        -inf for a node without positives.
+
+    Raises:
+        TypeError, ValueError: pairs or weights that do not fit, see `check_pairs`.
+    """
+    n = len(z)
+    try:
+        check_pairs("ContrastiveClustering", pos_edge_index, pos_weight, n)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} A batch taken out of a prepared graph keeps the positions of the whole one: "
+            "load batches from the graph before prepare."
+        ) from None
+    u = unit_rows(z)
+    anchor, positive = pos_edge_index
+    with torch.autocast(z.device.type, enabled=False):
+        similarity = pair_dots(u, u, anchor, positive)
+        similarity = similarity.masked_fill(anchor == positive, 0.0)
+        weight = None if pos_weight is None else pos_weight.to(similarity)
+        return segment_logsumexp(similarity / tau, anchor, n, weight)
+
+
+def contrastive_clustering(
+    recipe: str,
+    data: Any,
+    negatives: Denominator | None,
+    *,
+    clusters: int | None,
+    hidden: tuple[int, ...],
+    dim: int,
+    encoder: Encoder | None,
+    pretrained: str | None,
+    pretrain_epochs: int,
+    **options: Any,
+) -> ContrastiveClustering:
+    """The frame that PamC and SCGC* share: an MLP, started from an auto-encoder."""
+    clusters = _number_of_classes(recipe, data) if clusters is None else clusters
+    if encoder is None:
+        encoder = MLPEncoder(data.num_features, tuple(hidden), dim)
+    if not isinstance(encoder, MLPEncoder):
+        if pretrained is not None:
+            raise ValueError(
+                f"{recipe}: pretrained weights are those of an MLPEncoder, but encoder is a "
+                f"{type(encoder).__name__}."
+            )
+        pretrain_epochs = 0
+    elif pretrained is not None:
+        # The decoder of the file is read for its checks, and dropped.
+        AutoEncoder(encoder).restore(pretrained)
+        pretrain_epochs = 0
+    return ContrastiveClustering(
+        encoder,
+        StudentTClustering(clusters, encoder.out_channels),
+        negatives=negatives,
+        pretrain_epochs=pretrain_epochs,
+        **options,
+    )
+
+
+def _number_of_classes(recipe: str, data: Any) -> int:
+    y = data.get("y")
+    if y is None:
+        raise ValueError(
+            f"{recipe}: the graph has no labels to count, so the number of clusters must be given: "
+            "clusters=..."
+        )
+    return len(y.unique())
+
+
+def _mean(values: Tensor) -> Tensor:
+    """The mean of what is finite; 0 if nothing is."""
+    counts = values != -torch.inf
+    return values.masked_fill(~counts, 0.0).sum() / counts.sum().clamp(min=1)
+
+
+def _check_one_type(data: Any) -> None:
+    if isinstance(data, HeteroData):
+        raise TypeError(
+            "ContrastiveClustering: expected a graph of one node type (Data), got HeteroData."
+        )

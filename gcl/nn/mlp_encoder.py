@@ -1,0 +1,77 @@
+"""An encoder that reads features only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gcl.losses.checks import check_count
+from gcl.nn.propagation import sparse_linear
+
+
+class MLPEncoder(nn.Module):
+    r"""Linear layers with ReLU between and none after the last.
+
+        z = W_L relu( ... relu(W_1 x + b_1) ... ) + b_L
+
+    No messages pass; the edges of the encoder contract are accepted and ignored, so what the graph
+    knows must come in through the loss. Features may be a torch sparse CSR matrix
+    (`gcl.transforms.ToSparseFeatures`), which on bags of words saves most of the first layer.
+
+    PyG's `MLP` reads the second argument as `batch` and takes no sparse features, so it is no
+    encoder here.
+
+    Args:
+        in_channels: width of x.
+        hidden: widths of the layers before the last; (500, 500, 2000) in DEC, SDCN and PamC.
+        out_channels: width of the embeddings.
+
+    Shape:
+        x `[n, in_channels]`, edge_index and edge_weight ignored -> `[n, out_channels]`.
+
+    Raises:
+        TypeError: a width is no whole number.
+        ValueError: a width below 1.
+
+    Reference:
+        Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (DEC),
+        ICML 2016.
+
+    Example:
+        >>> MLPEncoder(8, (16,), 4)(torch.randn(3, 8)).shape
+        torch.Size([3, 4])
+    """
+
+    def __init__(
+        self, in_channels: int, hidden: Sequence[int] = (500, 500, 2000), out_channels: int = 10
+    ):
+        super().__init__()
+        self.widths = (in_channels, *hidden, out_channels)
+        for width in self.widths:
+            check_count("MLPEncoder", width=width)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(self.widths))
+
+    def forward(
+        self,
+        x: Float[Tensor, "n f"],
+        edge_index: Int[Tensor, "2 e"] | None = None,
+        edge_weight: Float[Tensor, " e"] | None = None,
+    ) -> Float[Tensor, "n d"]:
+        first, *others = cast("list[nn.Linear]", list(self.layers))
+        x = x.to(first.weight.dtype)
+        if x.layout == torch.sparse_csr:
+            z = sparse_linear(x, first.weight.t()) + first.bias
+        else:
+            z = first(x)
+        for layer in others:
+            z = layer(z.relu())
+        return z
+
+    def extra_repr(self) -> str:
+        return " -> ".join(map(str, self.widths))
