@@ -150,7 +150,12 @@ def _principal_axes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     n, width = x.shape[1:]
     if width <= n:
         # The rotation is exact however inexact the eigenvectors are: float32 will do.
-        eigenvalues, basis = torch.linalg.eigh(x.transpose(1, 2) @ x)
+        gram = x.transpose(1, 2) @ x
+        try:
+            eigenvalues, basis = torch.linalg.eigh(gram)
+        except torch.linalg.LinAlgError:
+            # Where most columns are zero, float32 iterations may not settle.
+            eigenvalues, basis = (a.to(x.dtype) for a in torch.linalg.eigh(gram.double()))
         return x @ basis, eigenvalues.clamp(min=0), basis
     # The Gram matrix squares the condition number, hence float64.
     gram = x @ x.transpose(1, 2)

@@ -153,3 +153,18 @@ def test_cuda_equals_cpu():
     torch.testing.assert_close(
         there.weight.cpu(), fit_logistic(x, y, Cs=CS, tol=1e-12).weight, rtol=1e-4, atol=1e-5
     )
+
+
+def test_eigenvectors_that_do_not_settle_in_float32(monkeypatch):
+    x, y = torch.randn(2, 60, 5), torch.arange(60).remainder(3).expand(2, 60)
+    expected = fit_logistic(x, y, Cs=[1.0], num_classes=3)
+    eigh = torch.linalg.eigh
+
+    def unsettled(matrix):
+        if matrix.dtype == torch.float32:
+            raise torch.linalg.LinAlgError("The algorithm failed to converge")
+        return eigh(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", unsettled)
+    fit = fit_logistic(x, y, Cs=[1.0], num_classes=3)
+    torch.testing.assert_close(fit.weight, expected.weight, atol=1e-3, rtol=1e-3)
