@@ -102,7 +102,8 @@ def test_direction_loops_and_edges_listed_twice():
     # Node 1 hears of node 0 (twice the same edge) and itself; nobody else hears of anybody.
     data = Data(edge_index=torch.tensor([[0, 0, 2, 1], [1, 1, 2, 1]]), num_nodes=3)
     out = AddInfluence()(data)
-    pairs = {tuple(p): w for p, w in zip(out.pos_edge_index.t().tolist(), out.pos_weight.tolist())}  # noqa: B905
+    listed = zip(out.pos_edge_index.t().tolist(), out.pos_weight.tolist(), strict=True)
+    pairs = {tuple(p): w for p, w in listed}
     assert pairs == {(0, 0): 1.0, (1, 0): 0.5, (1, 1): 0.5, (2, 2): 1.0}
     data.edge_weight = torch.tensor([1.0, 2.0, 5.0, 7.0])
     out = AddInfluence()(data)
