@@ -68,6 +68,6 @@ def node_contrast(
         encoder,
         (first, second),
         loss,
-        projector=projector(encoder.out_channels, proj),
+        projector=projector(encoder.out_channels, proj, inner_products=True),
         prepare=Compose(prepare),
     )

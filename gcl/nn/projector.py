@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 from torch_geometric.nn import MLP
 
 
-def projector(in_channels: int, hidden_channels: int, out_channels: int | None = None) -> MLP:
+def projector(
+    in_channels: int,
+    hidden_channels: int,
+    out_channels: int | None = None,
+    *,
+    inner_products: bool = False,
+) -> MLP:
     """GRACE's projection head `Linear -> ELU -> Linear`, as a PyG `MLP`.
+
+    A head that is narrower inside than outside spans `hidden_channels + 1` directions at most. A
+    loss of inner products or cosines sees no more than those, so with `inner_products` the head
+    leaves out the other columns: the same loss, the same gradients, less work per pair of nodes.
 
     Args:
         in_channels: width of the embeddings.
         hidden_channels: width in between.
         out_channels: width of the result; `in_channels` if None, as in GRACE.
+        inner_products: rotate the result into its own `hidden_channels + 1` columns where these are
+            fewer than `out_channels`. Not for losses of single columns (Barlow Twins, VICReg).
 
     Raises:
         ValueError: a width below 1.
@@ -19,6 +36,9 @@ def projector(in_channels: int, hidden_channels: int, out_channels: int | None =
     Example:
         >>> projector(8, 4)
         MLP(8, 4, 8)
+        >>> head = projector(8, 4, inner_products=True)
+        >>> head(torch.randn(3, 8)).shape
+        torch.Size([3, 5])
     """
     out_channels = in_channels if out_channels is None else out_channels
     if min(in_channels, hidden_channels, out_channels) < 1:
@@ -26,4 +46,20 @@ def projector(in_channels: int, hidden_channels: int, out_channels: int | None =
             f"projector: widths must be at least 1, got {in_channels}, {hidden_channels} and "
             f"{out_channels}."
         )
-    return MLP([in_channels, hidden_channels, out_channels], act="elu", norm=None)
+    narrow = inner_products and hidden_channels + 1 < out_channels
+    head = _RotatedMLP if narrow else MLP
+    return head([in_channels, hidden_channels, out_channels], act="elu", norm=None)
+
+
+class _RotatedMLP(MLP):
+    """An MLP whose output `W a + b` is given in an orthonormal basis Q of the columns of (W, b).
+
+    <Q'h_i, Q'h_j> = <h_i, h_j>, and the gradient of a function of these inner products reaches W, b
+    and a as without Q, whose own change turns all rows alike.
+    """
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        first, last = self.lins
+        columns = torch.cat([last.weight, last.bias.unsqueeze(1)], 1).detach()
+        basis = torch.linalg.qr(columns).Q.t()
+        return F.linear(self.act(first(x)), basis @ last.weight, basis @ last.bias)
