@@ -25,7 +25,7 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.seed import seed_everything
 
 from gcl import datasets, evaluate, methods
-from gcl.callbacks import Callback, Checkpoint, CSVLog, ProgressBar
+from gcl.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import write_atomically
 from gcl.training import State, embed, fit, warmup_cosine
 from gcl.validate import validate_graph
@@ -52,6 +52,10 @@ class Run:
         optimizer: a class of torch.optim: Adam, AdamW, SGD, ...
         warmup: epochs of linear warm-up, followed by a cosine to 0; -1 keeps lr constant.
         clip: upper limit of the gradient norm; 0 for none.
+        patience: stop when the loss has not fallen for so many epochs, and take the weights of its
+            lowest; 0 trains to the end and takes the last.
+        probe_lr: step size of the probe of hetero-*, which the papers tune.
+        probe_decay: its L2 penalty.
         device: cpu, cuda, ...
         root: folder of the data sets; GCL_DATA, then a cache folder, if empty.
         method: the recipe's own hyperparameters.
@@ -66,6 +70,9 @@ class Run:
     optimizer: str = "Adam"
     warmup: int = -1
     clip: float = 0.0
+    patience: int = 0
+    probe_lr: float = 0.01
+    probe_decay: float = 0.0
     device: str = "cpu"
     root: str = ""
     method: dict[str, Any] = field(default_factory=dict)
@@ -106,23 +113,26 @@ def recipes() -> list[str]:
     return [n for n in sorted(methods.__all__) if inspect.isfunction(getattr(methods, n))]
 
 
-def load_data(run: Run) -> Data:
+def load_data(run: Run) -> Data | HeteroData:
     """The data set of a run, checked.
 
     Raises:
-        ValueError, FileNotFoundError: unknown, absent or malformed data.
+        ValueError, FileNotFoundError: unknown, absent or malformed data, or data that the protocol
+            is not for.
     """
     if ":" in run.dataset:
         data = resolve(run.dataset, datasets, "data set")()
     else:
         data = datasets.load(run.dataset, run.root or None)
     validate_graph(data)
-    if isinstance(data, HeteroData):
+    if isinstance(data, HeteroData) != (run.protocol in evaluate.HETERO_PROTOCOLS):
+        kind = "heterogeneous" if isinstance(data, HeteroData) else "of one node type"
+        fit_for = evaluate.HETERO_PROTOCOLS if isinstance(data, HeteroData) else evaluate.PROTOCOLS
         raise ValueError(
-            f"{run.dataset} is heterogeneous; gcl train takes graphs of one node type. Use it from "
-            "Python with a gcl.Method of your own."
+            f"{run.dataset} is {kind}: protocol must be one of {', '.join(fit_for)}, got "
+            f"{run.protocol!r}."
         )
-    if data.get("y") is None:
+    if _target(data) is None:
         raise ValueError(
             f"{run.dataset} has no labels (data.y), so nothing can be evaluated; train with "
             "gcl.fit and use gcl.embed instead."
@@ -160,7 +170,7 @@ def config_run(path: Path) -> Run:
 
 
 def train_seed(
-    run: Run, data: Data, seed: int, folder: Path | None = None, *, resume: bool = False
+    run: Run, data: Any, seed: int, folder: Path | None = None, *, resume: bool = False
 ) -> tuple[list[dict[str, Any]], State]:
     """Train and evaluate one seed.
 
@@ -178,6 +188,8 @@ def train_seed(
     method = resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
     untrained = embed(method, data)
     callbacks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}")]
+    if run.patience:
+        callbacks.append(EarlyStopping(patience=run.patience))
     saved = None
     if folder is not None:
         saved = folder / "checkpoint.safetensors"
@@ -209,16 +221,32 @@ def train_seed(
     return rows, state
 
 
-def measure(run: Run, z: torch.Tensor, data: Data) -> dict[str, float]:
+def measure(run: Run, z: torch.Tensor, data: Any) -> dict[str, float]:
     """Linear probe by the run's protocol, and k-means, of one representation."""
-    probe = evaluate.linear_probe(z, data.y, protocol=run.protocol, data=data)
-    groups = evaluate.cluster(z, data.y)
+    nodes = _target(data)
+    if isinstance(data, HeteroData):
+        options = {"lr": run.probe_lr, "weight_decay": run.probe_decay}
+        found = evaluate.hetero_probe(z, data, protocol=run.protocol, **options)  # type: ignore[arg-type]
+        # With one label a node, Micro-F1 is accuracy.
+        same = {f"accuracy{end}": found[f"micro_f1{end}"] for end in ("", "_std")}
+        probe = {**same, **found}
+    else:
+        probe = {**evaluate.linear_probe(z, nodes.y, protocol=run.protocol, data=data)}
+    groups = evaluate.cluster(z, nodes.y)
     return {**probe, **{f"cluster_{key}": value for key, value in groups.items()}}
 
 
-def raw_row(run: Run, data: Data) -> dict[str, Any]:
-    """The same measurements of the input features."""
-    return {"seed": -1, "features": RAW, **measure(run, data.x, data)}
+def raw_rows(run: Run, data: Any) -> list[dict[str, Any]]:
+    """The same measurements of the input features; none where nodes with labels have none."""
+    x = _target(data).get("x")
+    if x is None:
+        return []
+    return [{"seed": -1, "features": RAW, **measure(run, x, data)}]
+
+
+def _target(data: Any) -> Any:
+    """The nodes that have labels, or None."""
+    return next((nodes for nodes in data.node_stores if nodes.get("y") is not None), None)
 
 
 def summarize(rows: Iterable[dict[str, Any]], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -242,7 +270,9 @@ def summarize(rows: Iterable[dict[str, Any]], keys: Sequence[str]) -> dict[str, 
 
 def options_digest(run: Run) -> str:
     """A short name for everything that decides a run's numbers (its data folder does not)."""
-    decisive = {key: value for key, value in asdict(run).items() if key != "root"}
+    usual = {"root": run.root, "patience": 0, "probe_lr": 0.01, "probe_decay": 0.0}
+    # Options that came later leave the names of older runs as they are.
+    decisive = {k: v for k, v in asdict(run).items() if k not in usual or v != usual[k]}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 

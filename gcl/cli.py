@@ -40,6 +40,7 @@ usage: gcl COMMAND ...
 Add --json for machines and --debug for tracebacks."""
 # Arguments of recipes that are objects, which no option can name.
 _OBJECTS = ("data", "encoder", "negatives")
+_PROTOCOLS = {**evaluate.PROTOCOLS, **evaluate.HETERO_PROTOCOLS}
 _SHOWN = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
@@ -112,7 +113,7 @@ def _list(arguments: list[str]) -> None:
     content: dict[str, dict[str, str]] = {
         "recipes": {name: _first_line(getattr(methods, name)) for name in benchmark.recipes()},
         "data sets": {name: source.about for name, source in datasets.DATASETS.items()},
-        "protocols": {name: _protocol_line(name) for name in evaluate.PROTOCOLS},
+        "protocols": {name: _protocol_line(name) for name in _PROTOCOLS},
     }
     if as_json:
         print(json.dumps(content, indent=2))
@@ -171,7 +172,7 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
         benchmark.write_run(out / "run.json", run, seeds)
     done = {int(row["seed"]) for row in rows}
     if -1 not in done:
-        rows.append(benchmark.raw_row(run, data))
+        rows += benchmark.raw_rows(run, data)
         if out is not None:  # a probe of many features takes minutes: not again on --resume
             benchmark.write_rows(out / "results.csv", rows)
     for seed in range(seeds):
@@ -250,7 +251,7 @@ def _bench_one(
     }
     for seed in missing:
         if seed < 0:
-            new = [benchmark.raw_row(run, data)]
+            new = benchmark.raw_rows(run, data)
         else:
             new, _ = benchmark.train_seed(run, data, seed)
         rows = [*rows, *({**told, **row} for row in new)]
@@ -353,8 +354,10 @@ def _run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespa
     benchmark.check_device(run.device)
     if run.epochs < 0:
         raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
-    if run.protocol not in evaluate.PROTOCOLS:
-        known = ", ".join(evaluate.PROTOCOLS)
+    if run.patience < 0:
+        raise ValueError(f"--patience must be >= 0, got {run.patience}.")
+    if run.protocol not in _PROTOCOLS:
+        known = ", ".join(_PROTOCOLS)
         raise ValueError(f"unknown protocol {run.protocol!r}; known: {known}.")
     return run
 
@@ -414,7 +417,7 @@ def _is_trained(features: str) -> bool:
 
 
 def _protocol_line(name: str) -> str:
-    protocol = evaluate.PROTOCOLS[name]
+    protocol = _PROTOCOLS[name]
     return protocol.describe(name, protocol.runs, len(protocol.Cs))
 
 

@@ -352,7 +352,16 @@ def _same_value(a: Any, b: Any) -> bool:
         if a.layout == torch.sparse_csr:
             return b.layout == a.layout and torch.equal(a.to_dense(), b.to_dense())
         return bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)))
-    return bool(a == b)
+    return bool(_plain(a) == _plain(b))
+
+
+def _plain(value: Any) -> Any:
+    # PyG makes lists of the tuples inside attributes when it copies a graph.
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return value
 
 
 def _require_gradient(

@@ -243,7 +243,7 @@ def test_raw_features_are_not_probed_again_on_resume(tmp_path, monkeypatch, caps
     with monkeypatch.context() as patch:
         patch.setattr(benchmark, "train_seed", interrupt)
         assert main(command) == 130
-    monkeypatch.setattr(benchmark, "raw_row", None)
+    monkeypatch.setattr(benchmark, "raw_rows", None)
     assert main(command) == 0
     assert "raw features" in capsys.readouterr().out
 

@@ -58,6 +58,7 @@ AUGMENTATIONS = {
 L = gcl.losses
 CONSTANTS = {"constants": True}
 LOSSES = {
+    "AdaptiveContrast": [(L.AdaptiveContrast(8, 0.4).double(), {})],
     "AlignmentUniformity": [
         (L.AlignmentUniformity(), {}),
         (L.AlignmentUniformity(cross_weight=1.0), {}),
@@ -71,6 +72,7 @@ LOSSES = {
     ],
     "CCASSG": [(L.CCASSG(), {"min_rows": 2})],
     "CWCL": [(L.CWCL(0.4), {})],
+    "ClusterContrast": [(L.ClusterContrast(0.4, num_clusters=(2, 5), warm_start=False), CONSTANTS)],
     "DCL": [
         (L.DCL(0.4), {}),
         (L.DCL(0.01), {}),
@@ -96,7 +98,7 @@ LOSSES = {
         (L.InfoNCE(0.4, negatives=L.HardestNegatives(5)), {}),
         (L.InfoNCE(0.4, negatives=L.MetaNodeNegatives(5)), {}),
         (L.InfoNCE(0.4, negatives=L.MixedNegatives(5, 4)), {"draws": True, "constants": True}),
-        (L.InfoNCE(0.4, intra=False, log_weight=L.PairNetwork(8).double()), {}),
+        (L.InfoNCE(0.4, intra=False, log_weight=L.PairNetwork(8, normalize="none").double()), {}),
     ],
     "JSD": [
         (L.JSD(), {}),
@@ -173,7 +175,9 @@ RECIPES = {
     "pamc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
     "scgc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
 }
-NOT_A_RECIPE = {"ContrastiveClustering", "Method", "TwoView"}
+# On heterogeneous graphs: tests/methods/test_metapath_contrast.py checks them.
+HETERO = {"adameow", "heco", "meow"}
+NOT_A_RECIPE = {"ContrastiveClustering", "HeCo", "MetaPathContrast", "Method", "TwoView"}
 
 
 def cases(table):
@@ -183,7 +187,7 @@ def cases(table):
 def test_every_export_is_checked():
     assert set(AUGMENTATIONS) == set(augmentations)
     assert set(LOSSES) | NOT_A_LOSS == set(losses)
-    assert set(RECIPES) | NOT_A_RECIPE == set(methods)
+    assert set(RECIPES) | HETERO | NOT_A_RECIPE == set(methods)
 
 
 @pytest.mark.parametrize(("transform", "options"), cases(AUGMENTATIONS))

@@ -151,7 +151,7 @@ def every_loss(n: int, dims: int) -> dict[str, Callable[[Tensor, Tensor], Tensor
     made["InfoNCE, rank_one"] = InfoNCE(TAU, log_weight=losses.rank_one(torch.rand(n)))
     labels = torch.randint(100, (2, n))
     made["InfoNCE, cluster_pairs"] = InfoNCE(TAU, log_weight=losses.cluster_pairs(labels))
-    network = losses.PairNetwork(dims)
+    network = losses.PairNetwork(dims, normalize="none")
     made["InfoNCE, PairNetwork"] = InfoNCE(TAU, intra=False, log_weight=network)
     return made
 

@@ -26,7 +26,8 @@ def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
         z = z.detach()
         if z.layout != torch.strided:
             z = z.cpu().to_sparse_coo().coalesce()
-            rows, cols = z.indices().numpy()
+            # scikit-learn takes sparse matrices with 32-bit positions only.
+            rows, cols = z.indices().int().numpy()
             z = sp.csr_array((z.values().numpy(), (rows, cols)), shape=tuple(z.shape))
     elif isinstance(z, np.ndarray):
         z = torch.from_numpy(np.require(z, requirements=["C", "W"]))

@@ -1,11 +1,13 @@
 """Contrastive objectives: two `[n, d]` matrices -> a scalar. One loss a file."""
 
+from gcl.losses.adaptive_contrast import AdaptiveContrast
 from gcl.losses.alignment_uniformity import AlignmentUniformity, alignment, uniformity
 from gcl.losses.auc import PairwiseAUC
 from gcl.losses.barlow_twins import BarlowTwins
 from gcl.losses.bootstrap import BootstrapCosine
 from gcl.losses.cacr import CACR
 from gcl.losses.cca_ssg import CCASSG
+from gcl.losses.cluster_contrast import ClusterContrast
 from gcl.losses.cwcl import CWCL
 from gcl.losses.dcl import DCL, DCLW
 from gcl.losses.decoupled_uniformity import DecoupledUniformity
@@ -96,4 +98,6 @@ __all__ = [
     "uniformity",
     "unit_rows",
     "without_pairs",
+    "AdaptiveContrast",
+    "ClusterContrast",
 ]

@@ -184,16 +184,17 @@ class PairNetwork(nn.Module):
     Memory is a few tiles: the hidden units of a tile are visited one after another.
 
     The loss falls whenever all weights fall, so the network learns to make them all small before
-    it tells pairs apart. `normalize=True` removes this direction: every row's weights over the
-    other nodes then have mean 1,
+    it tells pairs apart. `normalize` removes this direction: every row's weights over the other
+    nodes then have mean 1,
 
-        W_ij <- (n - 1) W_ij / sum_{l != i} W_il .
+        "mean"       W_ij <- (n - 1) W_ij / sum_{l != i} W_il
+        "softmax"    the same of W_ij = exp(w2^T act(..) + b2), without the sigmoid
 
     Args:
         in_channels: width d of the rows.
         hidden: hidden units.
         act: "tanh" or "relu".
-        normalize: give every row mean weight 1; costs as much again. False is the published form.
+        normalize: "mean" or "softmax", which cost as much again, or "none", the published form.
 
     Shape:
         q `[n, d]`, k `[m, d]` -> a rule for `[n, m]`; `[n, n]` with normalize.
@@ -219,11 +220,12 @@ class PairNetwork(nn.Module):
         hidden: int = 16,
         act: Literal["tanh", "relu"] = "tanh",
         *,
-        normalize: bool = False,
+        normalize: Literal["mean", "softmax", "none"] = "mean",
     ):
         super().__init__()
         check_count("PairNetwork", in_channels=in_channels, hidden=hidden)
         check_choice("PairNetwork", "act", act, ("tanh", "relu"))
+        check_choice("PairNetwork", "normalize", normalize, ("mean", "softmax", "none"))
         self.act, self.normalize = act, normalize
         self.first, self.second = nn.Linear(in_channels, hidden), nn.Linear(hidden, 1)
 
@@ -243,8 +245,9 @@ class PairNetwork(nn.Module):
         if self.act == "tanh":
             # tanh(x) = 2 sigmoid(2 x) - 1, and torch's sigmoid is five times as fast on CPUs.
             u, v, w2, b2 = 2 * u, 2 * v, 2 * w2, b2 - w2.sum()
-        rule = LogWeight(_PairNetwork(self.act == "tanh"), u, v, w2, b2, bound=bound)
-        if not self.normalize:
+        network = _PairNetwork(self.act == "tanh", self.normalize != "softmax")
+        rule = LogWeight(network, u, v, w2, b2, bound=bound)
+        if self.normalize == "none":
             return rule
         nothing = q.new_zeros(len(q), 1)
         total = streaming_logsumexp(nothing, nothing, tau=1.0, exclude=True, log_weight=rule)
@@ -260,21 +263,23 @@ class PairNetwork(nn.Module):
             largest = (u.amax(1) + v.amax(1)).clamp(min=0)
         else:
             return 0.0
-        # log sigmoid(x) >= -|x| - log 2
+        # log sigmoid(x) >= -|x| - log 2, and x itself is nearer to 0.
         return float(w2.abs() @ largest + b2.abs().sum()) + math.log(2)
 
     def extra_repr(self) -> str:
-        return f"act={self.act!r}, normalize={self.normalize}"
+        return f"act={self.act!r}, normalize={self.normalize!r}"
 
 
 @dataclass(frozen=True)
 class _PairNetwork:
     smooth: bool
+    squash: bool
 
     def __call__(
         self, rows: slice, cols: slice, u: Tensor, v: Tensor, w: Tensor, b: Tensor
     ) -> Tensor:
-        return logsigmoid(_SumNetwork.apply(u[:, rows], v[:, cols], w, b, self.smooth))
+        out = _SumNetwork.apply(u[:, rows], v[:, cols], w, b, self.smooth)
+        return logsigmoid(out) if self.squash else out
 
 
 class _SumNetwork(torch.autograd.Function):

@@ -3,10 +3,16 @@
 from gcl.nn.auto_encoder import AutoEncoder, pretrain
 from gcl.nn.ema import EMA
 from gcl.nn.gcn_encoder import GCNEncoder
+from gcl.nn.metapath_adjacency import context_mean, masked_adjacency, metapath_adjacency
+from gcl.nn.metapath_contexts import MetaPathContexts
+from gcl.nn.metapath_gcn import MetaPathGCN
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.projector import projector
 from gcl.nn.propagation import Adjacency, gcn_adjacency
+from gcl.nn.schema_attention import SchemaAttention
+from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.student_t_clustering import StudentTClustering
+from gcl.nn.type_projection import TypeProjection
 
 __all__ = [
     "EMA",
@@ -18,4 +24,12 @@ __all__ = [
     "gcn_adjacency",
     "pretrain",
     "projector",
+    "context_mean",
+    "masked_adjacency",
+    "metapath_adjacency",
+    "MetaPathContexts",
+    "MetaPathGCN",
+    "SchemaAttention",
+    "SemanticAttention",
+    "TypeProjection",
 ]

@@ -94,8 +94,11 @@ def path_counts(
     k: int | None,
     similarity: str,
     budget: int,
+    ties: str = "index",
+    seed: int = 0,
 ) -> Any:
     """T: the path counts, in every row the k most similar of them."""
+    generator = np.random.default_rng([seed, m]) if ties == "random" else None
     steps = [incidence.of(edge_type) for edge_type in chain]
     _check_range(m, steps)
     left, right = incidence.two_factors(chain)
@@ -112,8 +115,10 @@ def path_counts(
         else:
             mirrored = None if back is None else back[0][first:last] @ back[1]
             score = _pathsim(counts, mirrored, own[row] + own[counts.indices])
+        if ties == "legacy":
+            return keep_top_unstable(counts, score, k)
         score[row == counts.indices] = np.inf
-        return keep_top(counts, score, k)
+        return keep_top(counts, score, k, generator)
 
     kept = product_in_blocks(left, right, 20, budget, shorten)
     if kept is None:
@@ -176,15 +181,20 @@ def _work(left: Any, right: Any) -> np.ndarray:
     return np.asarray(pattern @ np.diff(right.indptr).astype(np.int64))
 
 
-def keep_top(matrix: Any, score: np.ndarray, k: int) -> Any:
+def keep_top(
+    matrix: Any, score: np.ndarray, k: int, generator: np.random.Generator | None = None
+) -> Any:
     """The k entries of the largest score in every row, of shorter rows all.
 
-    Equal scores are decided by the larger entry, then the smaller column.
+    Equal scores are decided by the larger entry, then by lot, or without a generator by the
+    smaller column.
 
     Args:
         matrix: SciPy CSR, columns rising in every row.
         score: one number for each stored entry, in their order.
         k: at least 1.
+        generator: draws the lots; a number for every entry of a row that is too long, in order,
+            so that the result does not depend on how rows are blocked.
 
     Returns:
         SciPy CSR of the same shape, columns rising.
@@ -194,13 +204,32 @@ def keep_top(matrix: Any, score: np.ndarray, k: int) -> Any:
     (long,) = (length > k)[row].nonzero()
     if not len(long):
         return matrix
-    # Sorts are stable, so that equal entries stay in the order of their columns.
-    order = long[np.lexsort((-matrix.data[long], -score[long], row[long]))]
+    # Sorts are stable, so that without lots equal entries stay in the order of their columns.
+    lots = np.zeros(len(long)) if generator is None else generator.random(len(long))
+    order = long[np.lexsort((lots, -matrix.data[long], -score[long], row[long]))]
     first = np.cumsum(np.where(length > k, length, 0)) - length
     rank = np.arange(len(order)) - first[row[order]]
     kept = np.ones(len(row), dtype=bool)
     kept[order[rank >= k]] = False
     indptr = np.concatenate([[0], np.cumsum(np.minimum(length, k))])
+    return sp.csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+
+
+def keep_top_unstable(matrix: Any, score: np.ndarray, k: int) -> Any:
+    """The k last entries of each dense row in the order of NumPy's unstable sort.
+
+    What the released code of MEOW does. Which of equal entries are kept, and whether the diagonal
+    is, depends on the version of NumPy and on the processor.
+    """
+    kept = np.ones(matrix.nnz, dtype=bool)
+    for row in np.flatnonzero(np.diff(matrix.indptr) > k):
+        stored = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        dense = np.zeros(matrix.shape[1])
+        dense[matrix.indices[stored]] = score[stored]
+        kept[stored] = np.isin(matrix.indices[stored], np.argsort(dense)[-k:])
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[kept]
+    counts = np.bincount(rows, minlength=matrix.shape[0])
+    indptr = np.concatenate([[0], np.cumsum(counts)])
     return sp.csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
 
 

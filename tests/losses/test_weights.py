@@ -136,10 +136,11 @@ def dense_network(net, q, k):
     sums = q[:, None] + k[None]
     hidden = sums @ net.first.weight.t() + net.first.bias
     hidden = hidden.tanh() if net.act == "tanh" else hidden.relu()
-    return logsigmoid(hidden @ net.second.weight[0] + net.second.bias)
+    out = hidden @ net.second.weight[0] + net.second.bias
+    return out if net.normalize == "softmax" else logsigmoid(out)
 
 
-def network(act="tanh", normalize=False, d=4):
+def network(act="tanh", normalize="none", d=4):
     torch.manual_seed(0)
     net = PairNetwork(d, 6, act, normalize=normalize).double()
     with torch.no_grad():
@@ -148,7 +149,7 @@ def network(act="tanh", normalize=False, d=4):
     return net
 
 
-@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("normalize", ["none", "mean", "softmax"])
 @pytest.mark.parametrize("act", ["tanh", "relu"])
 @pytest.mark.parametrize(("n", "implementation"), [(70, "tiled"), (9, "dense")])
 def test_pair_network_equals_the_dense_form(act, normalize, n, implementation):
@@ -160,7 +161,7 @@ def test_pair_network_equals_the_dense_form(act, normalize, n, implementation):
     )(z1, z2)
     q, k = unit_rows(z1), unit_rows(z2)
     weight = dense_network(net, q, k)
-    if normalize:
+    if normalize != "none":
         others = torch.eye(n).bool()
         weight = weight - weight.masked_fill(others, -torch.inf).logsumexp(1, keepdim=True)
         weight = weight + math.log(n - 1)
@@ -172,7 +173,7 @@ def test_pair_network_equals_the_dense_form(act, normalize, n, implementation):
         *(torch.autograd.grad(v, inputs, allow_unused=True) for v in (value, oracle)), strict=True
     ):
         scale = other.abs().max()
-        if normalize and scale < 1e-12:  # b2 cancels in part
+        if normalize != "none" and scale < 1e-12:  # b2 cancels, all or in part
             scale = 1
         assert (mine - other).abs().max() <= 1e-9 * scale
 
@@ -183,13 +184,13 @@ def test_pair_network_bound_and_mean_weight():
         rule = network(act)(q, k)
         tile = rule(slice(0, 30), slice(0, 30))
         assert tile.abs().max() <= rule.bound < math.inf
-    weights = network("tanh", True)(q, k)(slice(0, 30), slice(0, 30)).exp()
+    weights = network("tanh", "mean")(q, k)(slice(0, 30), slice(0, 30)).exp()
     assert torch.allclose((weights.sum(1) - weights.diagonal()) / 29, torch.ones(30).double())
 
 
 def test_pair_network_stores_no_array_of_pairs():
     n, tile = 200, 32
-    net = PairNetwork(8)
+    net = PairNetwork(8, normalize="none")
     z1, z2 = (torch.randn(n, 8, requires_grad=True) for _ in range(2))
     sizes = []
 
@@ -209,7 +210,7 @@ def test_pair_network_stores_no_array_of_pairs():
 def test_pair_network_in_losses():
     torch.manual_seed(0)
     check_loss(InfoNCE(0.4, log_weight=PairNetwork(8)))
-    check_loss(DCL(0.4, log_weight=PairNetwork(8, normalize=True)))
+    check_loss(DCL(0.4, log_weight=PairNetwork(8, normalize="softmax")))
     loss = InfoNCE(log_weight=PairNetwork(8))
     assert {name for name, _ in loss.named_parameters()} == {
         f"log_weight.{layer}.{kind}" for layer in ("first", "second") for kind in ("weight", "bias")
@@ -217,7 +218,7 @@ def test_pair_network_in_losses():
     with torch.autocast("cpu", torch.bfloat16):
         low = loss(*(z.float() for z in views(9, 8)))
     assert torch.isclose(low, loss(*(z.float() for z in views(9, 8))))
-    lone = network(normalize=True)(torch.ones(1, 4), torch.ones(1, 4))
+    lone = network(normalize="mean")(torch.ones(1, 4), torch.ones(1, 4))
     assert lone(slice(0, 1), slice(0, 1)).isfinite().all()
 
 

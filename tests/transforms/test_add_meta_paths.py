@@ -122,7 +122,9 @@ def test_top_entries_of_rows(path, k, similarity, blocks):
         assert len(expected) < len(counts)
 
     def run(form):
-        transform = AddMetaPaths([PATHS[path]], topk=k, similarity=similarity, topk_form=form)
+        transform = AddMetaPaths(
+            [PATHS[path]], topk=k, similarity=similarity, topk_form=form, ties="index"
+        )
         return transform(data)["t", "metapath_0", "t"]
 
     assert as_dict(run("row")) == expected
@@ -138,7 +140,7 @@ def test_ties_go_to_the_count_then_to_the_index_and_never_against_the_node():
     data["p"].num_nodes, data["s"].num_nodes = 5, 1
     data["p", "to", "s"].edge_index = torch.stack([torch.arange(5), torch.zeros(5, dtype=int)])
     data = ToUndirected()(data)
-    out = AddMetaPaths([["p", "s", "p"]], topk=2, topk_form="row")(data)
+    out = AddMetaPaths([["p", "s", "p"]], topk=2, ties="index", topk_form="row")(data)
     chosen = sorted(as_dict(out["p", "metapath_0", "p"]))
     assert chosen == [
         (0, 0),
@@ -165,7 +167,7 @@ def test_normalisation_from_what_is_written(form):
     expected = {"transpose": t.T, "row": t, "union": np.maximum(t, t.T)}[form]
     sums = (expected if form == "union" else t).sum(1)
     scale = np.divide(1, np.sqrt(sums), where=sums > 0, out=np.zeros(9))
-    out = AddMetaPaths([PATHS["length 4"]], topk=2, topk_form=form)(data)
+    out = AddMetaPaths([PATHS["length 4"]], topk=2, ties="index", topk_form=form)(data)
     store = out["t", "metapath_0", "t"]
     source, target = store.edge_index
     by = store.edge_index[store.selector]
@@ -424,3 +426,51 @@ def test_more_mistakes():
         AddMetaPaths([["t", "a", "t"]])(data)
     with pytest.raises(ValueError, match="apply AddMetaPaths"):
         metapath_contexts(random_graph())
+
+
+def clique(n=30):
+    """One subject that all papers share: every pair of papers is as similar as any other."""
+    data = HeteroData()
+    data["p"].num_nodes, data["s"].num_nodes = n, 1
+    both = torch.stack([torch.arange(n), torch.zeros(n, dtype=torch.long)])
+    data["p", "to", "s"].edge_index, data["s", "to", "p"].edge_index = both, both.flip(0)
+    return data
+
+
+def chosen(data, **options):
+    options = {"topk": 5, "topk_form": "row", **options}
+    return AddMetaPaths([["p", "s", "p"]], **options)(data)["p", "metapath_0", "p"].edge_index
+
+
+def test_ties_by_lot_are_fair_fixed_by_the_seed_and_spare_the_node_itself():
+    edges = chosen(clique())
+    assert torch.equal(edges, chosen(clique()))
+    assert not torch.equal(edges, chosen(clique(), seed=1))
+    assert (edges[0] == edges[1]).sum() == 30
+    assert (edges[1].bincount() == 5).all()
+    counts = torch.stack([chosen(clique(), seed=s)[0].bincount(minlength=30) for s in range(100)])
+    # Each of 29 others chooses a node with chance 4 / 29, itself always: 5 on average.
+    expected, deviation = 5.0, (29 * 4 / 29 * 25 / 29) ** 0.5
+    assert ((counts.double().mean(0) - expected).abs() < 4 * deviation / 10).all()
+
+
+def test_ties_by_lot_do_not_depend_on_how_rows_are_blocked(monkeypatch):
+    whole = chosen(clique())
+    monkeypatch.setattr("gcl.transforms.meta_path_counts.CHUNK", 70)
+    assert torch.equal(chosen(clique()), whole)
+
+
+def test_ties_as_numpy_sorts_them():
+    edges = chosen(clique(), ties="legacy")
+    expected = torch.as_tensor(np.argsort(np.ones(30))[-5:]).sort().values
+    assert torch.equal(edges[0].view(30, 5), expected.expand(30, 5))
+    # Scores that differ leave nothing to the sort.
+    data = random_graph()
+    mine = AddMetaPaths([PATHS["length 4"]], topk=3, topk_form="row", ties="legacy")(data)
+    name = ("t", "metapath_0", "t")
+    full = AddMetaPaths([PATHS["length 4"]], topk_form="row")(data)[name]
+    n = data["t"].num_nodes
+    dense = torch.zeros(n, n).index_put((full.edge_index[1], full.edge_index[0]), full.edge_weight)
+    score = 2 * dense / (dense.diag()[:, None] + dense.diag()).clamp(min=1)
+    for i, j in mine[name].edge_index.flip(0).t().tolist():
+        assert (score[i] > score[i, j]).sum() < 3

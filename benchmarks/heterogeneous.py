@@ -1,0 +1,174 @@
+"""MEOW, AdaMEOW and HeCo on one heterogeneous graph, under the papers' probe, in one command.
+
+    python benchmarks/heterogeneous.py acm --seeds 5 --out heterogeneous-acm.csv
+    python benchmarks/heterogeneous.py acm --only 'meow*' --ablation --seeds 3
+
+Hyperparameters come from benchmarks/configs/{meow,adameow,heco}. Every training is measured at 20,
+40 and 60 labelled nodes a class, beside the raw features and the untrained encoders. What the file
+has already is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch_geometric.data import HeteroData
+from torch_geometric.seed import seed_everything
+
+from gcl import benchmark, evaluate
+from gcl.benchmark import Run
+from gcl.callbacks import EarlyStopping, ProgressBar
+from gcl.methods import adameow, heco, meow
+from gcl.training import embed, fit
+
+CONFIGS = Path(__file__).parent / "configs"
+RECIPES = {"meow": meow, "adameow": adameow, "heco": heco}
+FEW = (20, 40, 60)
+SCORES = [f"{key}_{few}" for few in FEW for key in ("macro_f1", "micro_f1", "auc")]
+KEYS = [*SCORES, *(f"converged_macro_f1_{few}" for few in FEW), "cluster_nmi", "cluster_ari"]
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "meow, ties as released": {"ties": "legacy"},
+    "meow, ties by index": {"ties": "index"},
+    "meow, row form": {"topk_form": "row"},
+    "meow, union form": {"topk_form": "union"},
+    "meow, plain InfoNCE": {"weighted": False, "lam": 0.0},
+    "meow, no prototypes": {"lam": 0.0},
+    "meow, masks drawn once": {"resample": "once"},
+}
+
+
+def variants(dataset: str, ablation: bool) -> dict[str, Run]:
+    """The trainings of the table by name, of the recipes that have a configuration."""
+    runs = {
+        recipe: benchmark.config_run(path)
+        for recipe in RECIPES
+        if (path := CONFIGS / recipe / f"{dataset}.toml").is_file()
+    }
+    if not runs:
+        raise SystemExit(f"There is no configuration of {dataset} in {CONFIGS}.")
+    if "adameow" in runs:
+        run = runs["adameow"]
+        published = {**run.method, "weights": "none"}
+        runs["adameow, weights as published"] = replace(run, method=published)
+    if ablation and "meow" in runs:
+        run = runs["meow"]
+        runs |= {
+            name: replace(run, method={**run.method, **change})
+            for name, change in ABLATIONS.items()
+        }
+    return runs
+
+
+def scores(run: Run, z: torch.Tensor, data: HeteroData) -> dict[str, float]:
+    """The papers' probe at three numbers of labels, and k-means."""
+    found: dict[str, float] = {}
+    for few in FEW:
+        probe = evaluate.hetero_probe(
+            z, data, protocol=f"hetero-{few}", lr=run.probe_lr, weight_decay=run.probe_decay
+        )
+        found |= {f"{key}_{few}": value for key, value in probe.items()}
+    y = next(nodes.y for nodes in data.node_stores if "y" in nodes)
+    return {**found, **{f"cluster_{k}": v for k, v in evaluate.cluster(z, y).items()}}
+
+
+def rows_of(name: str, run: Run, data: HeteroData, seed: int) -> list[dict[str, Any]]:
+    """Train one seed; the untrained encoder and the weights of the lowest loss."""
+    seed_everything(seed)
+    method = RECIPES[run.recipe](data, **run.method)
+    untrained = embed(method, data)
+    state = fit(
+        method,
+        data,
+        epochs=run.epochs,
+        lr=run.lr,
+        weight_decay=run.weight_decay,
+        callbacks=[
+            ProgressBar(f"{run.dataset} seed {seed}: {name}"),
+            EarlyStopping(patience=run.patience or run.epochs),
+        ],
+    )
+    z = embed(state.method, data)
+    told = {"epochs": state.epoch, "seconds": sum(row["seconds"] for row in state.history)}
+    rows = [{"variant": name, **scores(run, z, data), **told}]
+    statistics = getattr(getattr(method, "contrast", None), "statistics", None)
+    if callable(statistics):
+        with torch.no_grad():
+            rows[0] |= statistics(*method.eval().views(state.data))
+    if name == run.recipe:
+        rows.append({"variant": f"{name}, untrained", **scores(run, untrained, data)})
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("dataset", help="acm, dblp, aminer or imdb")
+    parser.add_argument("--seeds", type=int, default=5, help="trainings (default 5)")
+    parser.add_argument("--only", default="*", help="pattern of variants, e.g. 'meow*'")
+    parser.add_argument("--ablation", action="store_true", help="MEOW without its parts, too")
+    parser.add_argument("--epochs", type=int, help="in place of the files'")
+    parser.add_argument("--out", type=Path, default=Path("heterogeneous.csv"))
+    chosen = parser.parse_args(arguments)
+
+    runs = variants(chosen.dataset, chosen.ablation)
+    runs = {name: run for name, run in runs.items() if fnmatch.fnmatch(name, chosen.only)}
+    if not runs:
+        raise SystemExit(f"No variant matches {chosen.only!r}.")
+    if chosen.epochs is not None:
+        runs = {name: replace(run, epochs=chosen.epochs) for name, run in runs.items()}
+    data = benchmark.load_data(next(iter(runs.values())))
+    rows = benchmark.read_rows(chosen.out, ("dataset", "variant", "options", "seed"))
+    mine: list[dict[str, Any]] = []
+    for name, run in {"raw features": next(iter(runs.values())), **runs}.items():
+        for seed in range(chosen.seeds if name in runs else 1):
+            key = {"dataset": run.dataset, "options": benchmark.options_digest(run), "seed": seed}
+            names = {name, f"{name}, untrained"}
+            have = [r for r in rows if r["variant"] in names and _is(r, key)]
+            if not have:
+                have = [
+                    {**key, **row, **benchmark.provenance()}
+                    for row in (rows_of(name, run, data, seed) if name in runs else raw(run, data))
+                ]
+                rows += have
+                benchmark.write_rows(chosen.out, rows)
+            mine += [{**row, "features": row["variant"]} for row in have]
+    show(chosen.dataset, mine)
+
+
+def raw(run: Run, data: HeteroData) -> list[dict[str, Any]]:
+    x = next(nodes for nodes in data.node_stores if "y" in nodes).get("x")
+    return [] if x is None else [{"variant": "raw features", **scores(run, x, data)}]
+
+
+def _is(row: dict[str, Any], key: dict[str, Any]) -> bool:
+    return all(str(row[k]) == str(v) for k, v in key.items())
+
+
+def show(dataset: str, rows: list[dict[str, Any]]) -> None:
+    table = Table(
+        title=f"{dataset}, %",
+        caption="mean±std over trainings; Ma, Mi: Macro- and Micro-F1 at 20, 40, 60 labels a class "
+        "by the papers' probe; cMa: Macro-F1 of the converged probe",
+    )
+    heads = [f"{h} {few}" for few in FEW for h in ("Ma", "Mi", "AUC")]
+    heads += [*(f"cMa {few}" for few in FEW), "NMI", "ARI"]
+    for head in ("variant", "n", *heads):
+        table.add_column(head, justify="left" if head == "variant" else "right", no_wrap=True)
+    for name, row in benchmark.summarize(rows, KEYS).items():
+        cells = [
+            f"{100 * row[key]:.1f}"
+            + (f"±{100 * row[key + '_std']:.1f}" if row["seeds"] > 1 else "")
+            for key in KEYS
+        ]
+        table.add_row(name, str(row["seeds"]), *cells)
+    Console(width=200).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""Two views of a heterogeneous graph: which target nodes are connected, and how."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import BaseTransform, Compose
+
+from gcl.losses.checks import check_choice
+from gcl.losses.similarity import unit_rows
+from gcl.methods.base import Method
+from gcl.nn.metapath_adjacency import masked_adjacency, metapath_adjacency
+from gcl.nn.metapath_contexts import MetaPathContexts
+from gcl.nn.metapath_gcn import MetaPathGCN
+from gcl.nn.propagation import Adjacency
+from gcl.nn.semantic_attention import SemanticAttention
+from gcl.nn.type_projection import TypeProjection
+from gcl.sparse import csr_tensor
+from gcl.transforms.add_meta_paths import AddMetaPaths
+from gcl.transforms.meta_path_chains import EdgeType, check_metapaths, resolve
+from gcl.transforms.normalize_sparse_features import NormalizeSparseFeatures
+from gcl.typing import Graph
+
+Objective: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""Of the coarse and the fine view `[n, d]` -> scalar."""
+
+
+class MetaPathContrast(Method):
+    r"""MEOW's frame: a coarse view, a fine view, and an objective between them.
+
+    With `A_m` the normalised graph of meta-path m, `H_t` the projected target nodes, `F_m` the
+    same with what lies along meta-path m (`MetaPathContexts`), and primes for masked copies,
+
+        coarse = pi( Enc(H_t, mean_m A_m) )
+        z      = attention over m of unit( Enc(F_m, A_m) ) and unit( Enc(F'_m, A'_m) )
+        fine   = pi(z),   pi(z) = unit( tanh(W z + b) ),   loss = objective(coarse, fine)
+
+    and z is the embedding. Masked copies lose edges of the meta-path graphs and entries of the
+    target's features.
+
+    Args:
+        projection: brings all types to one space.
+        contexts: adds what lies along the meta-paths.
+        gcn: `Enc`, shared by all views.
+        objective: of coarse and fine.
+        prepare: a transform that writes the meta-path graphs, `AddMetaPaths`.
+        mask_edge: chance that an edge of a meta-path graph is dropped, one for each or one for
+            all, in [0, 1).
+        mask_feature: chance that a non-zero feature of a target node is set to 0, in [0, 1).
+        proj: width of the projected views.
+        dropout: rate on the attention vector.
+        resample: "epoch" draws masks at every step and none in evaluation; "once" has the same
+            masks always, in evaluation too, as the released code does.
+        self_loops: target nodes without any edge of a meta-path listen to themselves there.
+
+    Raises:
+        TypeError: the graph is no HeteroData.
+        ValueError: rates outside their range, or not one for each meta-path.
+
+    Reference:
+        Yu et al., "Heterogeneous Graph Contrastive Learning with Meta-path Contexts and Adaptively
+        Weighted Negative Samples", SDM 2023 and TKDE 2024. Their code draws masks once, and embeds
+        with dropout on after the last step; take the best weights by `EarlyStopping`.
+    """
+
+    def __init__(
+        self,
+        projection: TypeProjection,
+        contexts: MetaPathContexts,
+        gcn: MetaPathGCN,
+        objective: Objective,
+        *,
+        prepare: BaseTransform,
+        mask_edge: float | Sequence[float] = 0.3,
+        mask_feature: float = 0.3,
+        proj: int | None = None,
+        dropout: float = 0.0,
+        resample: Literal["epoch", "once"] = "epoch",
+        self_loops: bool = True,
+    ):
+        super().__init__()
+        check_choice("MetaPathContrast", "resample", resample, ("epoch", "once"))
+        paths = len(contexts.positions)
+        rates = [mask_edge] * paths if isinstance(mask_edge, int | float) else list(mask_edge)
+        if len(rates) != paths:
+            raise ValueError(
+                f"MetaPathContrast: mask_edge must be one rate, or one for each of {paths} "
+                f"meta-paths, got {len(rates)}."
+            )
+        for key, rate in (("mask_feature", mask_feature), *(("mask_edge", r) for r in rates)):
+            if not 0 <= rate < 1:
+                raise ValueError(f"MetaPathContrast: {key} must lie in [0, 1), got {rate}.")
+        self.projection, self.contexts, self.gcn, self.contrast = (
+            projection,
+            contexts,
+            gcn,
+            objective,
+        )
+        channels = projection.out_channels
+        self.attention = SemanticAttention(channels, dropout)
+        self.head = nn.Linear(channels, channels if proj is None else proj)
+        self.mask_edge, self.mask_feature, self.resample = rates, mask_feature, resample
+        self.self_loops, self._prepare = self_loops, prepare
+
+    def prepare(self, data: Graph) -> Graph:
+        _check_hetero(data)
+        return self._prepare(copy.copy(data))
+
+    def loss(self, data: Any) -> Tensor:
+        return self.contrast(*self.views(data))
+
+    def embed(self, data: Any) -> Tensor:
+        _check_hetero(data)
+        return self._fine(data, self.projection(data))
+
+    def views(self, data: Any) -> tuple[Tensor, Tensor]:
+        """The coarse and the fine view, projected: what the objective compares."""
+        _check_hetero(data)
+        h = self.projection(data)
+        names = _metapath_names(data)
+        graphs = [self._graph(data, name) for name in names]
+        coarse = self.gcn(h[names[0][0]], graphs)
+        return self._project(coarse), self._project(self._fine(data, h))
+
+    def _fine(self, data: HeteroData, h: dict[str, Tensor]) -> Tensor:
+        names = _metapath_names(data)
+        target = names[0][0]
+        generator = self._generator()
+        contexts = self.contexts(data, h)
+        plain = self.contexts.fuse(h[target], contexts)
+        masked = self.contexts.fuse(self._masked_target(data[target], target, generator), contexts)
+        found = []
+        for name, rate, f, f_masked in zip(names, self.mask_edge, plain, masked, strict=True):
+            rate = rate if self._masks else 0.0
+            graph = masked_adjacency(data, name, rate, f.dtype, generator)
+            found.append(unit_rows(self.gcn(f, [self._graph(data, name)])))
+            found.append(unit_rows(self.gcn(f_masked, [graph])))
+        return self.attention(found)
+
+    def _graph(self, data: HeteroData, name: EdgeType) -> Adjacency:
+        dtype = self.head.weight.dtype
+        return metapath_adjacency(data, name, dtype, self_loops=self.self_loops)
+
+    def _masked_target(self, nodes: Any, target: str, generator: torch.Generator | None) -> Tensor:
+        x, p = nodes.get("x"), self.mask_feature if self._masks else 0.0
+        if p == 0:
+            return self.projection.project(target, x)
+        if x is None:
+            draws = torch.rand(int(nodes.num_nodes), generator=generator)
+            keep = (draws >= p).to(self.head.weight.device)
+            return self.projection.project(target, None, keep)
+        values = x.values() if x.layout == torch.sparse_csr else x
+        values = values * (torch.rand(values.shape, generator=generator) >= p).to(values)
+        if x.layout == torch.sparse_csr:
+            values = csr_tensor(x.crow_indices(), x.col_indices(), values, tuple(x.shape))
+        return self.projection.project(target, values)
+
+    @property
+    def _masks(self) -> bool:
+        return self.training or self.resample == "once"
+
+    def _generator(self) -> torch.Generator | None:
+        # The same numbers at every call are the same masks, with nothing to store.
+        return torch.Generator().manual_seed(0) if self.resample == "once" else None
+
+    def _project(self, z: Tensor) -> Tensor:
+        return unit_rows(self.head(z).tanh())
+
+    def extra_repr(self) -> str:
+        shown = {
+            "prepare": self._prepare,
+            "mask_edge": self.mask_edge,
+            "mask_feature": self.mask_feature,
+            "resample": self.resample,
+        }
+        return "\n".join(f"({key}): {value}" for key, value in shown.items())
+
+
+def metapath_contrast(
+    recipe: str,
+    data: HeteroData,
+    objective: Callable[[int], Objective],
+    *,
+    metapaths: Sequence[Sequence[Any]] | None,
+    topk: int | Sequence[int | None] | None,
+    topk_form: str,
+    ties: str,
+    contexts: str,
+    hidden: int,
+    dropout: float,
+    norm: str | None,
+    normalize: bool,
+    **options: Any,
+) -> MetaPathContrast:
+    """The parts of `MetaPathContrast` in the shapes of a graph and its meta-paths."""
+    chains, metapaths = resolve_metapaths(recipe, data, metapaths)
+    positions = [0 if contexts == "none" else len(chain) - 1 for chain in chains]
+    along = [step[2] for chain in chains for step in chain[:-1]] if contexts != "none" else []
+    prepare: list[BaseTransform] = [
+        AddMetaPaths(metapaths, contexts, topk, topk_form=topk_form, ties=ties)
+    ]
+    if normalize:
+        prepare.append(NormalizeSparseFeatures())
+    return MetaPathContrast(
+        TypeProjection(data, [chains[0][0][0], *along], hidden, dropout),
+        MetaPathContexts(positions, hidden, dropout),
+        MetaPathGCN(hidden, dropout, cast(Any, norm)),
+        objective(hidden),
+        prepare=Compose(prepare),
+        dropout=dropout,
+        **options,
+    )
+
+
+def resolve_metapaths(
+    recipe: str, data: HeteroData, metapaths: Sequence[Sequence[Any]] | None
+) -> tuple[list[tuple[EdgeType, ...]], list[list[Any]]]:
+    """Meta-paths as chains of edge types of this graph, and as they were given."""
+    _check_hetero(data, recipe)
+    given = data.get("metapaths") if metapaths is None else metapaths
+    if given is None:
+        raise ValueError(
+            f"{recipe}: this graph names no meta-paths of its own; give some as lists of node "
+            "types, such as metapaths=[['paper', 'author', 'paper']]."
+        )
+    checked = check_metapaths(given)
+    return resolve(data, checked), checked
+
+
+def _metapath_names(data: HeteroData) -> list[EdgeType]:
+    if "metapath_dict" not in data:
+        raise ValueError(
+            "MetaPathContrast: the graph has no meta-path graphs; gcl.fit and gcl.embed prepare a "
+            "graph, in a loop of your own call method.prepare(data) once."
+        )
+    return [cast(EdgeType, tuple(name)) for name in data.metapath_dict]
+
+
+def _check_hetero(data: Any, name: str = "MetaPathContrast") -> None:
+    if not isinstance(data, HeteroData):
+        raise TypeError(f"{name}: expected a HeteroData, got {type(data).__name__}.")

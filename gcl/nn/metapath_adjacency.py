@@ -1,0 +1,107 @@
+"""The graphs of meta-paths, and the steps to their contexts, as matrices that multiply features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from gcl.nn.propagation import Adjacency
+from gcl.structure import remember, structure
+from gcl.transforms.meta_path_chains import EdgeType
+
+
+def metapath_adjacency(
+    data: HeteroData,
+    name: EdgeType,
+    dtype: torch.dtype = torch.float32,
+    *,
+    binary: bool = False,
+    self_loops: bool = True,
+) -> Adjacency:
+    """`D^-1/2 U D^-1/2` of a meta-path graph that `AddMetaPaths` has written.
+
+    D sums the weights by the node whose choice an edge is (`selector`), as MEOW does; for a
+    symmetric graph these are the degrees. Remembered as long as the edge list lives.
+
+    Args:
+        data: the graph.
+        name: edge type of the meta-path.
+        dtype: of the weights.
+        binary: weights are 1.
+        self_loops: a node without any edge listens to itself; False leaves its row empty.
+    """
+    edge_index, n = data[name].edge_index, int(data[name[0]].num_nodes)
+    key = ("metapath_adjacency", n, dtype, binary, self_loops, int(data[name].selector))
+
+    def build() -> Adjacency:
+        pattern = structure(edge_index, n)
+        weight = torch.ones(pattern.num_edges, dtype=dtype, device=edge_index.device)
+        if not binary and "edge_weight" in data[name]:
+            weight = pattern.to_slots(data[name].edge_weight.to(dtype))
+        chooser = pattern.row if data[name].selector else pattern.col
+        total = weight.new_zeros(n).index_add_(0, chooser, weight)
+        loop = None
+        if self_loops:
+            arrives = weight.new_zeros(n).index_add_(0, pattern.row, weight)
+            alone = (total == 0) & (arrives == 0)
+            loop = alone.to(dtype) if bool(alone.any()) else None
+        scale = torch.where(total > 0, total, 1.0).rsqrt() * (total > 0)
+        return Adjacency(pattern, scale[pattern.row] * weight * scale[pattern.col], loop)
+
+    return remember(edge_index, key, build)
+
+
+def masked_adjacency(
+    data: HeteroData,
+    name: EdgeType,
+    p: float,
+    dtype: torch.dtype = torch.float32,
+    generator: torch.Generator | None = None,
+) -> Adjacency:
+    """A meta-path graph that has lost a share p of its edges, all weights 1, with self-loops.
+
+        D^-1/2 (M + I) D^-1/2,   M_ij = 1 for the edges i != j that are kept
+
+    Args:
+        data: the graph.
+        name: edge type of the meta-path.
+        p: probability that an edge is dropped, in [0, 1).
+        dtype: of the weights.
+        generator: where the draws come from; torch's own if None.
+    """
+    edge_index, n = data[name].edge_index, int(data[name[0]].num_nodes)
+    pattern = structure(edge_index, n)
+    row, col = pattern.row, pattern.col
+    key = ("apart", n)
+    weight = remember(edge_index, key, lambda: row != col).to(dtype)
+    if p > 0:
+        draws = torch.rand(len(row), generator=generator)
+        weight = weight * (draws >= p).to(weight)
+    chooser = row if data[name].selector else col
+    scale = (1 + weight.new_zeros(n).index_add_(0, chooser, weight)).rsqrt()
+    return Adjacency(pattern, scale[row] * weight * scale[col], scale.square())
+
+
+def context_mean(data: HeteroData, chain: list[EdgeType], h: dict[str, Tensor]) -> Tensor:
+    """The mean over what a chain of edge types brings to each target node, `[n, d]`.
+
+    Each step is the mean over the edges that arrive at a node, zero if none do; the last step of
+    the chain is taken first.
+    """
+    state = h[chain[-1][0]]
+    for step in reversed(chain):
+        state = _mean_matrix(data, step, state.dtype) @ state
+    return state
+
+
+def _mean_matrix(data: HeteroData, step: EdgeType, dtype: torch.dtype) -> Adjacency:
+    edge_index = data[step].edge_index
+    num_src, num_dst = int(data[step[0]].num_nodes), int(data[step[2]].num_nodes)
+
+    def build() -> Adjacency:
+        pattern = structure(edge_index, num_src, num_dst)
+        share = 1 / pattern.rowptr.diff().clamp(min=1).to(dtype)
+        return Adjacency(pattern, share[pattern.row])
+
+    return remember(edge_index, ("context_mean", num_src, num_dst, dtype), build)

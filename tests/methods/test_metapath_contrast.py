@@ -1,0 +1,286 @@
+"""MEOW, AdaMEOW and HeCo on heterogeneous graphs of every kind."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+import gcl
+from gcl.callbacks import Checkpoint
+from gcl.datasets import hetero_sbm
+from gcl.losses import unit_rows
+from gcl.testing import check_method
+
+PAP, PSP = ["paper", "author", "paper"], ["paper", "subject", "paper"]
+RECIPES = {
+    "meow": {"clusters": (3, 6), "hidden": 8},
+    "adameow": {"hidden": 8, "proj": 4},
+    "heco": {"hidden": 8, "samples": 2},
+}
+
+
+def graph(n=40, **options):
+    options = {"num_authors": 50, "num_subjects": 6, "num_features": 10, **options}
+    return hetero_sbm(n, **options)
+
+
+def make(name, data, paths=(PAP, PSP), **options):
+    return getattr(gcl.methods, name)(
+        data, metapaths=[list(p) for p in paths], **{**RECIPES[name], **options}
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_contract(name):
+    check_method(make(name, graph()), graph())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_learns_communities(name):
+    data = graph(120, homophily=0.95, subjects=2.0, noise=8.0)
+    torch.manual_seed(0)
+    method = make(name, data)
+    before = gcl.fit(method, data, epochs=1, lr=5e-3).loss
+    after = gcl.fit(method, data, epochs=40, lr=5e-3).loss
+    assert after < before - 0.1
+    found = gcl.evaluate.knn(gcl.embed(method, data), data["paper"].y, k=5)["accuracy"]
+    assert found > gcl.evaluate.knn(data["paper"].x, data["paper"].y, k=5)["accuracy"] + 0.1
+
+
+def odd(case):
+    data = graph()
+    paths = [PAP, PSP]
+    if case == "one meta-path":
+        paths = [PAP]
+    elif case == "a type without features":
+        del data["author"].x
+        data["author"].num_nodes = 50
+    elif case == "a target without features":
+        del data["paper"].x
+        data["paper"].num_nodes = 40
+    elif case == "no features at all":
+        for kind, n in (("paper", 40), ("author", 50), ("subject", 6)):
+            del data[kind].x
+            data[kind].num_nodes = n
+    elif case == "isolated targets":
+        for name in data.edge_types:
+            row = 0 if name[0] == "paper" else 1
+            keep = data[name].edge_index[row] > 4
+            data[name].edge_index = data[name].edge_index[:, keep]
+    elif case == "no edges":
+        for name in data.edge_types:
+            data[name].edge_index = data[name].edge_index[:, :0]
+    elif case == "float64 features":
+        data["paper"].x = data["paper"].x.double()
+    elif case == "sparse features":
+        data["paper"].x = data["paper"].x.relu().to_sparse_csr()
+    elif case == "labels from 1":
+        data["paper"].y += 1
+    elif case == "a zero row":
+        data["paper"].x[3] = 0
+    elif case == "length 6":
+        paths = [["paper", "author", "paper", "subject", "paper", "author", "paper"]]
+    return data, paths
+
+
+CASES = [
+    "one meta-path",
+    "a type without features",
+    "a target without features",
+    "no features at all",
+    "isolated targets",
+    "no edges",
+    "float64 features",
+    "sparse features",
+    "labels from 1",
+    "a zero row",
+    "length 6",
+]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("case", CASES)
+def test_odd_graphs(name, case):
+    data, paths = odd(case)
+    method = make(name, data, paths)
+    gcl.fit(method, data, epochs=2)
+    z = gcl.embed(method, data)
+    assert z.shape == (40, 8)
+    assert z.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["meow", "adameow"])
+def test_a_metapath_of_length_one_has_no_interior(name):
+    data = graph()
+    cites = torch.randint(40, (2, 100))
+    data["paper", "cites", "paper"].edge_index = cites
+    method = make(name, data, [[("paper", "cites", "paper")], PAP])
+    gcl.fit(method, data, epochs=2)
+    assert method.contexts.positions == (0, 1)
+
+
+def test_more_clusters_than_nodes():
+    data = graph()
+    gcl.fit(make("meow", data, clusters=(90,)), data, epochs=2)
+
+
+@pytest.mark.parametrize("options", [{"contexts": "none"}, {"contexts": "walk"}, {"norm": "layer"}])
+def test_options(options):
+    data = graph()
+    method = make("meow", data, **options)
+    gcl.fit(method, data, epochs=2)
+    assert gcl.embed(method, data).shape == (40, 8)
+
+
+def permuted(data, order):
+    """The same graph with its papers in another order."""
+    place, out = order.argsort(), copy.copy(data)
+    out["paper"].x, out["paper"].y = data["paper"].x[order], data["paper"].y[order]
+    for name in data.edge_types:
+        row, edges = 0 if name[0] == "paper" else 1, data[name].edge_index.clone()
+        edges[row] = place[edges[row]]
+        out[name].edge_index = edges
+    return out
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_permuting_targets_permutes_embeddings(name):
+    data, order = graph(), torch.randperm(40)
+    method = make(name, data).double()
+    z = gcl.embed(method, data)
+    torch.testing.assert_close(gcl.embed(method, permuted(data, order)), z[order])
+
+
+def test_embedding_is_the_flow_written_out():
+    """One meta-path without masks: every matrix dense, in evaluation mode."""
+    data = graph()
+    method = make("meow", data, [PAP], norm=None).double().eval()
+    h = method.projection(data)
+    pa = torch.zeros(40, 50, dtype=torch.float64)
+    pa[tuple(data["paper", "to", "author"].edge_index)] = 1
+    mean = pa / pa.sum(1, keepdim=True).clamp(min=1)
+    f = torch.nn.functional.elu(h["paper"] + mean @ h["author"] @ method.contexts.weights[0])
+    counts = pa @ pa.t()
+    loops = torch.diag((counts.sum(1) == 0).double())
+    scale = counts.sum(1).clamp(min=1).rsqrt()
+    plain = scale[:, None] * counts * scale + loops
+    pattern = ((counts > 0) | torch.eye(40).bool()).double()
+    scale = pattern.sum(1).rsqrt()
+    views = []
+    for a in (plain, scale[:, None] * pattern * scale):
+        u = a @ (f @ method.gcn.first)
+        v = a @ (torch.where(u > 0, u, method.gcn.act.weight * u) @ method.gcn.second)
+        views.append(unit_rows(v))
+    w = torch.stack(
+        [method.attention.linear(v).tanh().mean(0) @ method.attention.query[0] for v in views]
+    ).softmax(0)
+    expected = w[0] * views[0] + w[1] * views[1]
+    torch.testing.assert_close(gcl.embed(method, data), expected)
+
+
+def test_masks_are_drawn_anew_or_once():
+    data = graph()
+    for resample, same in (("once", True), ("epoch", False)):
+        method = make("meow", data, resample=resample, dropout=0.0)
+        prepared = method.prepare(data)
+        first, second = (method.train().views(prepared)[1] for _ in range(2))
+        assert torch.equal(first, second) == same
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_resumes_bit_for_bit(name, tmp_path):
+    data = graph()
+
+    def start():
+        torch.manual_seed(0)
+        return make(name, data)
+
+    whole = gcl.fit(start(), data, epochs=4)
+    gcl.fit(start(), data, epochs=2, callbacks=[Checkpoint(tmp_path / "c.safetensors")])
+    torch.manual_seed(9)
+    rest = gcl.fit(
+        start(),
+        data,
+        epochs=4,
+        callbacks=[Checkpoint(tmp_path / "c.safetensors")],
+        resume=tmp_path / "c.safetensors",
+    )
+    assert [r["loss"] for r in rest.history] == [r["loss"] for r in whole.history]
+
+
+def test_memory_at_20000_nodes_stays_far_below_an_array_of_pairs():
+    data = hetero_sbm(20_000, num_authors=20_000, num_subjects=400, num_features=8)
+    method = gcl.methods.meow(
+        data, metapaths=[PAP, PSP], hidden=8, clusters=(20, 50), topk=[10, 20]
+    )
+    prepared = method.prepare(data)
+    sizes = []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            for x in out if isinstance(out, tuple | list) else (out,):
+                if isinstance(x, torch.Tensor) and x.layout == torch.strided:
+                    sizes.append(x.untyped_storage().nbytes())
+            return out
+
+    with Watch():
+        method(prepared).backward()
+    assert max(sizes) < 20_000 * 20_000 * 4 / 20
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_bad_input(name):
+    data = graph()
+    with pytest.raises(TypeError, match="expected a HeteroData"):
+        make(name, gcl.datasets.load("karate"))
+    with pytest.raises(ValueError, match="names no meta-paths of its own"):
+        getattr(gcl.methods, name)(data)
+    with pytest.raises(ValueError, match=r"step 1 of meta-path 0.*no node type 'venue'"):
+        make(name, data, [["paper", "venue", "paper"]])
+    method = make(name, data)
+    with pytest.raises((TypeError, ValueError), match=r"HeteroData|meta-path graphs"):
+        method.embed(gcl.datasets.load("karate"))
+
+
+def test_bad_rates_and_samples():
+    data = graph()
+    with pytest.raises(ValueError, match="one for each of 2 meta-paths, got 3"):
+        make("meow", data, mask_edge=[0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="mask_feature must lie"):
+        make("meow", data, mask_feature=1.0)
+    with pytest.raises(ValueError, match="samples names venue"):
+        make("heco", data, samples={"venue": 3})
+    alone = HeteroData()
+    alone["paper"].x = torch.rand(5, 3)
+    alone["paper", "cites", "paper"].edge_index = torch.tensor([[0, 1], [1, 0]])
+    with pytest.raises(ValueError, match="no edge type leads from another node type"):
+        gcl.methods.heco(alone, metapaths=[[("paper", "cites", "paper")]])
+
+
+def test_heco_sees_only_the_types_it_is_told_to():
+    method = make("heco", graph(), samples={"author": 3})
+    assert [name[0] for name in method.schema.edge_types] == ["author"]
+    assert set(method.projection.weights) == {"paper", "author"}
+
+
+def test_heco_loss_is_the_published_one():
+    data = graph(12)
+    method = make("heco", data, samples=60, lam=0.3).double().eval()
+    prepared = method.prepare(data)
+    torch.manual_seed(0)
+    loss = method.loss(prepared)
+    torch.manual_seed(0)
+    h = method.projection(prepared)
+    a = unit_rows(method.head(method.embed(prepared)))
+    b = unit_rows(method.head(method.schema(prepared, h)))
+    positive = torch.zeros(12, 12, dtype=torch.bool)
+    positive[tuple(prepared["paper"].pos_edge_index)] = True
+    total = 0.0
+    for weight, s in ((0.3, a @ b.t()), (0.7, b @ a.t())):
+        e = (s / 0.8).exp()
+        total = total - weight * ((e * positive).sum(1) / e.sum(1)).log().mean()
+    assert loss.item() == pytest.approx(total.item(), rel=1e-9)

@@ -1,0 +1,29 @@
+"""Rows of sparse features divided by their sums."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.preprocessing import normalize
+from torch_geometric.data import Data
+
+from gcl.datasets import hetero_sbm
+from gcl.transforms import NormalizeSparseFeatures
+
+
+def test_equals_scikit_learn():
+    torch.manual_seed(0)
+    x = torch.rand(6, 5).where(torch.rand(6, 5) > 0.5, 0.0)
+    x[2] = 0
+    expected = torch.from_numpy(normalize(x.numpy(), norm="l1"))
+    found = NormalizeSparseFeatures()(Data(x=x.to_sparse_csr())).x
+    torch.testing.assert_close(found.to_dense(), expected)
+
+
+def test_dense_types_stay_and_the_input_is_not_touched():
+    data = hetero_sbm(10, num_authors=8, num_subjects=3)
+    data["author"].x = data["author"].x.relu().to_sparse_csr()
+    values, dense = data["author"].x.values().clone(), data["paper"].x
+    out = NormalizeSparseFeatures()(data.clone())
+    assert torch.equal(data["author"].x.values(), values)
+    assert torch.equal(out["paper"].x, dense)
+    assert not torch.equal(out["author"].x.values(), values)
