@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import ToUndirected
 
 import gcl
 from gcl import benchmark, checkpoint
 from gcl.cli import main
+from gcl.datasets.hetero import SCHEMAS
 
 SMALL = ["--hidden", "8", "--proj", "8", "--epochs", "3"]
 
@@ -26,7 +29,8 @@ def test_list(capsys):
     content = json.loads(capsys.readouterr().out)
     assert {"grace", "gbt"} <= set(content["recipes"])
     assert {"cora", "digits"} <= set(content["data sets"])
-    assert {"public", "random-10-10-80", "e1", "e1-public", "e2", "e3"} == set(content["protocols"])
+    homogeneous = {"public", "random-10-10-80", "e1", "e1-public", "e2", "e3"}
+    assert homogeneous | {"hetero-20", "hetero-40", "hetero-60"} == set(content["protocols"])
     assert main(["list"]) == 0
     assert "grace" in capsys.readouterr().out
 
@@ -166,7 +170,11 @@ def test_own_graph_and_recipe(own):
         (["train", "grace", "karate", "--tau", "0"], 2, "tau must be a number above 0"),
         (["train", "grace", "karate", "--hidden", "eight"], 2, "option --hidden"),
         (["train", "grace", "karate", "--what", "1"], 2, "--what"),
-        (["train", "grase", "karate"], 2, "Unknown recipe 'grase'; known: csgcl, gbt, gca, grace"),
+        (
+            ["train", "grase", "karate"],
+            2,
+            "Unknown recipe 'grase'; known: adameow, csgcl, gbt, gca, grace",
+        ),
         (["train", "grace", "koara"], 2, "unknown data set 'koara'"),
         (["train", "grace", "karate", "--epochs", "-3"], 2, "--epochs must be >= 0"),
         (["train", "grace", "karate", "--seeds", "0"], 2, "--seeds must be at least 1"),
@@ -264,6 +272,19 @@ def test_usage(capsys):
     assert gcl.__version__ in capsys.readouterr().out
 
 
+def hetero_graph(name):
+    """A small graph of the types of a published one."""
+    schema = SCHEMAS[name]
+    data = HeteroData()
+    data.metapaths = [schema.spell(letters) for letters in schema.metapaths]
+    for kind in schema.sizes:
+        data[kind].num_nodes = 9
+    for letters in schema.links:
+        source, target = schema.spell(letters)
+        data[source, "to", target].edge_index = torch.randint(9, (2, 20))
+    return ToUndirected()(data)
+
+
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parents[1] / "benchmarks" / "configs").rglob("*.toml")), ids=str
 )
@@ -276,6 +297,9 @@ def test_every_configuration_is_understood(path):
     if reported:
         assert 0 < reported["accuracy"] < 1
         assert reported["source"]
-    data = gcl.datasets.sbm(20, 2, num_features=5)
+    if run.protocol.startswith("hetero"):
+        data = hetero_graph(run.dataset)
+    else:
+        data = gcl.datasets.sbm(20, 2, num_features=5)
     method = getattr(gcl.methods, run.recipe)(data, **run.method)
     assert torch.isfinite(method(method.prepare(data)))

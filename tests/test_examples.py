@@ -9,8 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-ARGUMENTS = {"grace_cora": ["3"], "csgcl_photo": ["1"]}
-NEEDS = {"grace_cora": "planetoid/Cora", "csgcl_photo": "amazon/Photo"}
+ARGUMENTS = {"grace_cora": ["3"], "csgcl_photo": ["1"], "meow_acm": ["1"]}
+NEEDS = {
+    "grace_cora": "planetoid/Cora",
+    "csgcl_photo": "amazon/Photo",
+    "meow_acm": "hetero/acm",
+}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

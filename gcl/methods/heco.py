@@ -19,8 +19,8 @@ from gcl.nn.schema_attention import SchemaAttention
 from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.type_projection import GAIN, TypeProjection
 from gcl.transforms.add_heco_positives import AddHeCoPositives
-from gcl.transforms.add_meta_paths import OURS, AddMetaPaths, metapath_contexts
-from gcl.transforms.meta_path_chains import EdgeType
+from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
+from gcl.transforms.meta_path_chains import OURS, EdgeType
 from gcl.transforms.normalize_sparse_features import NormalizeSparseFeatures
 from gcl.typing import Graph
 

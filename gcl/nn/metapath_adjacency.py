@@ -73,14 +73,17 @@ def masked_adjacency(
     edge_index, n = data[name].edge_index, int(data[name[0]].num_nodes)
     pattern = structure(edge_index, n)
     row, col = pattern.row, pattern.col
-    key = ("apart", n)
-    weight = remember(edge_index, key, lambda: row != col).to(dtype)
+    apart = remember(edge_index, ("apart", n), lambda: row != col)
+    # In place where it can be: the lists of edges are the largest arrays of an epoch.
     if p > 0:
-        draws = torch.rand(len(row), generator=generator)
-        weight = weight * (draws >= p).to(weight)
+        kept = (torch.rand(len(row), generator=generator) >= p).to(row.device)
+        weight = kept.logical_and_(apart).to(dtype)
+    else:
+        weight = apart.to(dtype)
     chooser = row if data[name].selector else col
     scale = (1 + weight.new_zeros(n).index_add_(0, chooser, weight)).rsqrt()
-    return Adjacency(pattern, scale[row] * weight * scale[col], scale.square())
+    weight.mul_(scale[row]).mul_(scale[col])
+    return Adjacency(pattern, weight, scale.square())
 
 
 def context_mean(data: HeteroData, chain: list[EdgeType], h: dict[str, Tensor]) -> Tensor:

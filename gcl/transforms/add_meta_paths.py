@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from torch_geometric.transforms import BaseTransform
 
 from gcl.losses.checks import check_choice, check_count
 from gcl.transforms.meta_path_chains import (
+    OURS,
     EdgeType,
     MetaPath,
     as_edge_type,
@@ -26,7 +26,6 @@ from gcl.transforms.meta_path_counts import Incidence, path_counts, product_in_b
 
 CONTEXTS = ("set", "walk", "none")
 SIMILARITIES = ("pathsim", "count")
-OURS = re.compile(r"(metapath|context)_\d+")
 FORMS = ("transpose", "row", "union", "mutual")
 TIES = ("random", "index", "legacy")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -10,6 +11,8 @@ from torch_geometric.data import HeteroData
 
 from gcl.losses.checks import check_count
 
+# Relations that AddMetaPaths writes.
+OURS = re.compile(r"(metapath|context)_\d+")
 EdgeType: TypeAlias = tuple[str, str, str]
 MetaPath: TypeAlias = Sequence[str] | Sequence[EdgeType]
 
@@ -102,7 +105,11 @@ def _only_edge_type(data: HeteroData, m: int, step: int, source: str, target: st
             raise ValueError(
                 f"{where}: there is no node type {kind!r}; known are {', '.join(data.node_types)}."
             )
-    found = [name for name in data.edge_types if (name[0], name[2]) == (source, target)]
+    found = [
+        name
+        for name in data.edge_types
+        if (name[0], name[2]) == (source, target) and not OURS.fullmatch(name[1])
+    ]
     if not found:
         raise ValueError(
             f"{where}: no edge type leads there; add reverse edges by "

@@ -135,6 +135,15 @@ def test_options(options):
     assert gcl.embed(method, data).shape == (40, 8)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_graph_that_was_prepared_before_will_do(name):
+    data = graph()
+    prepared = make(name, data).prepare(data)
+    torch.manual_seed(0)
+    method = make(name, prepared)
+    assert torch.equal(gcl.embed(method, prepared), gcl.embed(method, data))
+
+
 def permuted(data, order):
     """The same graph with its papers in another order."""
     place, out = order.argsort(), copy.copy(data)

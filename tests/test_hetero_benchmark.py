@@ -1,0 +1,101 @@
+"""The comparison on heterogeneous graphs, on a graph of a size for tests."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import gcl
+from gcl import benchmark
+from gcl.benchmark import Run
+from gcl.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+
+def small():
+    """hetero_sbm with meta-paths of its own and the three public splits."""
+    data = gcl.datasets.hetero_sbm(300, num_authors=300, num_subjects=9, subjects=1.5, noise=2.0)
+    data.metapaths = [["paper", "author", "paper"], ["paper", "subject", "paper"]]
+    part = torch.randint(3, (300,), generator=torch.Generator().manual_seed(0))
+    for few in (20, 40, 60):
+        for number, name in enumerate(("train", "val", "test")):
+            data["paper"][f"{name}_mask_{few}"] = part == number
+    return data
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.delitem(sys.modules, "heterogeneous", raising=False)
+    module = importlib.import_module("heterogeneous")
+    monkeypatch.setattr(module.benchmark, "load_data", lambda run: small())
+    options = {
+        "meow": {"hidden": 8, "clusters": (4, 9)},
+        "adameow": {"hidden": 8, "proj": 8},
+        "heco": {"hidden": 8, "samples": 3},
+    }
+    run = {
+        name: Run(name, "sbm", protocol="hetero-20", epochs=2, patience=2, method=method)
+        for name, method in options.items()
+    }
+    real = module.variants
+    monkeypatch.setattr(module.benchmark, "config_run", lambda path: run[path.parent.name])
+    monkeypatch.setattr(module, "variants", lambda dataset, ablation: real("acm", ablation))
+    return module
+
+
+def test_every_variant_is_trained_measured_and_not_run_again(script, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    script.main(["sbm", "--seeds", "2", "--ablation", "--out", str(out)])
+    text = capsys.readouterr().out
+    rows = benchmark.read_rows(out)
+    names = {row["variant"] for row in rows}
+    assert {*script.ABLATIONS, "meow", "heco", "adameow", "adameow, weights as published"} < names
+    assert {"raw features", "meow, untrained", "heco, untrained"} < names
+    for name in ("meow", "meow, row form", "heco, untrained"):
+        mine = [row for row in rows if row["variant"] == name]
+        assert len(mine) == 2
+        assert mine[0]["macro_f1_20"] != mine[1]["macro_f1_20"]
+        assert name in text
+    weighed = next(row for row in rows if row["variant"] == "adameow")
+    assert float(weighed["weight_mean"]) == pytest.approx(1.0, abs=1e-4)
+    before = out.read_bytes()
+    script.main(["sbm", "--seeds", "2", "--ablation", "--out", str(out)])
+    assert out.read_bytes() == before
+
+
+def test_the_command_line_takes_heterogeneous_graphs(tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    command = ["train", "meow", "test_hetero_benchmark:small", "--protocol", "hetero-40"]
+    command += ["--hidden", "8", "--clusters", "[4, 9]", "--epochs", "30", "--patience", "3"]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    assert "meow" in capsys.readouterr().out
+    rows = benchmark.read_rows(tmp_path / "run" / "results.csv")
+    assert {row["features"] for row in rows} == {"raw features", "untrained", "meow"}
+    for row in rows:
+        assert row["accuracy"] == row["micro_f1"]
+        assert 0 < float(row["auc"]) <= 1
+    log = (tmp_path / "run" / "seed-0" / "log.csv").read_text().splitlines()
+    assert len(log) < 30  # it stopped early
+
+
+def test_a_protocol_for_other_graphs_is_refused(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    assert main(["train", "meow", "test_hetero_benchmark:small"]) == 2
+    assert "is heterogeneous: protocol must be one of hetero-20" in capsys.readouterr().err
+    assert main(["train", "grace", "karate", "--protocol", "hetero-20"]) == 2
+    assert "is of one node type" in capsys.readouterr().err
+
+
+def test_results_from_before_the_options_of_today_keep_their_names():
+    def digest(**options):
+        return benchmark.options_digest(Run("grace", "cora", **options))
+
+    assert digest() == digest(root="x")
+    for change in ({"patience": 3}, {"probe_lr": 0.1}, {"probe_decay": 0.1}):
+        assert digest(**change) != digest()
