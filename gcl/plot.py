@@ -1,4 +1,4 @@
-"""Figures of a run: loss curve, diagnostics, embeddings, similarities of positives and negatives.
+"""Figures of a run: loss curve, diagnostics, embeddings, similarities, node compactness.
 
 Every function returns a matplotlib `Figure` and leaves saving and showing to you.
 """
@@ -207,6 +207,68 @@ def similarities(z1: Tensor, z2: Tensor, *, title: str = "", seed: int = 0) -> F
     return figure
 
 
+def compactness(
+    values: Tensor | Mapping[str, Tensor], edge_index: Tensor, *, title: str = ""
+) -> Figure:
+    """Node compactness by degree: which nodes a training leaves behind.
+
+    On the left the median of the nodes of each range of degrees and, shaded, their middle half; on
+    the right the share of them above 0. Ranges double: 0, 1, 2 to 3, 4 to 7, ...
+
+    Args:
+        values: of every node, from `gcl.evaluate.compactness`; or several of them by name.
+        edge_index: of the graph; the degree is the number of edges that arrive, without loops.
+        title: above the figure.
+
+    Shape:
+        values `[n]`, edge_index `[2, e]`.
+
+    Raises:
+        ValueError: values of no node, or of different numbers of nodes.
+    """
+    curves = {"": values} if isinstance(values, Tensor) else dict(values)
+    sizes = {tuple(v.shape) for v in curves.values()}
+    if len(sizes) != 1 or len(size := next(iter(sizes))) != 1 or size[0] == 0:
+        raise ValueError(
+            f"compactness: expected one number a node, got shapes {sorted(sizes)}; see "
+            "gcl.evaluate.compactness."
+        )
+    target = edge_index[1][edge_index[0] != edge_index[1]].cpu()
+    degree = torch.bincount(target, minlength=size[0]).numpy()
+    bucket = np.where(degree > 0, np.floor(np.log2(np.maximum(degree, 1))) + 1, 0).astype(int)
+    present = np.unique(bucket)
+    places = np.arange(len(present))
+    names = [_degrees(int(b)) for b in present]
+    names = [f"{name}\n{int((bucket == b).sum())}" for name, b in zip(names, present, strict=True)]
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for index, (label, value) in enumerate(curves.items()):
+        groups = [value.detach().cpu().numpy()[bucket == b] for b in present]
+        low, middle, high = np.array([np.quantile(g, (0.25, 0.5, 0.75)) for g in groups]).T
+        left.fill_between(places, low, high, color=f"C{index}", alpha=0.2, linewidth=0)
+        left.plot(places, middle, marker="o", color=f"C{index}", label=label)
+        share = [float((g > 0).mean()) for g in groups]
+        right.plot(places, share, marker="o", color=f"C{index}", label=label)
+    left.axhline(0, color="0.5", linewidth=0.8)
+    left.set(ylabel="compactness: median, middle half")
+    right.set(ylabel="share of nodes above 0", ylim=(-0.03, 1.03))
+    for axes in (left, right):
+        axes.set_xticks(places, names, fontsize="small")
+        axes.set_xlabel("degree; below, nodes")
+        axes.grid(alpha=0.3)
+    if any(curves):
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(curves), frameon=False)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _degrees(bucket: int) -> str:
+    first, last = (1 << bucket) >> 1, (1 << bucket) - 1
+    return str(first) if first >= last else f"{first}–{last}"
+
+
 def plot_run(
     folder: Path, *, seed: int = 0, projection: Literal["tsne", "pca"] = "tsne"
 ) -> list[Path]:
@@ -251,12 +313,13 @@ def plot_run(
 def _two_views(run: benchmark.Run, data: Any, home: Path) -> tuple[Tensor, Tensor] | None:
     """Embeddings of the two views by the trained method; None where it is no two-view method."""
     method = benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method)
-    if not isinstance(method, methods.TwoView):
+    inner = method.method if isinstance(method, methods.POT) else method
+    if not isinstance(inner, methods.TwoView):
         return None
     method.load_state_dict(checkpoint.load(home / "checkpoint.safetensors")["method"])
     method.eval()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         prepared = method.prepare(data)
-        first, second = (method.embed(view(copy.copy(prepared))) for view in method.views)
+        first, second = (method.embed(view(copy.copy(prepared))) for view in inner.views)
     return first, second

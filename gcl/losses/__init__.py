@@ -4,6 +4,7 @@ from gcl.losses.adaptive_contrast import AdaptiveContrast
 from gcl.losses.alignment_uniformity import AlignmentUniformity, alignment, uniformity
 from gcl.losses.auc import PairwiseAUC
 from gcl.losses.barlow_twins import BarlowTwins
+from gcl.losses.beta_mixture import fit_beta_mixture, mixture_weights
 from gcl.losses.bootstrap import BootstrapCosine
 from gcl.losses.cacr import CACR
 from gcl.losses.cca_ssg import CCASSG
@@ -30,11 +31,13 @@ from gcl.losses.negatives import (
     refine_labels,
 )
 from gcl.losses.poly_view import PolyView
+from gcl.losses.progcl import ProGCL
 from gcl.losses.proto_nce import ProtoNCE
 from gcl.losses.self_training import SelfTraining
 from gcl.losses.sigmoid import Sigmoid
 from gcl.losses.similarity import unit_rows
 from gcl.losses.sinkhorn import sinkhorn
+from gcl.losses.sketched import Sketched, gaussian_sketch, sign_sketch
 from gcl.losses.softmax import SoftmaxLoss
 from gcl.losses.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
 from gcl.losses.sugrl import SUGRL
@@ -73,10 +76,12 @@ __all__ = [
     "PairNetwork",
     "PairwiseAUC",
     "PolyView",
+    "ProGCL",
     "ProtoNCE",
     "RandomNegatives",
     "SelfTraining",
     "Sigmoid",
+    "Sketched",
     "SoftmaxLoss",
     "SwAV",
     "TeamUp",
@@ -84,11 +89,15 @@ __all__ = [
     "VICReg",
     "alignment",
     "cluster_pairs",
+    "fit_beta_mixture",
+    "gaussian_sketch",
     "meta_node_bound",
     "meta_node_logsumexp",
+    "mixture_weights",
     "multi_view_logsumexp",
     "rank_one",
     "refine_labels",
+    "sign_sketch",
     "sinkhorn",
     "spherical_kmeans",
     "streaming_logsumexp",

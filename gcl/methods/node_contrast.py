@@ -1,4 +1,4 @@
-"""The frame that GRACE and the methods after it share: GCN, two views, projection head."""
+"""What node-level recipes share: preparation, uniform views, and GRACE's frame around a loss."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch_geometric.data import Data
 from torch_geometric.transforms import Compose, NormalizeFeatures
 
+from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
 from gcl.transforms import ToSparseFeatures
@@ -25,6 +26,35 @@ def view_rates(
         if not isinstance(rates, tuple | list) or len(rates) != 2:
             raise ValueError(f"{recipe}: {name} must be two rates, one a view, got {rates!r}.")
     return list(zip(drop_edge, mask_feature, strict=True))
+
+
+def preparation(normalize: bool, sparse: bool, *further: Transform) -> Compose:
+    """Transforms of the whole graph.
+
+    Args:
+        normalize: divide every row of features by its sum.
+        sparse: store features that are mostly zero as a sparse matrix, for the encoders here.
+        further: applied between the two.
+    """
+    first: list[Transform] = [NormalizeFeatures()] if normalize else []
+    return Compose([*first, *further, *([ToSparseFeatures()] if sparse else [])])
+
+
+def uniform_view(p_edge: float, p_feature: float, undirected: bool, as_weight: bool) -> Compose:
+    """GRACE's view: edges dropped and feature columns masked, each at one rate.
+
+    Args:
+        p_edge: probability that an edge is dropped.
+        p_feature: probability that a feature column is zeroed.
+        undirected: drop both directions of an undirected edge together.
+        as_weight: zero the weights of dropped edges, for encoders that honour weights.
+    """
+    return Compose(
+        [
+            EdgeDropping(p_edge, undirected=undirected, as_weight=as_weight),
+            FeatureMasking(p_feature),
+        ]
+    )
 
 
 def node_contrast(
@@ -58,16 +88,14 @@ def node_contrast(
         encoder: replaces the GCN.
         whole_graph: transforms of the whole graph, applied after normalisation.
     """
-    prepare: list[Transform] = [NormalizeFeatures()] if normalize else []
-    prepare += whole_graph
+    prepare = preparation(normalize, encoder is None, *whole_graph)
     if encoder is None:
         encoder = GCNEncoder(data.num_features, 2 * hidden, hidden, num_layers=num_layers, act=act)
-        prepare.append(ToSparseFeatures())
     first, second = views
     return TwoView(
         encoder,
         (first, second),
         loss,
         projector=projector(encoder.out_channels, proj, inner_products=True),
-        prepare=Compose(prepare),
+        prepare=prepare,
     )

@@ -6,6 +6,7 @@ from gcl.nn.gcn_encoder import GCNEncoder
 from gcl.nn.metapath_adjacency import context_mean, masked_adjacency, metapath_adjacency
 from gcl.nn.metapath_contexts import MetaPathContexts
 from gcl.nn.metapath_gcn import MetaPathGCN
+from gcl.nn.hops import add_hops, propagate
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.projector import projector
 from gcl.nn.propagation import Adjacency, gcn_adjacency
@@ -21,6 +22,7 @@ __all__ = [
     "GCNEncoder",
     "MLPEncoder",
     "StudentTClustering",
+    "add_hops",
     "gcn_adjacency",
     "pretrain",
     "projector",
@@ -32,4 +34,5 @@ __all__ = [
     "SchemaAttention",
     "SemanticAttention",
     "TypeProjection",
+    "propagate",
 ]

@@ -2,6 +2,7 @@
 
 from gcl.transforms.add_centrality import AddCentrality
 from gcl.transforms.add_communities import AddCommunities
+from gcl.transforms.add_diffusion import AddDiffusion
 from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
@@ -12,6 +13,7 @@ from gcl.transforms.to_sparse_features import ToSparseFeatures
 __all__ = [
     "AddCentrality",
     "AddCommunities",
+    "AddDiffusion",
     "AddHeCoPositives",
     "AddInfluence",
     "AddMetaPaths",

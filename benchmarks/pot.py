@@ -1,0 +1,170 @@
+"""GRACE and GCA with and without POT: what the term gains, and what it costs, in one command.
+
+    python benchmarks/pot.py cora --seeds 5 --out pot-cora.csv
+
+Hyperparameters come from benchmarks/configs/pot_grace and pot_gca; without POT they are the same.
+Prints a table and writes one row a variant and seed; what the file has already is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from speed.measure import interleaved
+from torch_geometric.seed import seed_everything
+
+from gcl import benchmark, evaluate, methods
+from gcl.benchmark import Run
+
+CONFIGS = Path(__file__).parent / "configs"
+METHODS = {"grace": methods.grace, "gca": methods.gca}
+SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+STEPS = 7  # timed, of every variant in turn
+
+
+def read_config(method: str, dataset: str) -> Run:
+    """The run of a method with POT, from benchmarks/configs."""
+    return benchmark.config_run(CONFIGS / f"pot_{method}" / f"{dataset}.toml")
+
+
+def variants(method: str, run: Run, modes: list[str]) -> dict[str, Run]:
+    """The method by itself and with POT in each mode, by name; the first is what it is against."""
+    # What the configuration leaves out has other defaults with POT than without.
+    options = inspect.signature(getattr(methods, run.recipe)).parameters
+    shared = [k for k in inspect.signature(METHODS[method]).parameters if k in options]
+    plain = {k: run.method.get(k, options[k].default) for k in shared if k != "data"}
+    return {
+        method: replace(run, recipe=method, method=plain),
+        **{
+            f"{method} + POT, {mode}": replace(run, method={**run.method, "mode": mode})
+            for mode in modes
+        },
+    }
+
+
+def training_step(run: Run, data: Any) -> Callable[[], None]:
+    """One epoch on the whole graph, to be timed."""
+    seed_everything(0)
+    method = benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
+    prepared = method.prepare(data.to(run.device))
+    optimizer = torch.optim.Adam(method.parameters(), lr=run.lr, weight_decay=run.weight_decay)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        method(prepared).backward()
+        optimizer.step()
+
+    return step
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("dataset", help="with a file in benchmarks/configs/pot_grace or pot_gca")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--modes", nargs="+", default=["pot"], help="of POT (default pot)")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--protocol", choices=evaluate.PROTOCOLS, help="in place of the files'")
+    parser.add_argument("--epochs", type=int, help="in place of the files'")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, default=Path("pot.csv"))
+    chosen = parser.parse_args(arguments)
+
+    plans: dict[str, dict[str, Run]] = {}
+    for method in chosen.methods:
+        run = replace(read_config(method, chosen.dataset), device=chosen.device)
+        run.protocol = chosen.protocol or run.protocol
+        run.epochs = run.epochs if chosen.epochs is None else chosen.epochs
+        plans[method] = variants(method, run, chosen.modes)
+    data = benchmark.load_data(run)
+    rows = benchmark.read_rows(chosen.out, ("variant", "options", "seed", *SHOWN))
+    mine: list[dict[str, Any]] = []
+    # Seed by seed, so that an interrupted table compares equals.
+    for seed in range(chosen.seeds):
+        for plan in plans.values():
+            keys = {
+                name: {"variant": name, "options": benchmark.options_digest(run), "seed": seed}
+                for name, run in plan.items()
+            }
+            done = {name: _find(rows, key) for name, key in keys.items()}
+            if not all(done.values()):
+                steps = {name: training_step(run, data) for name, run in plan.items()}
+                kind = torch.device(chosen.device).type
+                costs = interleaved(steps, STEPS, kind)
+                del steps  # the trainings need the memory
+            for name, run in plan.items():
+                row = done[name]
+                if row is None:
+                    trained = benchmark.train_seed(run, data, seed)[0][-1]
+                    told = {"dataset": run.dataset, "protocol": run.protocol, "epochs": run.epochs}
+                    row = {**keys[name], **told, **trained, **costs[name], **benchmark.provenance()}
+                    rows.append(row)
+                    benchmark.write_rows(chosen.out, rows)
+                mine.append({**row, "features": name})
+    show(plans, mine, chosen.seeds)
+
+
+def gain(rows: list[dict[str, Any]], name: str, base: str) -> tuple[float, float]:
+    """Mean of the differences in accuracy of the same seeds, and its standard error."""
+    found = {
+        variant: {int(r["seed"]): float(r["accuracy"]) for r in rows if r["features"] == variant}
+        for variant in (name, base)
+    }
+    differences = [found[name][seed] - found[base][seed] for seed in sorted(found[name])]
+    if len(differences) < 2:
+        return differences[0], math.nan
+    return (
+        statistics.mean(differences),
+        statistics.stdev(differences) / math.sqrt(len(differences)),
+    )
+
+
+def show(plans: dict[str, dict[str, Run]], rows: list[dict[str, Any]], seeds: int) -> None:
+    run = next(iter(next(iter(plans.values())).values()))
+    table = Table(
+        title=f"POT on {run.dataset}, %",
+        caption=f"protocol {run.protocol}; training seeds: {seeds}; gain in accuracy: mean of the "
+        "differences of equal seeds ± standard error;\nms an epoch: median of steps taken in turn, "
+        "wall clock (CPU time)",
+        caption_justify="left",
+    )
+    columns = ("variant", "epochs", *SHOWN.values(), "gain", "ms an epoch", "times")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "variant" else "right", no_wrap=True)
+    summary = benchmark.summarize(rows, list(SHOWN))
+    costs = {
+        name: [
+            statistics.median(float(r[key]) for r in rows if r["features"] == name)
+            for key in ("wall_ms", "cpu_ms")
+        ]
+        for name in summary
+    }
+    for base, plan in plans.items():
+        for name, variant in plan.items():
+            row = summary[name]
+            cells = [f"{100 * row[key]:.2f}±{100 * row[f'{key}_std']:.2f}" for key in SHOWN]
+            wall, cpu = costs[name]
+            cells += ["", f"{wall:.0f} ({cpu:.0f})", ""]
+            if name != base:
+                mean, error = gain(rows, name, base)
+                cells[-3] = f"{100 * mean:+.2f}" + (f"±{100 * error:.2f}" if seeds > 1 else "")
+                cells[-1] = f"{wall / costs[base][0]:.2f} ({cpu / costs[base][1]:.2f})"
+            table.add_row(name, str(variant.epochs), *cells)
+    Console(width=120).print(table)
+
+
+def _find(rows: list[dict[str, Any]], key: dict[str, Any]) -> dict[str, Any] | None:
+    return next((r for r in rows if all(str(r[k]) == str(v) for k, v in key.items())), None)
+
+
+if __name__ == "__main__":
+    main()

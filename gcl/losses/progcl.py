@@ -1,0 +1,129 @@
+"""ProGCL's contrast: hard negatives weighted by how surely they are negatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gcl.losses.beta_mixture import fit_beta_mixture, mixture_weights
+from gcl.losses.checks import check_count
+from gcl.losses.multi_view import log_add
+from gcl.losses.softmax import SoftmaxLoss, Temperature
+from gcl.losses.streaming import streaming_logsumexp
+
+
+class ProGCL(SoftmaxLoss):
+    r"""InfoNCE whose negatives are weighted by a mixture fitted to their similarities.
+
+    Until step t0 this is `InfoNCE`. Then, once, two beta distributions are fitted to the
+    similarities between the views (`fit_beta_mixture`, on `columns` random nodes), and from there
+    on, with `l(a, b) = cos(a, b) / tau`,
+
+        L_i = - l(z1_i, z2_i) + log( exp l(z1_i, z2_i) + sum_{j != i} W_ij exp l(z1_i, z2_j)
+                                                      + sum_{j != i} W_ij exp l(z1_i, z1_j) )
+
+    with the weights of `mixture_weights(z1, z2)`, of mean 1, in both sums; the same with the views
+    exchanged. Only the five numbers of the mixture are kept, in the state dict; O(N D) memory.
+
+    Args:
+        tau: temperature, > 0, see `SoftmaxLoss`.
+        t0: steps before the mixture is fitted, >= 0; told by `after_step`.
+        share: of false negatives at the start of the fit, in (0, 1).
+        columns: nodes whose similarities to all others are fitted, >= 1.
+        iterations: of the fit, >= 1.
+        **options: `intra`, `symmetric`, `reduction`, `implementation`, `tile`, `precision`, see
+            `SoftmaxLoss`.
+
+    Shape:
+        z1, z2 `[n, d]` -> scalar, or `[n]`.
+
+    Raises:
+        ValueError: numbers out of range, unequal shapes, `negatives` or `log_weight` or another
+            similarity than the cosine.
+        TypeError: not floating-point input.
+
+    Reference:
+        Xia et al., "ProGCL: Rethinking Hard Negative Mining in Graph Contrastive Learning", ICML
+        2022, the weighting variant. Their weights of all pairs are stored, frozen at t0, and those
+        of the first direction serve both; here each direction has its own, of the embeddings at
+        hand. Their fit has the pairs (i, i) among its numbers.
+
+    Example:
+        >>> z = torch.eye(12, 16)
+        >>> round(ProGCL(tau=0.4)(z, z).item(), 4)  # before t0: InfoNCE
+        1.0317
+    """
+
+    t: Tensor
+    mixture: Tensor
+
+    def __init__(
+        self,
+        tau: Temperature = 0.4,
+        *,
+        t0: int = 400,
+        share: float = 0.05,
+        columns: int = 100,
+        iterations: int = 10,
+        **options: Any,
+    ):
+        super().__init__(tau, **options)
+        check_count("ProGCL", least=0, t0=t0)
+        check_count("ProGCL", columns=columns, iterations=iterations)
+        if not 0 < share < 1:
+            raise ValueError(f"ProGCL: share must lie in (0, 1), got {share}.")
+        chosen = self.negatives is not None or self.log_weight is not None
+        if chosen or self.similarity != "cosine":
+            raise ValueError(
+                "ProGCL: it weighs all other rows by their cosine; leave out negatives, log_weight "
+                "and similarity."
+            )
+        self.t0, self.share, self.columns, self.iterations = t0, share, columns, iterations
+        self.register_buffer("t", torch.tensor(0))
+        self.register_buffer("mixture", torch.full((5,), torch.nan, dtype=torch.float64))
+
+    def after_step(self, step: int, total: int) -> None:
+        """Moves t to the steps done."""
+        self.t.fill_(step)
+
+    def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
+        if int(self.t) >= self.t0 and bool(self.mixture.isnan().any()) and len(z1) > 1:
+            self.fit(z1, z2)
+        return super().forward(z1, z2)
+
+    @torch.no_grad()
+    def fit(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> None:
+        """Fit the mixture to the similarities of these views, own pairs left out."""
+        u, v = self.rows(z1, z2)
+        chosen = torch.randperm(len(u), device=u.device)[: self.columns]
+        s = u @ v[chosen].t()
+        other = torch.ones_like(s, dtype=torch.bool)
+        other[chosen, torch.arange(len(chosen), device=u.device)] = False
+        s = ((s[other] + 1) / 2).clamp(0, 1)
+        self.mixture.copy_(fit_beta_mixture(s, share=self.share, iterations=self.iterations))
+
+    def denominators(self, u: Tensor, v: Tensor, tau: Tensor | float, *, own: bool) -> list[Tensor]:
+        if bool(self.mixture.isnan().any()) or own:
+            return super().denominators(u, v, tau, own=own)
+        options, sides = self.tiling(len(u)), []
+        for q, k in ((u, v), (v, u))[: 2 if self.symmetric else 1]:
+            rule = mixture_weights(q, k, self.mixture)
+            parts = [
+                streaming_logsumexp(q, other, tau=tau, exclude=True, log_weight=rule, **options)
+                for other in ((k, q) if self.intra else (k,))
+            ]
+            sides.append(log_add(*parts) if self.intra else parts[0])
+        return sides
+
+    def contrast(
+        self, similarity: Tensor, negative: Tensor, tau: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        positive = similarity / tau
+        value = log_add(positive, negative) - positive
+        return value, torch.ones_like(value, dtype=torch.bool)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, t0={self.t0}, share={self.share:g}"

@@ -1,0 +1,212 @@
+"""Real nodes against corrupted ones: the mechanism of DGI, MVGRL and GGD."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import linear
+from torch_geometric.data import Data
+from torch_geometric.nn import global_mean_pool
+from torch_geometric.nn.inits import glorot
+
+from gcl.losses import GroupDiscrimination
+from gcl.losses.checks import check_count
+from gcl.methods.base import Method
+from gcl.methods.two_view import _membership, _seeds
+from gcl.nn.hops import add_hops
+from gcl.typing import Encoder, Graph, Loss, Readout, Transform
+
+Score: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
+"""`(z [n, d], summary [n or 1, d] or None) -> [n]`: how real a node looks beside the summary."""
+
+
+def sigmoid_mean(z: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
+    """DGI's summary of a graph: `sigmoid( mean_i z_i )`, one row a graph.
+
+    Example:
+        >>> sigmoid_mean(torch.zeros(3, 2), torch.tensor([0, 0, 1]), 2)
+        tensor([[0.5000, 0.5000],
+                [0.5000, 0.5000]])
+    """
+    return global_mean_pool(z, batch, num_graphs).sigmoid()
+
+
+class BilinearScore(nn.Module):
+    """`score_i = z_i^T W s + b` for a summary s.
+
+    Args:
+        dim: width of embeddings and summary.
+
+    Shape:
+        z `[n, d]`, summary `[n or 1, d]` -> `[n]`.
+
+    Example:
+        >>> BilinearScore(4)(torch.zeros(3, 4), torch.ones(1, 4))
+        tensor([0., 0., 0.], grad_fn=<AddBackward0>)
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        check_count("BilinearScore", dim=dim)
+        self.weight, self.bias = nn.Parameter(torch.empty(dim, dim)), nn.Parameter(torch.zeros(()))
+        glorot(self.weight)
+
+    def forward(
+        self, z: Float[Tensor, "n d"], summary: Float[Tensor, "m d"] | None
+    ) -> Float[Tensor, " n"]:
+        if summary is None:
+            raise ValueError("BilinearScore: it compares with a summary; give a readout.")
+        # W goes to the summary: one row of it serves all nodes.
+        return (z * (summary @ self.weight.t())).sum(1) + self.bias
+
+
+class SumScore(nn.Module):
+    """`score_i = sum_a head(z_i)_a`, GGD's: no summary plays a part.
+
+    The last of the `num_layers` linear layers is summed before it meets the nodes, which gives the
+    same scores and gradients without its `[n, d]` products.
+
+    Args:
+        dim: width of the embeddings.
+        num_layers: linear layers of the head, without activations as in the released code, >= 1.
+
+    Shape:
+        z `[n, d]` -> `[n]`.
+
+    Example:
+        >>> SumScore(4)(torch.zeros(3, 4)).shape
+        torch.Size([3])
+    """
+
+    def __init__(self, dim: int, num_layers: int = 1):
+        super().__init__()
+        check_count("SumScore", dim=dim, num_layers=num_layers)
+        self.layers = nn.Sequential(*(nn.Linear(dim, dim) for _ in range(num_layers)))
+
+    def forward(
+        self, z: Float[Tensor, "n d"], summary: Tensor | None = None
+    ) -> Float[Tensor, " n"]:
+        last: Any = self.layers[-1]
+        z = self.layers[:-1](z)
+        return linear(z, last.weight.sum(0, keepdim=True), last.bias.sum().view(1)).squeeze(1)
+
+
+class Infomax(Method):
+    r"""An encoder that tells the nodes of a graph from those of a corrupted copy.
+
+    With z the embeddings of the graph, z' those of `corrupt(graph)`, s = readout(z),
+
+        L = 1/(2n) [ sum_i softplus( -score(z_i, s) ) + sum_i softplus( score(z'_i, s) ) ]
+
+    With `across`, a second encoder on a second set of edges, the nodes of each side are held
+    against the summary of the other, L is the mean of both, and the embeddings of both add up.
+
+    Time and memory O(e d + n d) besides what the encoder needs.
+
+    Args:
+        encoder: `(x, edge_index, edge_weight) -> [n, d]`.
+        corrupt: a transform that makes the negative graph, e.g. `FeatureShuffling()`. It sees a
+            shallow copy.
+        score: `(z, summary) -> [n]`: `BilinearScore` or `SumScore`.
+        readout: `(z, batch, num_graphs) -> [num_graphs, d]`; None for scores without a summary.
+            The nodes of a `Batch` are held against the summary of their own graph.
+        view: a random transform before the corruption, of both copies alike; none if None.
+        across: encoder of the edges that `prepare` writes as `across_edge_index` and
+            `across_edge_weight`; none if None.
+        hops: k >= 0; the embedding becomes `z + A_hat^k z`, with no part in training.
+        loss: of the scores as two columns `[n, 1]`.
+        prepare: a transform of the whole graph, applied once before training and embedding.
+
+    On a batch with seed nodes (PyG's NeighborLoader) only the seeds are scored and embedded.
+
+    Raises:
+        ValueError: `across` without its edges, hops below 0.
+        TypeError: hops is no whole number.
+
+    Reference:
+        Veličković et al., "Deep Graph Infomax", ICLR 2019; Hassani and Khasahmadi, "Contrastive
+        Multi-View Representation Learning on Graphs", ICML 2020; Zheng et al., "Rethinking and
+        Scaling Up Graph Contrastive Learning" (GGD), NeurIPS 2022.
+
+    Example:
+        >>> import gcl
+        >>> data = gcl.datasets.load("karate")
+        >>> corrupt = gcl.augment.FeatureShuffling()
+        >>> method = Infomax(gcl.nn.GCNEncoder(34, 8), corrupt, BilinearScore(8))
+        >>> method(data).shape, method.embed(data).shape
+        (torch.Size([]), torch.Size([34, 8]))
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        corrupt: Transform,
+        score: Score,
+        *,
+        readout: Readout | None = sigmoid_mean,
+        view: Transform | None = None,
+        across: Encoder | None = None,
+        hops: int = 0,
+        loss: Loss | None = None,
+        prepare: Transform | None = None,
+    ):
+        super().__init__()
+        check_count("Infomax", least=0, hops=hops)
+        self.encoder, self.across, self.score = encoder, across, score
+        self.corrupt, self.readout, self.view, self.hops = corrupt, readout, view, hops
+        self.contrast = GroupDiscrimination() if loss is None else loss
+        self._prepare = prepare
+
+    def prepare(self, data: Graph) -> Graph:
+        return data if self._prepare is None else self._prepare(copy.copy(data))
+
+    def loss(self, data: Any) -> Tensor:
+        real = data if self.view is None else self.view(copy.copy(data))
+        nodes, others = self._sides(real), self._sides(self.corrupt(copy.copy(real)))
+        summaries = [self._summary(z, real) for z in nodes]
+        # Each side meets the summary of the other; one side alone meets its own.
+        parts = [
+            self.contrast(*(self.score(_seeds(z, real), s)[:, None] for z in (good, bad)))
+            for good, bad, s in zip(nodes, others, reversed(summaries), strict=True)
+        ]
+        return torch.stack(parts).mean()
+
+    def embed(self, data: Any) -> Tensor:
+        z = torch.stack(self._sides(data)).sum(0)
+        return _seeds(add_hops(z, data, self.hops), data)
+
+    def _sides(self, data: Any) -> list[Tensor]:
+        """Embeddings of the graph's own edges, and of those across."""
+        if not isinstance(data, Data):
+            raise TypeError(
+                f"Infomax: expected a graph of one node type (Data), got {type(data).__name__}."
+            )
+        sides = [self.encoder(data.x, data.edge_index, data.get("edge_weight"))]
+        if self.across is not None:
+            if "across_edge_index" not in data:
+                raise ValueError(
+                    "Infomax: the graph has no across_edge_index; let `prepare` write the edges "
+                    "of the second encoder, and call method.prepare(data) first."
+                )
+            edges, weight = data.across_edge_index, data.get("across_edge_weight")
+            sides.append(self.across(data.x, edges, weight))
+        return sides
+
+    def _summary(self, z: Tensor, data: Any) -> Tensor | None:
+        if self.readout is None:
+            return None
+        batch, num_graphs = _membership(data, z)
+        summary = self.readout(z, batch, num_graphs)
+        return summary if num_graphs == 1 else _seeds(summary[batch], data)
+
+    def extra_repr(self) -> str:
+        named = {"corrupt": self.corrupt, "view": self.view, "prepare": self._prepare}
+        shown = [f"({key}): {value}" for key, value in named.items() if value is not None]
+        if self.readout is not None and not isinstance(self.readout, nn.Module):
+            shown.append(f"(readout): {getattr(self.readout, '__name__', self.readout)}")
+        return "\n".join(shown + ([f"(hops): {self.hops}"] if self.hops else []))

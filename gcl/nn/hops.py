@@ -1,0 +1,40 @@
+"""Powers of the normalised adjacency: what neighbours k hops away add to an embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from gcl.nn.propagation import gcn_adjacency
+
+
+def propagate(z: Tensor, data: Any, hops: int) -> Tensor:
+    """`A_hat^k z` with `A_hat = D^-1/2 (A + I) D^-1/2`, in k sparse products.
+
+    Args:
+        z: one row a node.
+        data: its edge_index and, where there is one, edge_weight.
+        hops: k, >= 0.
+
+    Shape:
+        z `[n, d]` -> `[n, d]`.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import Data
+        >>> pair = Data(edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=2)
+        >>> propagate(torch.tensor([[1.0], [0.0]]), pair, 3)
+        tensor([[0.5000],
+                [0.5000]])
+    """
+    if hops:
+        adjacency = gcn_adjacency(data.edge_index, data.get("edge_weight"), len(z), z.dtype)
+        for _ in range(hops):
+            z = adjacency @ z
+    return z
+
+
+def add_hops(z: Tensor, data: Any, hops: int) -> Tensor:
+    """`z + A_hat^k z`, or z alone for k = 0 (and not twice z)."""
+    return z + propagate(z, data, hops) if hops else z

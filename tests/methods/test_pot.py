@@ -1,0 +1,383 @@
+"""POT as a wrapper: its loss from the pieces, gradients, state, batches, errors."""
+
+import copy
+import json
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import softplus
+from torch_geometric.data import Data
+from torch_geometric.transforms import Compose
+
+import gcl
+from gcl.augment import EdgeDropping, FeatureMasking, NodeDropping
+from gcl.cli import main
+from gcl.losses import InfoNCE
+from gcl.methods import TwoView
+from gcl.methods.pot import POT, pot
+from gcl.methods.pot_gca import pot_gca
+from gcl.methods.pot_grace import pot_grace
+from gcl.methods.two_view_bounds import encoder_calls, two_view_compactness
+from gcl.testing import check_method
+from tests.nn.dense_gcn import dense_adjacency, dense_forward
+
+MODES = ["pot", "sound", "certified", "legacy"]
+
+
+@pytest.fixture
+def data():
+    return gcl.datasets.load("karate")
+
+
+def small(data, **options):
+    return gcl.methods.grace(
+        data, **{"hidden": 6, "proj": 6, "drop_edge": (0.4, 0.3), "mask_feature": (0, 0), **options}
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("recipe", ["grace", "gca", "csgcl"])
+def test_every_mode_of_every_recipe_keeps_the_contract(recipe, mode, data):
+    method = getattr(gcl.methods, recipe)(data, hidden=6, proj=6)
+    check_method(pot(method, mode=mode, warmup=0.2), data)
+
+
+@pytest.mark.parametrize("recipe", [pot_grace, pot_gca])
+@pytest.mark.parametrize("options", [{}, {"feature_bounds": True, "mask_feature": (0.3, 0.2)}])
+def test_recipes_keep_the_contract(recipe, options, data):
+    check_method(recipe(data, hidden=6, proj=6, **options), data)
+    data.x, data.edge_weight = torch.rand(34, 6), torch.rand(data.num_edges)
+    check_method(recipe(data, hidden=6, proj=6, **options), data)
+
+
+def test_recipes_are_on_the_command_line_and_the_wrapper_is_not(capsys, monkeypatch):
+    cluster = gcl.evaluate.cluster
+    monkeypatch.setattr(gcl.evaluate, "cluster", lambda z, y: cluster(z, y, runs=1))
+    options = ["--hidden", "4", "--proj", "4", "--epochs", "2", "--json"]
+    for recipe in ("pot_grace", "pot_gca"):
+        given = ["--mode", "sound", "--kappa=0.2", "--feature-bounds=true"]
+        given += ["--kappa-warmup=0.5"]
+        assert main(["train", recipe, "karate", *options, *given]) == 0
+        run = json.loads(capsys.readouterr().out)["run"]["method"]
+        assert (run["mode"], run["kappa"], run["kappa_warmup"]) == ("sound", 0.2, 0.5)
+        assert run["feature_bounds"] is True
+    assert main(["train", "pot_grace", "karate", *options, "--mode", "exact"]) == 2
+    assert main(["train", "pot", "karate"]) == 2
+    assert "pot_gca, pot_grace" in capsys.readouterr().err
+
+
+def test_recipes_hand_on_what_they_are_given(data):
+    plain = gcl.methods.gca(
+        data, hidden=6, proj=4, tau=0.3, drop_edge=(0.1, 0.5), mask_feature=(0.2, 0),
+        centrality="pagerank", p_max=0.6, act="prelu", num_layers=3, undirected=False,
+        normalize=False, precision="bf16",
+    )  # fmt: skip
+    method = pot_gca(
+        data, kappa=0.1, mode="sound", kappa_warmup=0.5, feature_bounds=True, scale_free=True,
+        detach_target=True, detach_bounds=True, hidden=6, proj=4, tau=0.3, drop_edge=(0.1, 0.5),
+        mask_feature=(0.2, 0), centrality="pagerank", p_max=0.6, act="prelu", num_layers=3,
+        undirected=False, normalize=False, precision="bf16",
+    )  # fmt: skip
+    assert repr(method.method) == repr(plain)
+    shown = repr(method).splitlines()[1].strip()
+    assert shown == (
+        "kappa=0.1, mode='sound', warmup=0.5, feature_bounds=True, scale_free=True, "
+        "detach_target=True, detach_bounds=True"
+    )
+    # The defaults of GRACE with POT against GRACE given the same numbers.
+    options = {"tau": 0.7, "drop_edge": (0.4, 0.3), "mask_feature": (0.0, 0.0)}
+    assert repr(pot_grace(data).method) == repr(gcl.methods.grace(data, **options))
+    assert repr(pot_grace(data)).splitlines()[1].strip() == "kappa=0.4, mode='pot'"
+
+
+def test_the_loss_is_the_papers_from_dense_matrices(data):
+    """Two layers, "pot": everything written anew with N x N arrays, both directions."""
+    method = POT(small(data).double(), kappa=0.3).double()
+    data.x = data.x.double()
+    prepared = method.prepare(data)
+    torch.manual_seed(1)
+    with encoder_calls(method.method) as views:
+        inner = method.method(prepared)
+    torch.manual_seed(1)
+    loss = method(prepared)
+
+    encoder, edges, n = method.method.encoder, data.edge_index, 34
+    x = prepared.x.to_dense() if prepared.x.layout == torch.sparse_csr else prepared.x
+    (w1, w2), (b1, b2) = encoder.weights, encoder.biases
+    layers = [(w1, b1, 0.0), (w2, b2, 0.0)]
+    adjacent = torch.zeros(n, n, dtype=torch.float64)
+    adjacent[edges[1], edges[0]] = 1
+    degree = adjacent.sum(1)
+    terms = []
+    for p, view, other in zip((0.4, 0.3), views, reversed(views), strict=True):
+        budget = torch.minimum((p * degree).round(), (degree - 1).clamp(min=0))
+        movable = adjacent * (budget[:, None] > 0) * (budget > 0)
+        lost = torch.minimum(budget, movable.sum(1))
+        eye = torch.eye(n, dtype=torch.float64)
+        thin, full = (1 + degree - lost).rsqrt(), (1 + degree).rsqrt()
+        upper = thin[:, None] * (adjacent + eye) * thin
+        lower = full[:, None] * (adjacent - movable + eye) * full
+        clean = full[:, None] * (adjacent + eye) * full
+        # Intervals by the sums of the spec, lines by its cases.
+        lines = []
+        for c, b in ((x @ w1, b1), (torch.relu(clean @ x @ w1 + b1) @ w2, b2)):
+            low = upper @ c.clamp(max=0) + lower @ c.clamp(min=0) + b
+            high = upper @ c.clamp(min=0) + lower @ c.clamp(max=0) + b
+            s = torch.where(low >= 0, 1.0, torch.where(high <= 0, 0.0, high / (high - low)))
+            d = torch.where((low < 0) & (high > 0), -low, 0.0)
+            lines.append((s, d))
+        (s1, d1), (s2, d2) = lines
+        u = other.z / other.z.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        target = u - (u.sum(0) - u) / (n - 1)
+        a = dense_adjacency(edges, view.edge_weight, n)
+        p1 = a @ x @ w1 + b1
+        v = target * s2
+        q = v @ w2.t()
+        g = (q * (a @ (s1 * p1))).sum(1) + (q.clamp(max=0) * (a @ (s1 * d1))).sum(1)
+        g = g + v @ b2 + (v.clamp(max=0) * d2).sum(1)
+        terms.append(softplus(-g).mean())
+        assert torch.allclose(dense_forward(layers, x, a)[1], view.z)
+    expected = 0.7 * inner + 0.3 * (terms[0] + terms[1]) / 2
+    assert torch.isclose(loss, expected, rtol=1e-10)
+
+
+def test_kappa_zero_is_the_method_itself_draw_for_draw(data):
+    plain = small(data)
+    wrapped = POT(copy.deepcopy(plain), kappa=0.0)
+    prepared = plain.prepare(data)
+    torch.manual_seed(2)
+    expected = plain(prepared)
+    torch.manual_seed(2)
+    assert torch.equal(wrapped(prepared), expected)
+    # The views of a wrapped method are drawn once: the same seed leaves the same state.
+    state = torch.get_rng_state()
+    torch.manual_seed(2)
+    POT(plain, kappa=0.5)(prepared)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("mode", "layers"),
+    [(mode, layers) for mode in MODES for layers in (1, 2, 3) if mode != "legacy" or layers == 2],
+)
+@pytest.mark.parametrize("masks", [False, True])
+def test_gradients_agree_with_differences(mode, layers, masks, data):
+    torch.manual_seed(3)
+    data.x = torch.randn(34, 5, dtype=torch.float64)
+    data.edge_weight = torch.rand(data.num_edges, dtype=torch.float64) + 0.1
+    encoder = gcl.nn.GCNEncoder(5, 7, 4, num_layers=layers, act=lambda: nn.LeakyReLU(0.2))
+    views = [EdgeDropping(p, as_weight=True) for p in (0.4, 0.2)]
+    if masks:
+        views = [Compose([view, FeatureMasking(0.4)]) for view in views]
+    method = TwoView(encoder.double(), tuple(views), InfoNCE(0.5))
+    method = POT(method, kappa=1.0, mode=mode, feature_bounds=masks)
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter.normal_()
+    parameters = list(method.parameters())
+
+    def value():
+        torch.manual_seed(4)
+        return method(data)
+
+    grads = torch.autograd.grad(value(), parameters)
+    ways = [torch.randn_like(p) for p in parameters]
+    step = 1e-6
+    ends = []
+    for sign in (1, -2):
+        with torch.no_grad():
+            for p, way in zip(parameters, ways, strict=True):
+                p.add_(sign * step * way)
+            ends.append(value().item())
+    slope = sum(float((g * way).sum()) for g, way in zip(grads, ways, strict=True))
+    assert abs((ends[0] - ends[1]) / (2 * step) - slope) < 1e-6 * (1 + abs(slope))
+
+
+def test_detaching_takes_gradients_and_leaves_the_value(data):
+    torch.manual_seed(0)
+    plain = small(data)
+    prepared = plain.prepare(data)
+    grads = {}
+    for name in ("none", "detach_target", "detach_bounds"):
+        method = POT(plain, kappa=1.0, **({} if name == "none" else {name: True}))
+        torch.manual_seed(5)
+        loss = method(prepared)
+        grads[name] = (loss.item(), torch.autograd.grad(loss, list(plain.encoder.parameters())))
+    values = [value for value, _ in grads.values()]
+    assert values == pytest.approx([values[0]] * 3)
+    for name in ("detach_target", "detach_bounds"):
+        pairs = zip(grads["none"][1], grads[name][1], strict=True)
+        assert not all(torch.allclose(a, b) for a, b in pairs)
+
+
+def test_slopes_are_numbers_to_the_bounds(data):
+    """What reaches a PReLU goes through the embeddings alone."""
+    method = POT(small(data, act="prelu"), kappa=1.0, detach_target=True)
+    prepared = method.prepare(data)
+    first, last = (after[0].weight for after in method.method.encoder.afters)
+    grads = torch.autograd.grad(method(prepared), [first, last], allow_unused=True)
+    # "pot" looks at the clean hidden layer too, whose slope is a number like the others.
+    assert [grad.tolist() for grad in grads] == [[0], [0]]
+    bounded = torch.autograd.grad(method(prepared), list(method.method.encoder.weights))
+    assert all(bool(grad.any()) for grad in bounded)
+
+
+def test_scale_free_ignores_the_scale_of_the_last_layer(data):
+    losses = {}
+    for scale_free in (False, True):
+        torch.manual_seed(0)
+        method = POT(small(data), kappa=1.0, scale_free=scale_free)
+        prepared = method.prepare(data)
+        for factor in (1, 10):
+            with torch.no_grad():
+                method.method.encoder.weights[1].mul_(factor)
+            torch.manual_seed(6)
+            losses[scale_free, factor] = method(prepared).item()
+    assert losses[True, 1] == pytest.approx(losses[True, 10], rel=1e-5)
+    assert abs(losses[False, 1] - losses[False, 10]) > 1e-3
+
+
+def test_kappa_warms_up(data):
+    method = pot(small(data), warmup=0.5)
+    shares = [float(method.share)]
+    for step in range(1, 9):
+        method.after_step(step, 8)
+        shares.append(float(method.share))
+    assert shares == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1, 1]
+    assert float(pot(small(data)).share) == 1
+
+
+class Halt(gcl.callbacks.Callback):
+    """Breaks training off in an epoch, before its checkpoint is written."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, state):
+        if state.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_warm_up_is_resumed_bit_for_bit(data, tmp_path):
+    def train(path, halt, seed, resume=None):
+        torch.manual_seed(seed)
+        method = pot(small(data), warmup=0.8)
+        callbacks = [Halt(halt), gcl.callbacks.Checkpoint(path)]
+        gcl.fit(method, data, epochs=8, callbacks=callbacks, resume=resume)
+        return method.state_dict()
+
+    whole, part = tmp_path / "whole.safetensors", tmp_path / "part.safetensors"
+    expected = train(whole, 0, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        train(part, 4, seed=0)
+    found = train(part, 0, seed=9, resume=part)
+    assert found.keys() == expected.keys()
+    assert "share" in found
+    assert all(torch.equal(found[key], expected[key]) for key in found)
+
+
+def test_steps_reach_the_wrapped_loss(data):
+    method = pot(gcl.methods.csgcl(data, hidden=4, proj=4, t0=2))
+    gcl.fit(method, data, epochs=5)
+    assert int(method.method.contrast.t) == 5
+
+
+def test_seed_nodes_of_a_batch_alone_are_bounded(data):
+    method = small(data)
+    prepared = method.prepare(data)
+    prepared.input_id, prepared.batch_size = torch.arange(10), 10
+    torch.manual_seed(7)
+    with encoder_calls(method) as views:
+        method(prepared)
+    for mode in ("pot", "certified"):
+        first, second = two_view_compactness(method, prepared, views, mode=mode)
+        assert first.shape == second.shape == (10,)
+    assert POT(method)(prepared).isfinite()
+
+
+def test_single_and_isolated_nodes():
+    for n in (1, 4):
+        lonely = Data(x=torch.rand(n, 3), edge_index=torch.zeros(2, 0, dtype=torch.long))
+        method = POT(small(lonely), kappa=1.0)
+        if n == 1:
+            with pytest.warns(UserWarning, match="row"):
+                loss = method(method.prepare(lonely))
+            assert loss.item() == 0
+            loss.backward()
+            continue
+        for mode in MODES:
+            check_method(POT(small(lonely), mode=mode), lonely)
+
+
+def test_autocast(data):
+    method = POT(small(data))
+    assert gcl.fit(method, data, epochs=2, autocast=torch.bfloat16).finished
+
+
+def test_embeddings_and_projections_are_those_of_the_method(data):
+    plain = small(data)
+    method = POT(plain)
+    prepared = method.prepare(data)
+    assert torch.equal(method.embed(prepared), plain.embed(prepared))
+    torch.manual_seed(0)
+    expected = plain.project_views(prepared)
+    torch.manual_seed(0)
+    assert all(map(torch.equal, method.project_views(prepared), expected))
+
+
+def test_hooks_are_gone_after_an_error(data):
+    def fail(h1, h2):
+        raise RuntimeError("no")
+
+    method = TwoView(gcl.nn.GCNEncoder(34, 4), (EdgeDropping(0.1),) * 2, fail)
+    with pytest.raises(RuntimeError, match="no"):
+        POT(method)(data)
+    modules = list(method.encoder.modules())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in modules)
+
+
+def test_what_cannot_be_bounded_is_refused_at_the_door(data):
+    drop = EdgeDropping(0.2)
+    gcn = gcl.nn.GCNEncoder(34, 4)
+
+    def two_view(encoder=gcn, view=drop, **options):
+        return TwoView(encoder, (view, view), InfoNCE(0.4), **options)
+
+    with pytest.raises(TypeError, match="TwoView, got GCNEncoder"):
+        POT(gcn)
+    with pytest.raises(TypeError, match="TwoView, got POT"):
+        POT(POT(two_view()))
+    with pytest.raises(TypeError, match="GCNEncoder, got Linear"):
+        POT(two_view(nn.Linear(34, 4)))
+    with pytest.raises(TypeError, match="ReLU, LeakyReLU or PReLU"):
+        POT(two_view(gcl.nn.GCNEncoder(34, 4, norm="batch")))
+    with pytest.raises(TypeError, match="NodeDropping"):
+        POT(two_view(view=NodeDropping(0.2)))
+    with pytest.raises(TypeError, match="FeatureDropout"):
+        POT(two_view(view=gcl.augment.FeatureDropout(0.2)), feature_bounds=True)
+    with pytest.raises(ValueError, match="readout"):
+        POT(two_view(readout=lambda z, batch, count: z))
+    for name in ("kappa", "warmup"):
+        for value in (-0.1, 1.1, float("nan")):
+            with pytest.raises(ValueError, match=rf"{name} must lie in \[0, 1\]"):
+                POT(two_view(), **{name: value})
+    with pytest.raises(ValueError, match="mode must be one of 'pot', 'sound'"):
+        POT(two_view(), mode="exact")
+    with pytest.raises(ValueError, match="two layers"):
+        POT(small(data, num_layers=3), mode="legacy")
+
+
+def test_slopes_that_leave_the_range_stop_training(data):
+    method = POT(small(data, act="prelu"))
+    prepared = method.prepare(data)
+    with torch.no_grad():
+        method.method.encoder.afters[0][0].weight.fill_(-0.1)
+    with pytest.raises(ValueError, match="slopes of the activation"):
+        method(prepared)
+
+
+def test_views_must_be_two_of_all_nodes(data):
+    method = small(data)
+    with pytest.raises(ValueError, match="got 0"):
+        two_view_compactness(method, data, [], mode="pot")
