@@ -15,16 +15,16 @@ from gcl.methods.gca import gca
 from gcl.methods.ggd import ggd
 from gcl.methods.grace import grace
 from gcl.methods.heco import HeCo, heco
+from gcl.methods.infomax import Infomax
 from gcl.methods.meow import meow
 from gcl.methods.metapath_contrast import MetaPathContrast
-from gcl.methods.infomax import Infomax
 from gcl.methods.mvgrl import mvgrl
 from gcl.methods.neighbor_triplets import NeighborTriplets
 from gcl.methods.pamc import pamc
-from gcl.methods.progcl import progcl
 from gcl.methods.pot import POT, pot
 from gcl.methods.pot_gca import pot_gca
 from gcl.methods.pot_grace import pot_grace
+from gcl.methods.progcl import progcl
 from gcl.methods.scgc import scgc
 from gcl.methods.sgrl import sgrl
 from gcl.methods.sugrl import sugrl

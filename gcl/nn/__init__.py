@@ -3,10 +3,10 @@
 from gcl.nn.auto_encoder import AutoEncoder, pretrain
 from gcl.nn.ema import EMA
 from gcl.nn.gcn_encoder import GCNEncoder
+from gcl.nn.hops import add_hops, propagate
 from gcl.nn.metapath_adjacency import context_mean, masked_adjacency, metapath_adjacency
 from gcl.nn.metapath_contexts import MetaPathContexts
 from gcl.nn.metapath_gcn import MetaPathGCN
-from gcl.nn.hops import add_hops, propagate
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.projector import projector
 from gcl.nn.propagation import Adjacency, gcn_adjacency
