@@ -21,12 +21,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch_geometric.data import Data, HeteroData
+from torch_geometric.data import Batch, Data, HeteroData
+from torch_geometric.loader import DataLoader
 from torch_geometric.seed import seed_everything
 
 from gcl import datasets, evaluate, methods
 from gcl.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import write_atomically
+from gcl.datasets import GraphSet
+from gcl.datasets.hetero import SCHEMAS
+from gcl.methods.graph_contrast import sum_readout
 from gcl.training import State, embed, fit, warmup_cosine
 from gcl.validate import validate_graph
 
@@ -36,6 +40,7 @@ else:
     import tomli as tomllib
 
 RAW, UNTRAINED = "raw features", "untrained"
+GRAPHS_PER_BATCH = 128  # of InfoGraph and GraphCL
 
 
 @dataclass
@@ -44,8 +49,10 @@ class Run:
 
     Args:
         recipe: a name in `gcl.methods`, or "package.module:function".
-        dataset: a name known to `gcl.datasets.load`, or "package.module:function" giving a graph.
-        protocol: evaluation protocol, see `gcl.evaluate`.
+        dataset: a name known to `gcl.datasets.load`, or "package.module:function" giving a graph
+            or a `gcl.datasets.GraphSet`.
+        protocol: evaluation protocol, see `gcl.evaluate`; for a graph random-10-10-80 if empty, for
+            a known set of graphs 10-fold-svm.
         epochs: passes over the data.
         lr: learning rate.
         weight_decay: L2 penalty (Adam) or decoupled decay (AdamW).
@@ -58,12 +65,13 @@ class Run:
         probe_decay: its L2 penalty.
         device: cpu, cuda, ...
         root: folder of the data sets; GCL_DATA, then a cache folder, if empty.
+        batch_size: graphs of a batch, where the data set is a set of graphs; 128 if 0.
         method: the recipe's own hyperparameters.
     """
 
     recipe: str
     dataset: str
-    protocol: str = "random-10-10-80"
+    protocol: str = ""
     epochs: int = 200
     lr: float = 1e-3
     weight_decay: float = 1e-5
@@ -75,7 +83,15 @@ class Run:
     probe_decay: float = 0.0
     device: str = "cpu"
     root: str = ""
+    batch_size: int = 0
     method: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.protocol:
+            source = datasets.DATASETS.get(self.dataset.lower().replace("_", "-"))
+            of_graphs = source is not None and source.graphs
+            single = "hetero-20" if self.dataset in SCHEMAS else "random-10-10-80"
+            self.protocol = "10-fold-svm" if of_graphs else single
 
     @property
     def name(self) -> str:
@@ -113,8 +129,8 @@ def recipes() -> list[str]:
     return [n for n in sorted(methods.__all__) if inspect.isfunction(getattr(methods, n))]
 
 
-def load_data(run: Run) -> Data | HeteroData:
-    """The data set of a run, checked.
+def load_data(run: Run) -> Data | HeteroData | GraphSet:
+    """The data set of a run, checked: a graph, or a set of graphs.
 
     Raises:
         ValueError, FileNotFoundError: unknown, absent or malformed data, or data that the protocol
@@ -124,14 +140,20 @@ def load_data(run: Run) -> Data | HeteroData:
         data = resolve(run.dataset, datasets, "data set")()
     else:
         data = datasets.load(run.dataset, run.root or None)
-    validate_graph(data)
-    if isinstance(data, HeteroData) != (run.protocol in evaluate.HETERO_PROTOCOLS):
-        kind = "heterogeneous" if isinstance(data, HeteroData) else "of one node type"
-        fit_for = evaluate.HETERO_PROTOCOLS if isinstance(data, HeteroData) else evaluate.PROTOCOLS
+    if isinstance(data, GraphSet):
+        kind, known = "a set of graphs", list(evaluate.GRAPH_PROTOCOLS)
+    elif isinstance(data, HeteroData):
+        kind, known = "a heterogeneous graph", list(evaluate.HETERO_PROTOCOLS)
+    else:
+        kind, known = "one graph", list(evaluate.PROTOCOLS)
+    if run.protocol not in known:
         raise ValueError(
-            f"{run.dataset} is {kind}: protocol must be one of {', '.join(fit_for)}, got "
-            f"{run.protocol!r}."
+            f"{run.dataset} is {kind}, which protocol {run.protocol!r} is not for; choose one of "
+            f"{', '.join(known)}."
         )
+    if isinstance(data, GraphSet):
+        return data
+    validate_graph(data)
     if _target(data) is None:
         raise ValueError(
             f"{run.dataset} has no labels (data.y), so nothing can be evaluated; train with "
@@ -186,7 +208,15 @@ def train_seed(
     """
     seed_everything(seed)
     method = resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
-    untrained = embed(method, data)
+    training, whole = _feed(run, method, data)
+    untrained = embed(method, whole)
+    if len(untrained) != len(data.y):
+        what = "graphs" if isinstance(data, GraphSet) else "nodes"
+        raise ValueError(
+            f"{run.recipe} gives {len(untrained)} embeddings for the {len(data.y)} {what} of "
+            f"{run.dataset}: a set of graphs needs a graph-level recipe such as graphcl, and one "
+            "graph a node-level recipe such as grace."
+        )
     callbacks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}")]
     if run.patience:
         callbacks.append(EarlyStopping(patience=run.patience))
@@ -198,7 +228,7 @@ def train_seed(
     started = time.perf_counter()
     state = fit(
         method,
-        data,
+        training,
         epochs=run.epochs,
         optimizer=partial(
             _optimizer_class(run.optimizer), lr=run.lr, weight_decay=run.weight_decay
@@ -209,7 +239,7 @@ def train_seed(
         resume=saved if resume and saved is not None and saved.is_file() else None,
     )
     seconds = time.perf_counter() - started
-    z = embed(method, data).cpu()
+    z = embed(method, whole).cpu()
     if folder is not None:
         buffer = io.BytesIO()
         np.save(buffer, z.numpy(), allow_pickle=False)
@@ -221,26 +251,49 @@ def train_seed(
     return rows, state
 
 
+def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
+    """What is trained on and what is embedded: a graph, or batches of graphs."""
+    if not isinstance(data, GraphSet):
+        return data, data
+    if run.batch_size < 0:
+        raise ValueError(f"--batch_size must be >= 0, got {run.batch_size}.")
+    graphs: Any = data
+    if type(method).prepare is not methods.Method.prepare:
+        graphs = method.prepare(Batch.from_data_list(list(data))).to_data_list()
+    size = run.batch_size or GRAPHS_PER_BATCH
+    return DataLoader(graphs, size, shuffle=True), DataLoader(graphs, size)
+
+
 def measure(run: Run, z: torch.Tensor, data: Any) -> dict[str, float]:
-    """Linear probe by the run's protocol, and k-means, of one representation."""
-    nodes = _target(data)
-    if isinstance(data, HeteroData):
-        options = {"lr": run.probe_lr, "weight_decay": run.probe_decay}
-        found = evaluate.hetero_probe(z, data, protocol=run.protocol, **options)  # type: ignore[arg-type]
+    """Classifier by the run's protocol, and k-means, of one representation."""
+    probe: dict[str, float]
+    if isinstance(data, GraphSet):
+        y = data.y
+        probe = evaluate.graph_classification(z, y, protocol=run.protocol)
+    elif isinstance(data, HeteroData):
+        y = _target(data).y
+        found = evaluate.hetero_probe(
+            z, data, protocol=run.protocol, lr=run.probe_lr, weight_decay=run.probe_decay
+        )
         # With one label a node, Micro-F1 is accuracy.
-        same = {f"accuracy{end}": found[f"micro_f1{end}"] for end in ("", "_std")}
-        probe = {**same, **found}
+        probe = {f"accuracy{end}": found[f"micro_f1{end}"] for end in ("", "_std")} | {**found}
     else:
-        probe = {**evaluate.linear_probe(z, nodes.y, protocol=run.protocol, data=data)}
-    groups = evaluate.cluster(z, nodes.y)
+        y = data.y
+        probe = evaluate.linear_probe(z, y, protocol=run.protocol, data=data)
+    groups = evaluate.cluster(z, y)
     return {**probe, **{f"cluster_{key}": value for key, value in groups.items()}}
 
 
 def raw_rows(run: Run, data: Any) -> list[dict[str, Any]]:
-    """The same measurements of the input features; none where nodes with labels have none."""
-    x = _target(data).get("x")
+    """The same measurements of the input features; of graphs, of the sums over their nodes.
+
+    None where nodes with labels have no features.
+    """
+    x = data.x if isinstance(data, GraphSet) else _target(data).get("x")
     if x is None:
         return []
+    if isinstance(data, GraphSet):
+        x = torch.cat([sum_readout(b.x, b.batch, b.num_graphs) for b in DataLoader(data, 128)])
     return [{"seed": -1, "features": RAW, **measure(run, x, data)}]
 
 
@@ -270,7 +323,7 @@ def summarize(rows: Iterable[dict[str, Any]], keys: Sequence[str]) -> dict[str, 
 
 def options_digest(run: Run) -> str:
     """A short name for everything that decides a run's numbers (its data folder does not)."""
-    usual = {"root": run.root, "patience": 0, "probe_lr": 0.01, "probe_decay": 0.0}
+    usual = {"root": run.root, "patience": 0, "probe_lr": 0.01, "probe_decay": 0.0, "batch_size": 0}
     # Options that came later leave the names of older runs as they are.
     decisive = {k: v for k, v in asdict(run).items() if k not in usual or v != usual[k]}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]

@@ -114,6 +114,9 @@ def _list(arguments: list[str]) -> None:
         "recipes": {name: _first_line(getattr(methods, name)) for name in benchmark.recipes()},
         "data sets": {name: source.about for name, source in datasets.DATASETS.items()},
         "protocols": {name: _protocol_line(name) for name in _PROTOCOLS},
+        "protocols for sets of graphs": {
+            name: _protocol_line(name) for name in evaluate.GRAPH_PROTOCOLS
+        },
     }
     if as_json:
         print(json.dumps(content, indent=2))
@@ -356,8 +359,8 @@ def _run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespa
         raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
     if run.patience < 0:
         raise ValueError(f"--patience must be >= 0, got {run.patience}.")
-    if run.protocol not in _PROTOCOLS:
-        known = ", ".join(_PROTOCOLS)
+    if run.protocol not in (*_PROTOCOLS, *evaluate.GRAPH_PROTOCOLS):
+        known = ", ".join((*_PROTOCOLS, *evaluate.GRAPH_PROTOCOLS))
         raise ValueError(f"unknown protocol {run.protocol!r}; known: {known}.")
     return run
 
@@ -417,6 +420,9 @@ def _is_trained(features: str) -> bool:
 
 
 def _protocol_line(name: str) -> str:
+    if name in evaluate.GRAPH_PROTOCOLS:
+        of_graphs = evaluate.GRAPH_PROTOCOLS[name]
+        return of_graphs.describe(of_graphs.runs, len(of_graphs.Cs))
     protocol = _PROTOCOLS[name]
     return protocol.describe(name, protocol.runs, len(protocol.Cs))
 

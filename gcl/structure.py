@@ -41,6 +41,13 @@ class Structure:
         # Always copies: holding on to edge_index itself would keep its storage alive.
         self.col = src.clone() if self.perm is None else src[self.perm]
         self.rowptr = _pointer(dst, num_dst)
+        # A list sorted by (source, target), as PyG makes them, with both directions of every edge:
+        # sorted by (target, source) it reads the other way round, and no second sort is needed.
+        self._mirrored = (
+            self.perm is not None
+            and torch.equal(self.col, dst)
+            and torch.equal(dst[self.perm], src)
+        )
 
     @property
     def num_edges(self) -> int:
@@ -65,6 +72,8 @@ class Structure:
         """
         if self.num_src != self.num_dst:
             return None
+        if self._mirrored:
+            return self.perm
         rowptr, col, slots = self.transpose
         if not (torch.equal(rowptr, self.rowptr) and torch.equal(col, self.col)):
             return None

@@ -3,15 +3,17 @@
 import json
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import torch
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Batch, Data, HeteroData, InMemoryDataset
 from torch_geometric.transforms import ToUndirected
 
 import gcl
-from gcl import benchmark, checkpoint
+from gcl import benchmark, checkpoint, datasets
 from gcl.cli import main
+from gcl.datasets import Source
 from gcl.datasets.hetero import SCHEMAS
 
 SMALL = ["--hidden", "8", "--proj", "8", "--epochs", "3"]
@@ -151,6 +153,76 @@ def own(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     yield "own_graphs"
     sys.modules.pop("own_graphs", None)
+
+
+def toy_graphs():
+    """Forty graphs of two classes, paths and stars, with the degree as the feature."""
+    graphs = []
+    for i in range(40):
+        n = 4 + i % 5
+        ends = torch.arange(1, n)
+        one_way = torch.stack([ends - 1 if i % 2 else torch.zeros_like(ends), ends])
+        edges = torch.cat([one_way, one_way.flip(0)], 1)
+        data = Data(edge_index=edges, num_nodes=n, y=torch.tensor([i % 2]))
+        graphs.append(gcl.transforms.AddDegreeFeatures(3)(data))
+        del graphs[-1].num_nodes
+    collated = InMemoryDataset.collate(graphs)
+    return gcl.datasets.GraphSet("toy", *collated)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """A set of graphs known by name."""
+    source = Source("paths and stars", "nobody", lambda _: toy_graphs(), graphs=True)
+    known = MappingProxyType({**datasets.DATASETS, "toy": source})
+    monkeypatch.setattr(sys.modules["gcl.datasets.load"], "DATASETS", known)
+    monkeypatch.setattr(datasets, "DATASETS", known)
+
+
+@pytest.mark.parametrize("recipe", ["graphcl", "mvgrl_graph"])
+def test_sets_of_graphs_train_and_resume(toy, recipe, tmp_path, capsys):
+    options = ["--hidden", "4", "--epochs", "2", "--batch-size", "16", "--out"]
+    assert main(["train", recipe, "toy", *options, str(tmp_path / "a"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["run"]["protocol"] == "10-fold-svm"
+    assert result["results"]["raw features"]["accuracy"] > 0.9
+    assert 0 < result["results"][recipe]["accuracy"] <= 1
+    for seeds in ("1", "2"):
+        again = ["train", recipe, "toy", *options, str(tmp_path / "b"), "--resume"]
+        assert main([*again, "--seeds", seeds]) == 0
+    first, second = (benchmark.read_rows(tmp_path / p / "results.csv") for p in "ab")
+    assert len(second) == 5
+    for row, same in zip(first, second, strict=False):
+        assert row["accuracy"] == same["accuracy"]
+
+
+def test_sets_of_graphs_name_their_protocol(toy, capsys):
+    assert main(["train", "graphcl", "toy", "--hidden", "4", "--epochs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "10-fold-svm: 5 divisions into 10 stratified" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["grace", "toy"], "grace gives 240 embeddings for the 40 graphs of toy"),
+        (["graphcl", "karate", "--epochs", "1"], "graphcl gives 1 embeddings for the 34 nodes"),
+        (["graphcl", "toy", "--protocol", "e1"], "a set of graphs, which protocol 'e1' is not for"),
+        (["grace", "karate", "--protocol", "10-fold-svm"], "karate is one graph"),
+        (["graphcl", "toy", "--batch-size", "-1"], "--batch_size must be >= 0"),
+        (["graphcl", "toy", "--drop-node", "2"], "NodeDropping: p must lie in [0, 1], got 2"),
+    ],
+)
+def test_graphs_and_nodes_are_not_mixed_up(toy, arguments, message, capsys):
+    assert main(["train", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_batch_size_does_not_rename_older_results():
+    old, new = benchmark.Run("grace", "cora"), benchmark.Run("grace", "cora", batch_size=64)
+    assert old.protocol == "random-10-10-80"
+    assert benchmark.options_digest(old) == "d888af13af78"
+    assert benchmark.options_digest(new) != benchmark.options_digest(old)
 
 
 def test_own_graph_and_recipe(own):
@@ -297,9 +369,12 @@ def test_every_configuration_is_understood(path):
     if reported:
         assert 0 < reported["accuracy"] < 1
         assert reported["source"]
+    data = gcl.datasets.sbm(20, 2, num_features=5)
     if run.protocol.startswith("hetero"):
         data = hetero_graph(run.dataset)
-    else:
-        data = gcl.datasets.sbm(20, 2, num_features=5)
+    elif gcl.datasets.DATASETS[run.dataset].graphs:
+        assert run.protocol in gcl.evaluate.GRAPH_PROTOCOLS
+        run.method["hidden"] = 8
+        data = Batch.from_data_list([data, gcl.datasets.sbm(20, 2, num_features=5, seed=1)])
     method = getattr(gcl.methods, run.recipe)(data, **run.method)
     assert torch.isfinite(method(method.prepare(data)))

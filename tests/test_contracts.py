@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 import gcl
 from gcl.augment import __all__ as augmentations
@@ -48,9 +48,13 @@ AUGMENTATIONS = {
     ],
     "FeatureDropout": [(A.FeatureDropout(0.4), {})],
     "FeatureMasking": [(A.FeatureMasking(0.4), {}), (A.FeatureMasking(1.0), {})],
-    "FeatureNoise": [(A.FeatureNoise(0.1), {})],
+    "FeatureNoise": [(A.FeatureNoise(0.1), {}), (A.FeatureNoise(0.5, 0.4, 0.5, True), {})],
     "FeatureShuffling": [(A.FeatureShuffling(), {})],
-    "NodeDropping": [(A.NodeDropping(0.4), {}), (A.NodeDropping(1.0), {})],
+    "NodeDropping": [
+        (A.NodeDropping(0.4), {}),
+        (A.NodeDropping(1.0), {}),
+        (A.NodeDropping(0.4, remove=True), {"keeps_nodes": False}),
+    ],
     "PPRDiffusion": [(A.PPRDiffusion(topk=2), {"makes_edges": True})],
     "RandomChoice": [(A.RandomChoice([A.EdgeDropping(0.3), A.FeatureMasking(0.3)]), {})],
     "RandomWalkSubgraph": [(A.RandomWalkSubgraph(), {"keeps_nodes": False})],
@@ -120,6 +124,10 @@ LOSSES = {
         (L.PolyView(0.4, form="arithmetic"), {}),
         (L.PolyView(0.4, rest="mean"), {}),
     ],
+    "ProGCL": [
+        (L.ProGCL(0.4), {}),
+        (L.ProGCL(0.4, t0=0, columns=4), {"draws": True, "constants": True}),
+    ],
     "ProtoNCE": [
         (L.ProtoNCE(0.4), {"one_sided": True}),
         (L.ProtoNCE(0.4, num_clusters=(2, 30), concentration="legacy"), {"one_sided": True}),
@@ -131,6 +139,10 @@ LOSSES = {
     "Sigmoid": [(L.Sigmoid(), {}), (L.Sigmoid(intra=True), {})],
     "SwAV": [(L.SwAV(8, 5), CONSTANTS)],
     "TeamUp": [(L.TeamUp(0.4), {})],
+    "Sketched": [
+        (L.Sketched(L.InfoNCE(0.4), ratio=0.7), {"draws": True}),
+        (L.Sketched(L.InfoNCE(0.4), ratio=0.7, sketch="sign", density=0.3), {"draws": True}),
+    ],
     "Triplet": [
         (L.Triplet(), {}),
         (L.Triplet(intra=True), {}),
@@ -143,6 +155,7 @@ NOT_A_LOSS = {
     "ClusterNegatives",
     "FilteredNegatives",
     "HardestNegatives",
+    "LocalGlobalJSD",
     "LogWeight",
     "MetaNodeNegatives",
     "MixedNegatives",
@@ -152,11 +165,15 @@ NOT_A_LOSS = {
     "SoftmaxLoss",
     "alignment",
     "cluster_pairs",
+    "fit_beta_mixture",
+    "gaussian_sketch",
     "meta_node_bound",
     "meta_node_logsumexp",
+    "mixture_weights",
     "multi_view_logsumexp",
     "rank_one",
     "refine_labels",
+    "sign_sketch",
     "sinkhorn",
     "spherical_kmeans",
     "streaming_logsumexp",
@@ -168,6 +185,18 @@ NOT_A_LOSS = {
     "without_pairs",
 }
 RECIPES = {
+    "afgrl": {"hidden": 8, "predictor": 8, "clusters": 5, "runs": 2},
+    "bgrl": {"hidden": 8, "predictor": 8},
+    "cca_ssg": {"hidden": 8},
+    "costa": {"hidden": 8, "proj": 8},
+    "dgi": {"hidden": 8},
+    "ggd": {"hidden": 8},
+    "mvgrl": {"hidden": 8, "topk": 5},
+    "pot_gca": {"hidden": 8, "proj": 8},
+    "pot_grace": {"hidden": 8, "proj": 8},
+    "progcl": {"hidden": 8, "proj": 8, "t0": 0},
+    "sgrl": {"hidden": 8, "predictor": 8},
+    "sugrl": {"hidden": (16,), "dim": 8},
     "csgcl": {"hidden": 8, "proj": 8, "t0": 0},
     "gbt": {"hidden": 8},
     "gca": {"hidden": 8, "proj": 8},
@@ -177,7 +206,25 @@ RECIPES = {
 }
 # On heterogeneous graphs: tests/methods/test_metapath_contrast.py checks them.
 HETERO = {"adameow", "heco", "meow"}
-NOT_A_RECIPE = {"ContrastiveClustering", "HeCo", "MetaPathContrast", "Method", "TwoView"}
+# On sets of graphs.
+GRAPH_RECIPES = {
+    name: {"hidden": 8} for name in ("graphcl", "infograph", "mvgrl_graph", "simgrace")
+}
+NOT_A_RECIPE = {
+    "POT",
+    "Bootstrap",
+    "ContrastiveClustering",
+    "HeCo",
+    "Infomax",
+    "JOAO",
+    "LocalGlobal",
+    "MetaPathContrast",
+    "Method",
+    "NeighborTriplets",
+    "SimGRACE",
+    "TwoView",
+    "pot",
+}
 
 
 def cases(table):
@@ -187,7 +234,7 @@ def cases(table):
 def test_every_export_is_checked():
     assert set(AUGMENTATIONS) == set(augmentations)
     assert set(LOSSES) | NOT_A_LOSS == set(losses)
-    assert set(RECIPES) | HETERO | NOT_A_RECIPE == set(methods)
+    assert set(RECIPES) | HETERO | set(GRAPH_RECIPES) | NOT_A_RECIPE == set(methods)
 
 
 @pytest.mark.parametrize(("transform", "options"), cases(AUGMENTATIONS))
@@ -207,6 +254,13 @@ def test_method(name, options, graph):
     if graph == "dense weights":
         data.x = torch.rand(34, 6)
         data.edge_weight = torch.rand(data.num_edges)
+    check_method(getattr(gcl.methods, name)(data, **options), data)
+
+
+@pytest.mark.parametrize(("name", "options"), GRAPH_RECIPES.items())
+def test_method_on_a_batch_of_graphs(name, options):
+    graphs = [gcl.datasets.sbm(20, 2, num_features=5, seed=seed) for seed in range(3)]
+    data = Batch.from_data_list(graphs)
     check_method(getattr(gcl.methods, name)(data, **options), data)
 
 

@@ -9,10 +9,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-ARGUMENTS = {"grace_cora": ["3"], "csgcl_photo": ["1"], "meow_acm": ["1"]}
+ARGUMENTS = {
+    "grace_cora": ["3"],
+    "csgcl_photo": ["1"],
+    "graphcl_mutag": ["1"],
+    "finetune_graphs": ["2"],
+    "meow_acm": ["1"],
+}
 NEEDS = {
     "grace_cora": "planetoid/Cora",
     "csgcl_photo": "amazon/Photo",
+    "graphcl_mutag": "tu/MUTAG",
+    "finetune_graphs": "tu/MUTAG",
     "meow_acm": "hetero/acm",
 }
 

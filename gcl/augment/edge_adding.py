@@ -94,7 +94,8 @@ class EdgeAdding(BaseTransform):
         src_graph, num_graphs = graphs(data, src)
         dst_graph, _ = graphs(data, dst)
         u_local, u_nodes, u_ptr = _local(src_graph, num_graphs)
-        v_local, v_nodes, v_ptr = _local(dst_graph, num_graphs)
+        same = (u_local, u_nodes, u_ptr) if src is dst else None
+        v_local, v_nodes, v_ptr = same or _local(dst_graph, num_graphs)
         source, target = store.edge_index
         graph = src_graph[source]
         n, m = u_ptr.diff(), v_ptr.diff()
@@ -103,7 +104,7 @@ class EdgeAdding(BaseTransform):
         # the step d = (v - u) mod n >= 1: (d - 1) * n + u, and for unordered pairs d <= n / 2.
         u, v, here = u_local[source], v_local[target], graph
         if src is dst:
-            proper = u != v
+            proper = u < v if both else u != v  # of the two directions of an edge, one is enough
             u, v, here = u[proper], v[proper], here[proper]
             size = n[here]
             step = torch.remainder(v - u, size)

@@ -12,17 +12,8 @@ from torch_geometric.transforms import BaseTransform
 
 from gcl.augment.checks import integer, number
 from gcl.augment.describe import describe
-from gcl.augment.selection import (
-    book,
-    edge_attributes,
-    edge_stores,
-    ends,
-    fix_num_nodes,
-    graphs,
-    node_attributes,
-    pointer,
-    take,
-)
+from gcl.augment.induced import check_relabelling, keep_nodes
+from gcl.augment.selection import edge_stores, fix_num_nodes, graphs, pointer
 from gcl.structure import Structure, structure
 from gcl.typing import Graph
 
@@ -80,7 +71,7 @@ class RandomWalkSubgraph(BaseTransform):
         if isinstance(self.num_starts, float) and self.num_starts == 1:
             return data
         stores = edge_stores("RandomWalkSubgraph", data)
-        _check_relabelling(data)
+        check_relabelling("RandomWalkSubgraph", data)
         fix_num_nodes(data)
 
         # All node types numbered one after the other.
@@ -99,7 +90,7 @@ class RandomWalkSubgraph(BaseTransform):
         visited = self._visit(walkable, starts)
         if bool(visited.all()):
             return data
-        _induce(data, stores, {key: visited[at:] for key, at in offset.items()})
+        keep_nodes(data, stores, {key: visited[at:] for key, at in offset.items()})
         return data
 
     def _starts(self, graph: Tensor, num_graphs: int) -> Tensor:
@@ -138,56 +129,6 @@ class RandomWalkSubgraph(BaseTransform):
         return describe(self)
 
 
-def _check_relabelling(data: Graph) -> None:
-    for store in data.stores:
-        for name in store:
-            if name != "edge_index" and ("index" in name or name == "face"):
-                raise ValueError(
-                    f"RandomWalkSubgraph: '{name}' looks like node numbers, which change here; "
-                    f"remove it from the data first, or rename it if it is something else."
-                )
-
-
 def _shifted(data: HeteroData, store: Any, offset: dict[Any, int]) -> Tensor:
     source, target = store.edge_index
     return torch.stack([source + offset[store._key[0]], target + offset[store._key[2]]])
-
-
-def _induce(data: Graph, stores: list[Any], visited: dict[Any, Tensor]) -> None:
-    """Keeps the visited nodes of every node type and the edges between them."""
-    # Everything is read off the whole graph before any of it changes.
-    keep = {store._key: visited[store._key][: store.num_nodes] for store in data.node_stores}
-    graph_of = {store._key: graphs(data, store)[0] for store in data.node_stores}
-    node_names = {store._key: node_attributes(store) for store in data.node_stores}
-    edge_names = {store._key: edge_attributes(data, store) for store in stores}
-    number = {key: mask.cumsum(0) - 1 for key, mask in keep.items()}
-    start = {}
-
-    for store in stores:
-        src, dst = (end._key for end in ends(data, store))
-        source, target = store.edge_index
-        index = (keep[src][source] & keep[dst][target]).nonzero().view(-1)
-        source, target = source[index], target[index]
-        take(data, store, edge_names[store._key], index, graph_of[src][source])
-        store.edge_index = torch.stack([number[src][source], number[dst][target]])
-
-    for store in data.node_stores:
-        key = store._key
-        index = keep[key].nonzero().view(-1)
-        graph = graph_of[key][index]
-        if "num_nodes" in store:
-            store.num_nodes = index.numel()
-        # `edge_index` was renumbered, and names with one row an edge are done.
-        take(data, store, node_names[key], index, graph)
-        if "ptr" in store:
-            start[key] = store.ptr = pointer(graph, store.ptr.numel() - 1)
-            if "_num_nodes" in store.__dict__:
-                store.__dict__["_num_nodes"] = store.ptr.diff().tolist()
-
-    for store in stores:
-        incs = book(data, store, "_inc_dict")
-        if incs is None:
-            continue
-        src, dst = (start[end._key][:-1].cpu() for end in ends(data, store))
-        same_type = not isinstance(data, HeteroData)
-        incs["edge_index"] = src if same_type else torch.stack([src, dst], 1).unsqueeze(-1)

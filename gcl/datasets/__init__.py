@@ -6,9 +6,11 @@ from gcl.datasets.karate import karate
 from gcl.datasets.load import DATASETS, load, names
 from gcl.datasets.sbm import sbm
 from gcl.datasets.source import Source, resolve_root
+from gcl.datasets.tu import GraphSet
 
 __all__ = [
     "DATASETS",
+    "GraphSet",
     "Source",
     "digits",
     "hetero_sbm",

@@ -18,18 +18,23 @@ from gcl.datasets.npz import read_npz
 from gcl.datasets.planetoid import PARTS, read_planetoid
 from gcl.datasets.sbm import sbm
 from gcl.datasets.source import Source, resolve_root
+from gcl.datasets.tu import GraphSet, read_tu
 from gcl.datasets.wikics import read_wikics
 from gcl.typing import Graph
 from gcl.validate import validate_graph
 
 
-def load(name: str, root: str | os.PathLike[str] | None = None) -> Graph:
+def load(name: str, root: str | os.PathLike[str] | None = None) -> Graph | GraphSet:
     """A data set by its name, from files on this machine or from its publisher.
+
+    A graph, or for graph-level tasks ("mutag", "proteins", ...) a set of graphs that a `DataLoader`
+    takes, see `gcl.datasets.GraphSet`.
 
     Files are looked for below `root`, else `$GCL_DATA`, else `~/.cache/gcl`, in the folders of
     PyG's data sets (`planetoid/Cora/raw`, ...; see `DATASETS[name].folder`). Missing ones are
     downloaded there; nothing else is written, and nothing is unpickled that could run code.
-    Features come as published, in float32 and not normalised.
+    Features come as published, in float32 and not normalised; sets of graphs have one-hot node
+    labels, or degrees where there are none.
 
     Args:
         name: one of `names()`, in any case, with `-` or `_`.
@@ -53,7 +58,8 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Graph:
         raise ValueError(f"load: unknown data set {name!r}; {hint}Known are {', '.join(DATASETS)}.")
     source = DATASETS[key]
     data = source.read(source.fetch(key, resolve_root(root)))
-    validate_graph(data)
+    if not isinstance(data, GraphSet):
+        validate_graph(data)
     return data
 
 
@@ -96,6 +102,18 @@ def _hetero(name: str, about: str, origin: str) -> Source:
         read=partial(read_hetero, schema=SCHEMAS[name]),
         folder=f"hetero/{name}",
         files=SCHEMAS[name].files,
+    )
+
+
+def _tu(name: str, about: str, *, labels: bool = True, max_degree: int = 0) -> Source:
+    parts = ("A", "graph_indicator", "graph_labels", *(("node_labels",) if labels else ()))
+    return Source(
+        about=about,
+        origin="Morris et al., 2020 (TUDataset)",
+        read=partial(read_tu, name=name, max_degree=max_degree),
+        folder=f"tu/{name}/raw",
+        files=tuple(f"{name}_{part}.txt" for part in parts),
+        graphs=True,
     )
 
 
@@ -167,6 +185,23 @@ DATASETS: Mapping[str, Source] = MappingProxyType(
             "imdb",
             "4,275 movies, 3 classes, with actors, directors and keywords; the same splits",
             "Yu et al., SDM 2023 (jianxiangyu/MEOW)",
+        ),
+        # The collection is published as archives, which are not opened here: no address.
+        "mutag": _tu("MUTAG", "188 molecules, 2 classes, mutagenic or not"),
+        "proteins": _tu("PROTEINS", "1,113 proteins, 2 classes, enzyme or not"),
+        "nci1": _tu("NCI1", "4,110 molecules, 2 classes, active against lung cancer or not"),
+        "dd": _tu("DD", "1,178 proteins, 2 classes, enzyme or not; 284 nodes on average"),
+        "imdb-binary": _tu(
+            "IMDB-BINARY",
+            "1,000 ego networks of actors, 2 classes, genre; degrees as features",
+            labels=False,
+            max_degree=135,  # the largest there is
+        ),
+        "reddit-binary": _tu(
+            "REDDIT-BINARY",
+            "2,000 threads, 2 classes, discussion or questions; degrees up to 63 as features",
+            labels=False,
+            max_degree=63,
         ),
         "digits": _embedded(
             digits, "1,797 handwritten digits, 10 classes, 3 nearest neighbours", "scikit-learn"

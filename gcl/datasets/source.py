@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-
-from gcl.typing import Graph
+from typing import Any
 
 TIMEOUT = 5.0
 """Seconds a silent server is waited for."""
@@ -42,18 +41,20 @@ class Source:
     Args:
         about: one line for tables: nodes, classes, what it is.
         origin: who published it.
-        read: the folder of the raw files -> graph; embedded data sets ignore the folder.
+        read: the folder of the raw files -> graph or `GraphSet`; embedded data sets ignore it.
         folder: the folder of the raw files below the root.
         files: names of the raw files; empty for a data set that is embedded in the package.
         url: the address that holds these files, or "" where there is none to fetch from.
+        graphs: whether it is a set of graphs, one label each, and not one graph.
     """
 
     about: str
     origin: str
-    read: Callable[[Path], Graph]
+    read: Callable[[Path], Any]
     folder: str = ""
     files: tuple[str, ...] = ()
     url: str = ""
+    graphs: bool = False
 
     def fetch(self, name: str, root: Path) -> Path:
         """The folder of the raw files, after downloading those that are missing.

@@ -6,6 +6,12 @@ from gcl.evaluate.compare import compare
 from gcl.evaluate.diagnostics import diagnostics
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
 from gcl.evaluate.geometry import geometry
+from gcl.evaluate.graph_classification import (
+    GRAPH_PROTOCOLS,
+    GraphProtocol,
+    graph_classification,
+    semi_supervised,
+)
 from gcl.evaluate.hetero_probe import hetero_probe
 from gcl.evaluate.knn import knn
 from gcl.evaluate.linear_probe import linear_probe
@@ -15,11 +21,14 @@ from gcl.evaluate.protocols import HETERO_PROTOCOLS, PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.similarity_search import similarity_search
 from gcl.evaluate.splits import Splits, public_split, random_splits
+from gcl.evaluate.wl_histograms import wl_histograms
 
 __all__ = [
+    "GRAPH_PROTOCOLS",
     "HETERO_PROTOCOLS",
     "PROTOCOLS",
     "EdgeSplit",
+    "GraphProtocol",
     "LogisticFit",
     "Protocol",
     "Result",
@@ -32,6 +41,7 @@ __all__ = [
     "edge_split",
     "fit_logistic",
     "geometry",
+    "graph_classification",
     "hetero_probe",
     "knn",
     "linear_probe",
@@ -40,5 +50,7 @@ __all__ = [
     "match_clusters",
     "public_split",
     "random_splits",
+    "semi_supervised",
     "similarity_search",
+    "wl_histograms",
 ]

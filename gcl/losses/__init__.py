@@ -19,6 +19,7 @@ from gcl.losses.isogclr import ISogCLR
 from gcl.losses.jsd import JSD
 from gcl.losses.kernel_infonce import KernelInfoNCE
 from gcl.losses.kmeans import spherical_kmeans
+from gcl.losses.local_global import LocalGlobalJSD
 from gcl.losses.meta_nodes import meta_node_bound, meta_node_logsumexp
 from gcl.losses.multi_view import multi_view_logsumexp, two_view_logsumexp
 from gcl.losses.negatives import (
@@ -70,6 +71,7 @@ __all__ = [
     "ISogCLR",
     "InfoNCE",
     "KernelInfoNCE",
+    "LocalGlobalJSD",
     "LogWeight",
     "MetaNodeNegatives",
     "MixedNegatives",

@@ -14,11 +14,16 @@ from gcl.methods.gbt import gbt
 from gcl.methods.gca import gca
 from gcl.methods.ggd import ggd
 from gcl.methods.grace import grace
+from gcl.methods.graphcl import graphcl
 from gcl.methods.heco import HeCo, heco
+from gcl.methods.infograph import infograph
 from gcl.methods.infomax import Infomax
+from gcl.methods.joao import JOAO
+from gcl.methods.local_global import LocalGlobal
 from gcl.methods.meow import meow
 from gcl.methods.metapath_contrast import MetaPathContrast
 from gcl.methods.mvgrl import mvgrl
+from gcl.methods.mvgrl_graph import mvgrl_graph
 from gcl.methods.neighbor_triplets import NeighborTriplets
 from gcl.methods.pamc import pamc
 from gcl.methods.pot import POT, pot
@@ -27,6 +32,7 @@ from gcl.methods.pot_grace import pot_grace
 from gcl.methods.progcl import progcl
 from gcl.methods.scgc import scgc
 from gcl.methods.sgrl import sgrl
+from gcl.methods.simgrace import SimGRACE, simgrace
 from gcl.methods.sugrl import sugrl
 from gcl.methods.two_view import TwoView
 
@@ -37,6 +43,9 @@ __all__ = [
     "Method",
     "NeighborTriplets",
     "POT",
+    "JOAO",
+    "LocalGlobal",
+    "SimGRACE",
     "TwoView",
     "afgrl",
     "bgrl",
@@ -49,6 +58,9 @@ __all__ = [
     "ggd",
     "grace",
     "mvgrl",
+    "graphcl",
+    "infograph",
+    "mvgrl_graph",
     "pamc",
     "progcl",
     "pot",
@@ -62,4 +74,5 @@ __all__ = [
     "MetaPathContrast",
     "sgrl",
     "sugrl",
+    "simgrace",
 ]

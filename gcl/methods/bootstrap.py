@@ -16,7 +16,7 @@ from gcl.losses.checks import check_choice, check_count
 from gcl.losses.pairs import pair_dots
 from gcl.losses.similarity import unit_rows
 from gcl.methods.base import Method
-from gcl.methods.two_view import _seeds
+from gcl.methods.two_view import seed_rows
 from gcl.nn.ema import EMA
 from gcl.nn.hops import add_hops
 from gcl.typing import Encoder, Graph, Transform
@@ -117,7 +117,7 @@ class Bootstrap(Method):
         graphs = [view(copy.copy(data)) for view in self.views]
         online = [self.embed(graph) for graph in graphs]
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.target_loss is not None):
-            targets = [_seeds(_encode(self.target, graph), graph) for graph in graphs]
+            targets = [seed_rows(_encode(self.target, graph), graph) for graph in graphs]
         predictions = [self.predictor(z) for z in online]
         if self.positives is not None:
             pairs = self.positives(online[0].detach(), targets[0].detach(), data)
@@ -130,7 +130,7 @@ class Bootstrap(Method):
         return total
 
     def embed(self, data: Any) -> Tensor:
-        return _seeds(add_hops(_encode(self.encoder, data), data, self.hops), data)
+        return seed_rows(add_hops(_encode(self.encoder, data), data, self.hops), data)
 
     def after_step(self, step: int, total: int) -> None:
         self.target.update(self.encoder, self.momentum_at(step, total))

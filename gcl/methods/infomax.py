@@ -17,7 +17,7 @@ from torch_geometric.nn.inits import glorot
 from gcl.losses import GroupDiscrimination
 from gcl.losses.checks import check_count
 from gcl.methods.base import Method
-from gcl.methods.two_view import _membership, _seeds
+from gcl.methods.two_view import membership, seed_rows
 from gcl.nn.hops import add_hops
 from gcl.typing import Encoder, Graph, Loss, Readout, Transform
 
@@ -171,14 +171,14 @@ class Infomax(Method):
         summaries = [self._summary(z, real) for z in nodes]
         # Each side meets the summary of the other; one side alone meets its own.
         parts = [
-            self.contrast(*(self.score(_seeds(z, real), s)[:, None] for z in (good, bad)))
+            self.contrast(*(self.score(seed_rows(z, real), s)[:, None] for z in (good, bad)))
             for good, bad, s in zip(nodes, others, reversed(summaries), strict=True)
         ]
         return torch.stack(parts).mean()
 
     def embed(self, data: Any) -> Tensor:
         z = torch.stack(self._sides(data)).sum(0)
-        return _seeds(add_hops(z, data, self.hops), data)
+        return seed_rows(add_hops(z, data, self.hops), data)
 
     def _sides(self, data: Any) -> list[Tensor]:
         """Embeddings of the graph's own edges, and of those across."""
@@ -200,9 +200,9 @@ class Infomax(Method):
     def _summary(self, z: Tensor, data: Any) -> Tensor | None:
         if self.readout is None:
             return None
-        batch, num_graphs = _membership(data, z)
+        batch, num_graphs = membership(data, z)
         summary = self.readout(z, batch, num_graphs)
-        return summary if num_graphs == 1 else _seeds(summary[batch], data)
+        return summary if num_graphs == 1 else seed_rows(summary[batch], data)
 
     def extra_repr(self) -> str:
         named = {"corrupt": self.corrupt, "view": self.view, "prepare": self._prepare}

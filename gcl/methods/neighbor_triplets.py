@@ -13,7 +13,7 @@ from gcl.augment.features import is_csr, with_values
 from gcl.losses import SUGRL
 from gcl.losses.checks import check_count
 from gcl.methods.base import Method
-from gcl.methods.two_view import _seeds
+from gcl.methods.two_view import seed_rows
 from gcl.nn.hops import propagate
 from gcl.structure import structure
 from gcl.typing import Encoder, Graph, Transform
@@ -75,11 +75,11 @@ class NeighborTriplets(Method):
         around = propagate(dropout(h, self.dropout, self.training), data, 1)
         drawn = draw_neighbors(data.edge_index, len(h), self.num_neighbors)
         sample = embedding_bag(drawn, h, mode="mean")
-        return self.contrast(*(_seeds(z, data) for z in (h, around, sample)))
+        return self.contrast(*(seed_rows(z, data) for z in (h, around, sample)))
 
     def embed(self, data: Any) -> Tensor:
         h = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
-        return _seeds(propagate(h, data, 1), data)
+        return seed_rows(propagate(h, data, 1), data)
 
     def extra_repr(self) -> str:
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -73,7 +73,11 @@ class TwoView(Method):
         return data if self._prepare is None else self._prepare(copy.copy(data))
 
     def loss(self, data: Graph) -> Tensor:
-        (first, h1), (_, h2) = self._project_views(data)
+        return self.compare(data, self.views)
+
+    def compare(self, data: Graph, views: Sequence[Transform]) -> Tensor:
+        """The loss between two views of your choice."""
+        (first, h1), (_, h2) = self._project_views(data, views)
         return self.contrast(h1, h2, **self._asked_for(first, data))
 
     def after_step(self, step: int, total: int) -> None:
@@ -86,16 +90,18 @@ class TwoView(Method):
             raise TypeError("TwoView: expected a graph of one node type (Data), got HeteroData.")
         z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
         if self.readout is not None:
-            return self.readout(z, *_membership(data, z))
-        return _seeds(z, data)
+            return self.readout(z, *membership(data, z))
+        return seed_rows(z, data)
 
     def project_views(self, data: Graph) -> tuple[Tensor, Tensor]:
         """Projections of two freshly drawn views: what the loss compares."""
-        (_, first), (_, second) = self._project_views(data)
+        (_, first), (_, second) = self._project_views(data, self.views)
         return first, second
 
-    def _project_views(self, data: Graph) -> Iterator[tuple[Any, Tensor]]:
-        for transform in self.views:
+    def _project_views(
+        self, data: Graph, views: Sequence[Transform]
+    ) -> Iterator[tuple[Any, Tensor]]:
+        for transform in views:
             view = transform(copy.copy(data))
             yield view, self._project(view)
 
@@ -106,7 +112,7 @@ class TwoView(Method):
             graph = view if key in view else data
             if key in graph:
                 of_nodes = key in node_attributes(graph.node_stores[0])
-                found[key] = _seeds(graph[key], graph) if of_nodes else graph[key]
+                found[key] = seed_rows(graph[key], graph) if of_nodes else graph[key]
         return found
 
     def _project(self, data: Graph) -> Tensor:
@@ -136,13 +142,14 @@ def _further_parameters(loss: Callable[..., Any]) -> list[str]:
     ]
 
 
-def _membership(data: Any, z: Tensor) -> tuple[Tensor, int]:
+def membership(data: Any, z: Tensor) -> tuple[Tensor, int]:
+    """The graph of every node, and the number of graphs; one where the data is no batch."""
     batch = data.get("batch")
     if batch is None:
         return z.new_zeros(len(z)).long(), 1
     return batch, data.num_graphs
 
 
-def _seeds(z: Tensor, data: Any) -> Tensor:
+def seed_rows(z: Tensor, data: Any) -> Tensor:
     # A Batch has a batch_size too, the number of its graphs: only input_id marks seed nodes.
     return z[: data.batch_size] if "input_id" in data else z

@@ -3,6 +3,7 @@
 from gcl.nn.auto_encoder import AutoEncoder, pretrain
 from gcl.nn.ema import EMA
 from gcl.nn.gcn_encoder import GCNEncoder
+from gcl.nn.gin_encoder import GINEncoder, side_by_side
 from gcl.nn.hops import add_hops, propagate
 from gcl.nn.metapath_adjacency import context_mean, masked_adjacency, metapath_adjacency
 from gcl.nn.metapath_contexts import MetaPathContexts
@@ -12,6 +13,7 @@ from gcl.nn.projector import projector
 from gcl.nn.propagation import Adjacency, gcn_adjacency
 from gcl.nn.schema_attention import SchemaAttention
 from gcl.nn.semantic_attention import SemanticAttention
+from gcl.nn.shortcut_mlp import ShortcutMLP
 from gcl.nn.student_t_clustering import StudentTClustering
 from gcl.nn.type_projection import TypeProjection
 
@@ -20,7 +22,9 @@ __all__ = [
     "Adjacency",
     "AutoEncoder",
     "GCNEncoder",
+    "GINEncoder",
     "MLPEncoder",
+    "ShortcutMLP",
     "StudentTClustering",
     "add_hops",
     "gcn_adjacency",
@@ -35,4 +39,5 @@ __all__ = [
     "SemanticAttention",
     "TypeProjection",
     "propagate",
+    "side_by_side",
 ]

@@ -2,6 +2,7 @@
 
 from gcl.transforms.add_centrality import AddCentrality
 from gcl.transforms.add_communities import AddCommunities
+from gcl.transforms.add_degree_features import AddDegreeFeatures
 from gcl.transforms.add_diffusion import AddDiffusion
 from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_influence import AddInfluence
@@ -14,6 +15,7 @@ __all__ = [
     "AddCentrality",
     "AddCommunities",
     "AddDiffusion",
+    "AddDegreeFeatures",
     "AddHeCoPositives",
     "AddInfluence",
     "AddMetaPaths",

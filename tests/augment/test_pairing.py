@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
 from gcl.augment.pairing import edge_pairs
+from gcl.structure import Structure
 from tests.augment.odd_graphs import hetero
 
 
@@ -63,3 +65,21 @@ def test_directed_type_and_its_reverse_within_one_node_type() -> None:
     [(_, reverse, match)] = edge_pairs(data, data.edge_stores, True)
     assert reverse._key[1] == "cited"
     assert match.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mirrored_lists_need_one_sort_and_give_the_same_partners(seed: int) -> None:
+    # Sorted by source, as PyG sorts; repeats and self-loops included.
+    generator = torch.Generator().manual_seed(seed)
+    pairs = torch.randint(5, (2, 9), generator=generator)
+    both = torch.cat([pairs, pairs[:, pairs[0] != pairs[1]].flip(0)], 1)
+    edges = both[:, (both[0] * 5 + both[1]).argsort(stable=True)]
+    partner = Structure(edges, 5, 5).partner
+    assert partner is not None
+    assert torch.equal(edges[:, partner], edges.flip(0))
+    assert torch.equal(partner[partner], torch.arange(edges.size(1)))
+    shuffle = torch.randperm(edges.size(1), generator=generator)
+    other = Structure(edges[:, shuffle], 5, 5)
+    assert not other._mirrored
+    assert torch.equal(edges[:, shuffle][:, other.partner], edges[:, shuffle].flip(0))
+    assert Structure(edges[:, edges[0] <= edges[1]], 5, 5).partner is None

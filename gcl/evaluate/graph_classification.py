@@ -1,0 +1,334 @@
+"""Classification of whole graphs from their embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from torch import Tensor
+
+from gcl.evaluate.adam_probe import padded_index
+from gcl.evaluate.inputs import Matrix, as_labels, as_matrix
+from gcl.evaluate.linear_svm import fit_linear_svm
+from gcl.evaluate.logistic import fit_logistic
+from gcl.evaluate.result import Result
+
+INNER = 5  # folds of the search for C inside the training part
+BUDGET = 1 << 24  # numbers held for the splits that are solved together: 128 MB in float64
+
+
+@dataclass(frozen=True)
+class GraphProtocol:
+    """How embeddings of graphs are classified and averaged.
+
+    Args:
+        name: the name to ask for it by.
+        classifier: `svm` linear, squared hinge; `lr` logistic regression; `rbf` SVM with a Gaussian
+            kernel; `kernel` SVM on the inner products of rows of length one, for histograms.
+        folds: parts of the data; each is the test part once.
+        runs: random divisions into folds.
+        Cs: strengths to choose from.
+    """
+
+    name: str
+    classifier: Literal["svm", "lr", "rbf", "kernel"]
+    folds: int = 10
+    runs: int = 5
+    Cs: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
+
+    def describe(self, runs: int, num_strengths: int, label_rate: float = 1.0) -> str:
+        """The line printed with a number."""
+        rows = "l2 rows" if self.classifier == "kernel" else "standardised columns"
+        how = {
+            "svm": "linear SVM",
+            "lr": "logistic regression",
+            "rbf": "RBF SVM",
+            "kernel": "SVM on their products",
+        }[self.classifier]
+        few = "" if label_rate == 1 else f", {100 * label_rate:g} % of the training labels"
+        noun = "division" if runs == 1 else "divisions"
+        return (
+            f"{self.name}: {runs} {noun} into {self.folds} stratified folds, {rows}, {how}, "
+            f"C of {num_strengths} by {INNER}-fold CV inside the training folds{few}"
+        )
+
+
+GRAPH_PROTOCOLS = {
+    p.name: p
+    for p in (
+        GraphProtocol("10-fold-svm", "svm"),
+        GraphProtocol("10-fold-lr", "lr"),
+        GraphProtocol("10-fold-rbf", "rbf"),
+        GraphProtocol("10-fold-kernel", "kernel"),
+    )
+}
+"""The named protocols of `graph_classification`."""
+
+
+def graph_classification(
+    z: Any,
+    y: Any,
+    *,
+    protocol: str | GraphProtocol = "10-fold-svm",
+    seeds: int | None = None,
+    Cs: Sequence[float] | None = None,
+    seed: int = 0,
+) -> Result:
+    """Accuracy of a classifier of frozen graph embeddings, by stratified cross-validation.
+
+    | protocol | rows | classifier |
+    | --- | --- | --- |
+    | `10-fold-svm` (MVGRL) | standardised | linear SVM |
+    | `10-fold-lr` | standardised | logistic regression |
+    | `10-fold-rbf` | standardised | SVM, Gaussian kernel |
+    | `10-fold-kernel` | of length one | SVM on inner products, for histograms of a graph kernel |
+
+    The graphs are divided into 10 folds, each is the test part once; C is chosen by 5-fold
+    cross-validation inside the other nine, and the classifier trained on all of them. Means and
+    deviations of columns are those of the training part. Nothing is selected on a test part.
+
+    Args:
+        z: Embeddings `[G, D]`: a tensor, an array or a SciPy matrix.
+        y: Integer labels `[G]`; they may start anywhere and have gaps.
+        protocol: A name of the table, or a `GraphProtocol` of your own.
+        seeds: Random divisions into folds; the protocol's 5 if None.
+        Cs: Strengths to choose from in place of the protocol's; scikit-learn's `C`.
+        seed: Seed of the first division; no global generator is touched.
+
+    Returns:
+        `accuracy` and `macro_f1`, means over folds, and their `_std` over divisions (over folds if
+        there is one division), as fractions; `per_run` has the single divisions (folds).
+
+    Raises:
+        TypeError: if y is missing or z is no matrix.
+        ValueError: if labels or strengths do not fit, or a class has fewer graphs than folds.
+
+    Example:
+        >>> import torch
+        >>> y = torch.arange(40) % 2
+        >>> result = graph_classification(torch.randn(40, 4) + 4 * y.unsqueeze(1), y, seeds=1)
+        >>> result["accuracy"] > 0.9
+        True
+    """
+    return _classify("graph_classification", z, y, protocol, seeds, Cs, seed, 1.0)
+
+
+def semi_supervised(
+    z: Any,
+    y: Any,
+    *,
+    label_rate: float = 0.1,
+    protocol: str | GraphProtocol = "10-fold-svm",
+    seeds: int | None = None,
+    Cs: Sequence[float] | None = None,
+    seed: int = 0,
+) -> Result:
+    """`graph_classification` where a share of the training graphs has labels.
+
+    Of every class of a training part `ceil(label_rate * size)` graphs, but at least two, are drawn;
+    the classifier and its C see no others. The test parts are those of `graph_classification`.
+
+    Args:
+        z: Embeddings `[G, D]`, made without labels.
+        y: Integer labels `[G]`.
+        label_rate: Share of the training graphs with a label, in (0, 1].
+        protocol: As for `graph_classification`.
+        seeds: As for `graph_classification`.
+        Cs: As for `graph_classification`.
+        seed: Seed of the first division and draw.
+
+    Raises:
+        TypeError, ValueError: As `graph_classification`; label_rate out of range.
+
+    Example:
+        >>> import torch
+        >>> y = torch.arange(40) % 2
+        >>> z = torch.randn(40, 4) + 4 * y.unsqueeze(1)
+        >>> semi_supervised(z, y, label_rate=0.2, seeds=1)["accuracy"] > 0.9
+        True
+    """
+    if not 0 < label_rate <= 1:
+        raise ValueError(f"semi_supervised: label_rate must lie in (0, 1], got {label_rate}.")
+    return _classify("semi_supervised", z, y, protocol, seeds, Cs, seed, label_rate)
+
+
+def _classify(
+    where: str,
+    z: Any,
+    y: Any,
+    protocol: str | GraphProtocol,
+    seeds: int | None,
+    Cs: Sequence[float] | None,
+    seed: int,
+    label_rate: float,
+) -> Result:
+    table = _look_up(where, protocol)
+    strengths = [float(c) for c in (table.Cs if Cs is None else Cs)]
+    if not strengths or min(strengths) <= 0:
+        raise ValueError(f"{where}: Cs must be positive numbers, got {strengths}.")
+    runs = table.runs if seeds is None else seeds
+    if runs < 1:
+        raise ValueError(f"{where}: seeds must be at least 1, got {runs}.")
+    x = as_matrix(z, where, l2=table.classifier == "kernel")
+    labels = as_labels(y, x.shape[0], where)[0].numpy()
+    rarest = int(np.bincount(labels).min())
+    if rarest < max(table.folds, 3):
+        raise ValueError(
+            f"{where}: {table.folds} stratified folds need {max(table.folds, 3)} graphs of every "
+            f"class, and one has {rarest}; use a GraphProtocol with fewer folds, or join classes."
+        )
+    rows: Any
+    predict: Callable[..., np.ndarray]
+    if table.classifier in ("svm", "lr"):
+        rows, predict = _features(x), _predict_batched
+    else:
+        rows, predict = _kernel_rows(table.classifier, x), _predict_kernel
+    scores = []
+    for run in range(runs):
+        parts = _divide(labels, table.folds, label_rate, seed + run)
+        predicted = predict(table.classifier, rows, labels, parts, strengths)
+        scores.append([_score(labels, predicted, test) for _, test, _ in parts])
+    # A number a division, or with one division a number a fold
+    values = np.array(scores).mean(1) if runs > 1 else np.array(scores[0])
+    return Result.from_runs(
+        {"accuracy": values[:, 0].tolist(), "macro_f1": values[:, 1].tolist()},
+        table.describe(runs, len(strengths), label_rate),
+    )
+
+
+class _Part(NamedTuple):
+    train: np.ndarray  # positions of the labelled training graphs
+    test: np.ndarray
+    inner: list[tuple[np.ndarray, np.ndarray]]  # the same for the folds that choose C
+
+
+def _divide(y: np.ndarray, folds: int, label_rate: float, seed: int) -> list[_Part]:
+    """One division into folds, and of every training part into inner folds."""
+    random = np.random.default_rng(seed)
+    parts = []
+    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y):
+        train = _labelled(train, y, label_rate, random)
+        count = min(INNER, int(np.bincount(y[train]).min()))
+        inner = StratifiedKFold(count, shuffle=True, random_state=seed).split(train, y[train])
+        parts.append(_Part(train, test, [(train[a], train[b]) for a, b in inner]))
+    return parts
+
+
+def _labelled(
+    train: np.ndarray, y: np.ndarray, rate: float, random: np.random.Generator
+) -> np.ndarray:
+    """A share of the graphs of every class."""
+    if rate == 1:
+        return train
+    parts = []
+    for label in np.unique(y[train]):
+        members = random.permutation(train[y[train] == label])
+        parts.append(members[: max(2, int(np.ceil(rate * len(members))))])
+    return np.sort(np.concatenate(parts))
+
+
+def _predict_batched(
+    classifier: str, x: Tensor, y: np.ndarray, parts: list[_Part], Cs: list[float]
+) -> np.ndarray:
+    """A class for every graph, by the classifier of the fold that it is the test part of."""
+    labels = torch.from_numpy(y)
+    predicted = np.empty_like(y)
+    inner = [split for part in parts for split in part.inner]
+    hits = np.concatenate(
+        [
+            (guess == labels[torch.from_numpy(test)]).double().mean(1, keepdim=True).T.numpy()
+            for (_, test), guess in zip(inner, _fits(classifier, x, labels, inner, Cs), strict=True)
+        ]
+    )
+    outer = [(part.train, part.test) for part in parts]
+    done = 0
+    for part, guess in zip(parts, _fits(classifier, x, labels, outer, Cs), strict=True):
+        accuracy = hits[done : done + len(part.inner)].mean(0)
+        done += len(part.inner)
+        predicted[part.test] = guess[int(accuracy.argmax())].numpy()
+    return predicted
+
+
+def _fits(
+    classifier: str,
+    x: Tensor,
+    y: Tensor,
+    splits: list[tuple[np.ndarray, np.ndarray]],
+    Cs: list[float],
+) -> Iterator[Tensor]:
+    """For every split and strength the classes of the test rows, `[K, test]`."""
+    fit: Any = fit_linear_svm if classifier == "svm" else fit_logistic
+    longest = max(len(train) for train, _ in splits)
+    step = max(1, BUDGET // (longest * x.shape[1]))
+    classes = int(y.max()) + 1
+    for start in range(0, len(splits), step):
+        some = splits[start : start + step]
+        masks = torch.zeros(len(some), len(y), dtype=torch.bool)
+        for row, (train, _) in enumerate(some):
+            masks[row, torch.from_numpy(train)] = True
+        index, mask = padded_index(masks)
+        rows = x[index]
+        weight = mask.unsqueeze(2).to(x.dtype)
+        count = weight.sum(1, keepdim=True)
+        mean = (rows * weight).sum(1, keepdim=True) / count
+        variance = ((rows - mean).square() * weight).sum(1, keepdim=True) / count
+        # A constant column would divide by rounding errors: it stays as it is.
+        scale = torch.where(variance.sqrt() > 1e-7 * mean.abs(), variance, 1.0).rsqrt()
+        found = fit((rows - mean) * scale * weight, y[index], mask, Cs=Cs, num_classes=classes)
+        for row, (_, test) in enumerate(some):
+            z = ((x[torch.from_numpy(test)] - mean[row]) * scale[row]).to(found.weight.dtype)
+            yield (z @ found.weight[row] + found.bias[row].unsqueeze(1)).argmax(2)
+
+
+def _predict_kernel(
+    classifier: str, rows: np.ndarray, y: np.ndarray, parts: list[_Part], Cs: list[float]
+) -> np.ndarray:
+    predicted = np.empty_like(y)
+    for train, test, inner in parts:
+        estimator: Any = SVC(kernel="precomputed")
+        name, columns = "C", train
+        if classifier == "rbf":
+            estimator = make_pipeline(StandardScaler(), SVC())
+            name, columns = "svc__C", np.arange(rows.shape[1])
+        place = {graph: at for at, graph in enumerate(train)}
+        folds = [tuple(np.array([place[g] for g in part]) for part in split) for split in inner]
+        search = GridSearchCV(estimator, {name: Cs}, cv=folds)
+        search.fit(rows[np.ix_(train, columns)], y[train])
+        predicted[test] = search.predict(rows[np.ix_(test, columns)])
+    return predicted
+
+
+def _features(x: Matrix) -> Tensor:
+    return x.double() if isinstance(x, Tensor) else torch.from_numpy(x.toarray()).double()
+
+
+def _kernel_rows(classifier: str, x: Matrix) -> np.ndarray:
+    """Features for the Gaussian kernel, or the products of all pairs of rows."""
+    rows: Any = x.cpu().numpy() if isinstance(x, Tensor) else x
+    if classifier == "kernel":
+        rows = rows @ rows.T
+    return rows if isinstance(rows, np.ndarray) else rows.toarray()
+
+
+def _score(y: np.ndarray, predicted: np.ndarray, test: np.ndarray) -> tuple[float, float]:
+    """Accuracy and macro-F1 of one test part."""
+    accuracy = float((predicted[test] == y[test]).mean())
+    return accuracy, float(f1_score(y[test], predicted[test], average="macro"))
+
+
+def _look_up(where: str, protocol: str | GraphProtocol) -> GraphProtocol:
+    if isinstance(protocol, GraphProtocol):
+        return protocol
+    if protocol not in GRAPH_PROTOCOLS:
+        raise ValueError(
+            f"{where}: unknown protocol {protocol!r}; choose one of {', '.join(GRAPH_PROTOCOLS)}."
+        )
+    return GRAPH_PROTOCOLS[protocol]

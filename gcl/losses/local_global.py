@@ -1,0 +1,106 @@
+"""The contrast of nodes with whole graphs."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from gcl.losses.checks import check_choice, check_columns
+from gcl.losses.pairs import pair_dots
+from gcl.losses.streaming import streaming_softplus
+from gcl.losses.tiles import LN2, Precision
+
+
+class LocalGlobalJSD(nn.Module):
+    r"""Jensen-Shannon estimate of the mutual information of nodes and their graphs.
+
+    With scores `T(i, g) = <h_i, s_g>` of node i and graph g, and `b_i` the graph of node i,
+
+        E_pos = mean_i ( log 2 - softplus(-T(i, b_i)) )
+        E_neg = mean_i mean_{g != b_i} ( softplus(T(i, g)) - log 2 )
+        L = E_neg - E_pos
+
+    Positives are read off `batch`, negatives are summed in tiles: no array with one entry a node
+    and graph is stored, neither scores nor masks. Memory is O((N + G) D).
+
+    Args:
+        implementation: "dense", "tiled" or "auto", see `streaming_softplus`.
+        precision: "fp32" or "bf16", see `streaming_logsumexp`.
+
+    Shape:
+        local `[n, d]`, summary `[g, d]`, batch `[n]` -> scalar.
+
+    A batch of one graph has no negatives: the loss is 0, with a warning. A graph without nodes is
+    a negative for all others.
+
+    Raises:
+        ValueError: widths that differ, or batch does not fit.
+        TypeError: not floating-point matrices, batch not int64.
+
+    Reference:
+        Sun et al., "InfoGraph: Unsupervised and Semi-supervised Graph-Level Representation
+        Learning via Mutual Information Maximization", ICLR 2020. Their code multiplies all scores
+        by two masks of nodes by graphs; the value is the same.
+
+    Example:
+        >>> batch = torch.tensor([0, 0, 1])
+        >>> LocalGlobalJSD()(torch.zeros(3, 4), torch.zeros(2, 4), batch)
+        tensor(0.)
+    """
+
+    def __init__(
+        self,
+        *,
+        implementation: Literal["auto", "dense", "tiled"] = "auto",
+        precision: Precision = "fp32",
+    ):
+        super().__init__()
+        check_choice("LocalGlobalJSD", "implementation", implementation, ("auto", "dense", "tiled"))
+        check_choice("LocalGlobalJSD", "precision", precision, ("fp32", "bf16"))
+        self.implementation, self.precision = implementation, precision
+
+    def forward(
+        self, local: Float[Tensor, "n d"], summary: Float[Tensor, "g d"], batch: Int[Tensor, " n"]
+    ) -> Tensor:
+        check_columns("LocalGlobalJSD", local, summary)
+        _check_batch(batch, len(local), len(summary))
+        if len(summary) < 2 or len(local) == 0:
+            if len(local):
+                warnings.warn(
+                    "LocalGlobalJSD: one graph has no negatives, so the loss is 0; train on "
+                    "batches of several graphs.",
+                    stacklevel=2,
+                )
+            return 0 * (local.sum() + summary.sum())
+        with torch.autocast(local.device.type, enabled=False):
+            node = torch.arange(len(local), device=local.device)
+            positive = softplus(-pair_dots(local, summary, node, batch)).mean()
+            negative = streaming_softplus(
+                local,
+                summary,
+                exclude=batch,
+                implementation=self.implementation,
+                precision=self.precision,
+            ).mean() / (len(summary) - 1)
+            return positive + negative - 2 * LN2
+
+
+def _check_batch(batch: Tensor, nodes: int, graphs: int) -> None:
+    if not isinstance(batch, Tensor) or batch.dtype != torch.long:
+        got = batch.dtype if isinstance(batch, Tensor) else type(batch).__name__
+        raise TypeError(f"LocalGlobalJSD: batch must be a tensor of int64, got {got}.")
+    if batch.shape != (nodes,):
+        raise ValueError(
+            f"LocalGlobalJSD: batch must name the graph of each of the {nodes} nodes, got shape "
+            f"{list(batch.shape)}."
+        )
+    if nodes and not 0 <= int(batch.min()) <= int(batch.max()) < graphs:
+        raise ValueError(
+            f"LocalGlobalJSD: batch must lie in [0, {graphs}), got values from {int(batch.min())} "
+            f"to {int(batch.max())}."
+        )

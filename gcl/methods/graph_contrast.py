@@ -1,0 +1,51 @@
+"""What the graph-level recipes share: the width of the features, the encoder, the readout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch_geometric.nn import MLP, global_add_pool
+from torch_geometric.transforms import BaseTransform
+
+from gcl.nn.gin_encoder import GINEncoder
+from gcl.typing import Encoder
+
+# The sum over the nodes of a graph: a mean would lose their number, a maximum their counts.
+sum_readout: Callable[..., Any] = global_add_pool
+
+
+def gin(recipe: str, data: Any, hidden: int, num_layers: int, encoder: Encoder | None) -> Encoder:
+    """The encoder given, or a GIN for the features of a graph, a batch or a set of graphs."""
+    return (
+        GINEncoder(num_features(recipe, data), hidden, num_layers) if encoder is None else encoder
+    )
+
+
+def num_features(recipe: str, data: Any) -> int:
+    """Width of the features of a graph, a batch, a data set or a list of graphs.
+
+    Raises:
+        ValueError: there are none.
+    """
+    width = getattr(data, "num_features", None)
+    if width is None:
+        width = data[0].num_features if len(data) else 0
+    if not width:
+        raise ValueError(
+            f"{recipe}: the graphs have no features x; give them some, for example their degrees: "
+            "gcl.transforms.AddDegreeFeatures(max_degree=...)."
+        )
+    return int(width)
+
+
+def graph_head(width: int) -> MLP:
+    """GraphCL's projection head `Linear -> ReLU -> Linear`."""
+    return MLP([width, width, width], act="relu", norm=None)
+
+
+class Unchanged(BaseTransform):
+    """The view that is the graph itself."""
+
+    def forward(self, data: Any) -> Any:
+        return data

@@ -1,0 +1,97 @@
+"""Nodes against whole graphs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from gcl.losses.local_global import LocalGlobalJSD
+from gcl.methods.base import Method
+from gcl.methods.graph_contrast import Unchanged, sum_readout
+from gcl.methods.two_view import membership
+from gcl.typing import Encoder, Graph, Readout, Transform
+
+
+class LocalGlobal(Method):
+    r"""`sum over (a, b) of loss( local_head(z^a), global_head(readout(z^b)), batch )`.
+
+    `z^v = encoder_v(view_v(data))`. With one view a = b = 1 (InfoGraph); with two, the nodes of
+    each view meet the graphs of the other (MVGRL).
+
+    Args:
+        encoders: one for every view, `(x, edge_index, edge_weight) -> [n, d]`.
+        local_head: of nodes, shared by the views.
+        global_head: of graphs, shared by the views.
+        views: one or two transforms that keep nodes and their order; the graph itself if None.
+        readout: `(z, batch, num_graphs) -> [num_graphs, d]`.
+        loss: `(local [n, p], summary [g, p], batch [n]) -> scalar`.
+        prepare: a transform of the whole data, applied once before training.
+        embed_head: embed the global head's output, not its input.
+
+    The embedding is the sum over the views.
+
+    Raises:
+        ValueError: not as many encoders as views, or not one or two.
+
+    Example:
+        >>> import gcl
+        >>> data = gcl.datasets.load("karate")
+        >>> gcl.methods.infograph(data, hidden=8).embed(data).shape
+        torch.Size([1, 24])
+    """
+
+    def __init__(
+        self,
+        encoders: Sequence[Encoder],
+        local_head: nn.Module,
+        global_head: nn.Module,
+        *,
+        views: Sequence[Transform] | None = None,
+        readout: Readout = sum_readout,
+        loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+        prepare: Transform | None = None,
+        embed_head: bool = False,
+    ):
+        super().__init__()
+        views = (Unchanged(),) if views is None else tuple(views)
+        if len(encoders) not in (1, 2) or len(encoders) != len(views):
+            raise ValueError(
+                f"LocalGlobal: expected one or two views with an encoder each, got {len(views)} "
+                f"views and {len(encoders)} encoders."
+            )
+        self.encoders = nn.ModuleList(encoders)  # type: ignore[arg-type]
+        self.local_head, self.global_head = local_head, global_head
+        self.contrast = LocalGlobalJSD() if loss is None else loss
+        self.views, self.readout, self._prepare = views, readout, prepare
+        self.embed_head = embed_head
+
+    def prepare(self, data: Graph) -> Graph:
+        return data if self._prepare is None else self._prepare(copy.copy(data))
+
+    def loss(self, data: Graph) -> Tensor:
+        nodes = self._encode(data)
+        batch, num_graphs = membership(data, nodes[0])
+        local = [self.local_head(z) for z in nodes]
+        summary = [self.global_head(self.readout(z, batch, num_graphs)) for z in nodes]
+        terms = [self.contrast(a, b, batch) for a, b in zip(local, reversed(summary), strict=True)]
+        return sum(terms[1:], terms[0])
+
+    def embed(self, data: Graph) -> Tensor:
+        nodes = self._encode(data)
+        graphs = [self.readout(z, *membership(data, z)) for z in nodes]
+        if self.embed_head:
+            graphs = [self.global_head(g) for g in graphs]
+        return sum(graphs[1:], graphs[0])
+
+    def _encode(self, data: Any) -> list[Tensor]:
+        seen = [view(copy.copy(data)) for view in self.views]
+        return [
+            encoder(view.x, view.edge_index, view.get("edge_weight"))
+            for encoder, view in zip(self.encoders, seen, strict=True)
+        ]
+
+    def extra_repr(self) -> str:
+        return f"(views): {self.views}"
