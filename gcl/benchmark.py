@@ -61,7 +61,7 @@ class Run:
         clip: upper limit of the gradient norm; 0 for none.
         patience: stop when the loss has not fallen for so many epochs, and take the weights of its
             lowest; 0 trains to the end and takes the last.
-        probe_lr: step size of the probe of hetero-*, which the papers tune.
+        probe_lr: step size of the probe under the hetero protocols, which the papers tune.
         probe_decay: its L2 penalty.
         device: cpu, cuda, ...
         root: folder of the data sets; GCL_DATA, then a cache folder, if empty.
@@ -210,12 +210,12 @@ def train_seed(
     method = resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
     training, whole = _feed(run, method, data)
     untrained = embed(method, whole)
-    if len(untrained) != len(data.y):
+    if len(untrained) != len(_labels(data)):
         what = "graphs" if isinstance(data, GraphSet) else "nodes"
         raise ValueError(
-            f"{run.recipe} gives {len(untrained)} embeddings for the {len(data.y)} {what} of "
-            f"{run.dataset}: a set of graphs needs a graph-level recipe such as graphcl, and one "
-            "graph a node-level recipe such as grace."
+            f"{run.recipe} gives {len(untrained)} embeddings for the {len(_labels(data))} {what} "
+            f"of {run.dataset}: a set of graphs needs a graph-level recipe such as graphcl, and "
+            "one graph a node-level recipe such as grace."
         )
     callbacks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}")]
     if run.patience:
@@ -267,18 +267,16 @@ def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
 def measure(run: Run, z: torch.Tensor, data: Any) -> dict[str, float]:
     """Classifier by the run's protocol, and k-means, of one representation."""
     probe: dict[str, float]
+    y = _labels(data)
     if isinstance(data, GraphSet):
-        y = data.y
         probe = evaluate.graph_classification(z, y, protocol=run.protocol)
     elif isinstance(data, HeteroData):
-        y = _target(data).y
         found = evaluate.hetero_probe(
             z, data, protocol=run.protocol, lr=run.probe_lr, weight_decay=run.probe_decay
         )
         # With one label a node, Micro-F1 is accuracy.
         probe = {f"accuracy{end}": found[f"micro_f1{end}"] for end in ("", "_std")} | {**found}
     else:
-        y = data.y
         probe = evaluate.linear_probe(z, y, protocol=run.protocol, data=data)
     groups = evaluate.cluster(z, y)
     return {**probe, **{f"cluster_{key}": value for key, value in groups.items()}}
@@ -295,6 +293,11 @@ def raw_rows(run: Run, data: Any) -> list[dict[str, Any]]:
     if isinstance(data, GraphSet):
         x = torch.cat([sum_readout(b.x, b.batch, b.num_graphs) for b in DataLoader(data, 128)])
     return [{"seed": -1, "features": RAW, **measure(run, x, data)}]
+
+
+def _labels(data: Any) -> torch.Tensor:
+    y: torch.Tensor = data.y if isinstance(data, GraphSet) else _target(data).y
+    return y
 
 
 def _target(data: Any) -> Any:

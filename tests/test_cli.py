@@ -245,7 +245,7 @@ def test_own_graph_and_recipe(own):
         (
             ["train", "grase", "karate"],
             2,
-            "Unknown recipe 'grase'; known: adameow, csgcl, gbt, gca, grace",
+            "Unknown recipe 'grase'; known: adameow, afgrl",
         ),
         (["train", "grace", "koara"], 2, "unknown data set 'koara'"),
         (["train", "grace", "karate", "--epochs", "-3"], 2, "--epochs must be >= 0"),

@@ -87,9 +87,12 @@ def test_the_command_line_takes_heterogeneous_graphs(tmp_path, capsys, monkeypat
 def test_a_protocol_for_other_graphs_is_refused(capsys, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
     assert main(["train", "meow", "test_hetero_benchmark:small"]) == 2
-    assert "is heterogeneous: protocol must be one of hetero-20" in capsys.readouterr().err
+    assert (
+        "is a heterogeneous graph, which protocol 'random-10-10-80' is not for"
+        in capsys.readouterr().err
+    )
     assert main(["train", "grace", "karate", "--protocol", "hetero-20"]) == 2
-    assert "is of one node type" in capsys.readouterr().err
+    assert "is one graph, which protocol 'hetero-20' is not for" in capsys.readouterr().err
 
 
 def test_results_from_before_the_options_of_today_keep_their_names():

@@ -6,12 +6,8 @@ from gcl.evaluate.compare import compare
 from gcl.evaluate.diagnostics import diagnostics
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
 from gcl.evaluate.geometry import geometry
-from gcl.evaluate.graph_classification import (
-    GRAPH_PROTOCOLS,
-    GraphProtocol,
-    graph_classification,
-    semi_supervised,
-)
+from gcl.evaluate.graph_classification import graph_classification, semi_supervised
+from gcl.evaluate.graph_protocols import GRAPH_PROTOCOLS, GraphProtocol
 from gcl.evaluate.hetero_probe import hetero_probe
 from gcl.evaluate.knn import knn
 from gcl.evaluate.linear_probe import linear_probe
