@@ -89,7 +89,7 @@ def edge_budget(view: Any, data: Any) -> tuple[Tensor, bool]:
     for part in _parts(view):
         if not isinstance(part, _EDGES) or part.p == 0:
             continue
-        rates = torch.as_tensor(part._rates(data, store), dtype=keep.dtype, device=keep.device)
+        rates = torch.as_tensor(part.edge_rates(data, store), dtype=keep.dtype, device=keep.device)
         rates = rates.expand_as(keep)
         symmetric = symmetric and part.undirected
         if part.undirected and partner is not None:

@@ -71,12 +71,13 @@ class CommunalEdgeDropping(BaseTransform):
         return drop_edges(
             "CommunalEdgeDropping",
             data,
-            lambda store: self._rates(data, store),
+            lambda store: self.edge_rates(data, store),
             undirected=self.undirected,
             as_weight=self.as_weight,
         )
 
-    def _rates(self, data: Graph, store: Any) -> Tensor:
+    def edge_rates(self, data: Graph, store: Any) -> Tensor:
+        """The chance of every edge of a store to be dropped."""
         strength = importance(
             "CommunalEdgeDropping",
             store,

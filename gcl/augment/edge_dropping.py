@@ -76,12 +76,13 @@ class EdgeDropping(BaseTransform):
         return drop_edges(
             "EdgeDropping",
             data,
-            lambda store: self._rates(data, store),
+            lambda store: self.edge_rates(data, store),
             undirected=self.undirected,
             as_weight=self.as_weight,
         )
 
-    def _rates(self, data: Graph, store: Any) -> Tensor | float:
+    def edge_rates(self, data: Graph, store: Any) -> Tensor | float:
+        """The chance of every edge of a store to be dropped."""
         if self.weight is None:
             return self.p
         edges = store.edge_index.size(1)

@@ -92,7 +92,7 @@ class ClusterContrast(nn.Module):
         self.contrast: SoftmaxLoss = kind(tau, intra=False, symmetric=False)
         self.prototypes = ProtoNCE(tau, concentration=concentration) if lam else None
         self.register_buffer("calls", torch.tensor(0))
-        # A row of NaN: no centroids yet. The width shows at the first call.
+        # Without columns: no centroids yet. The width shows at the first call.
         for g, number in enumerate(self.num_clusters):
             self.register_buffer(f"centroids_{g}", torch.full((number, 0), torch.nan))
 

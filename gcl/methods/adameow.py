@@ -75,7 +75,7 @@ def adameow(
     return metapath_contrast(
         "adameow",
         data,
-        lambda _: AdaptiveContrast(proj, tau, hidden=weight_hidden, normalize=weights),
+        AdaptiveContrast(proj, tau, hidden=weight_hidden, normalize=weights),
         metapaths=metapaths,
         topk=topk,
         topk_form=topk_form,

@@ -80,18 +80,14 @@ def meow(
         target = resolve_metapaths("meow", data, metapaths)[0][0][0][0]
         n = int(data[target].num_nodes)
         clusters = (max(2, n // 40), max(2, n // 13))
-    numbers = clusters
-
-    def objective(_: int) -> ClusterContrast:
-        return ClusterContrast(
-            tau,
-            lam=lam,
-            num_clusters=numbers,
-            weighted=weighted,
-            concentration=concentration,
-            every=recluster_every,
-        )
-
+    objective = ClusterContrast(
+        tau,
+        lam=lam,
+        num_clusters=clusters,
+        weighted=weighted,
+        concentration=concentration,
+        every=recluster_every,
+    )
     return metapath_contrast(
         "meow",
         data,

@@ -184,7 +184,7 @@ class MetaPathContrast(Method):
 def metapath_contrast(
     recipe: str,
     data: HeteroData,
-    objective: Callable[[int], Objective],
+    objective: Objective,
     *,
     metapaths: Sequence[Sequence[Any]] | None,
     topk: int | Sequence[int | None] | None,
@@ -210,7 +210,7 @@ def metapath_contrast(
         TypeProjection(data, [chains[0][0][0], *along], hidden, dropout),
         MetaPathContexts(positions, hidden, dropout),
         MetaPathGCN(hidden, dropout, cast(Any, norm)),
-        objective(hidden),
+        objective,
         prepare=Compose(prepare),
         dropout=dropout,
         **options,

@@ -1,5 +1,7 @@
 """Bounds of node compactness against their definition: loops in float64, and drawn graphs."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -45,7 +47,7 @@ class Case:
         if weighted:
             self.weight = 2 * torch.rand(e, generator=generator, dtype=torch.float64) + 0.05
         if act == "channels":
-            act = lambda: nn.PReLU(widths[-1])  # noqa: E731
+            act = partial(nn.PReLU, widths[-1])
         self.layers = gcn_layers(random_encoder(seed, widths, act).requires_grad_(False))
         degree = torch.bincount(self.edges[1], minlength=N)
         budget = (0.4 * degree).round().long()
