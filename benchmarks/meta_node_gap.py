@@ -26,7 +26,8 @@ from torch.nn.functional import normalize
 from gcl.benchmark import provenance
 from gcl.datasets import load
 from gcl.losses.kmeans import spherical_kmeans
-from gcl.losses.meta_nodes import meta_node_bound, meta_node_logsumexp
+from gcl.losses.meta_node_bound import meta_node_bound
+from gcl.losses.meta_nodes import meta_node_logsumexp
 
 FORMS: dict[str, dict[str, Any]] = {
     "node": {"proxy": "node"},

@@ -20,7 +20,8 @@ from gcl.losses.jsd import JSD
 from gcl.losses.kernel_infonce import KernelInfoNCE
 from gcl.losses.kmeans import spherical_kmeans
 from gcl.losses.local_global import LocalGlobalJSD
-from gcl.losses.meta_nodes import meta_node_bound, meta_node_logsumexp
+from gcl.losses.meta_node_bound import meta_node_bound
+from gcl.losses.meta_nodes import meta_node_logsumexp
 from gcl.losses.multi_view import multi_view_logsumexp, two_view_logsumexp
 from gcl.losses.negatives import (
     ClusterNegatives,

@@ -11,8 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.losses.checks import check_choice, check_count, check_positive, check_views
+from gcl.losses.cluster_members import PROXIES, Proxy
 from gcl.losses.kmeans import spherical_kmeans
-from gcl.losses.meta_nodes import PROXIES, Proxy, bound_terms, meta_node_logsumexp
+from gcl.losses.meta_node_bound import bound_terms
+from gcl.losses.meta_nodes import meta_node_logsumexp
 from gcl.losses.similarity import unit_rows
 from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.tiles import LogWeight

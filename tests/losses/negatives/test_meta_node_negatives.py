@@ -8,7 +8,8 @@ import gcl
 from gcl.callbacks import Checkpoint, MonitorMetaNodes
 from gcl.losses.dcl import DCL
 from gcl.losses.infonce import InfoNCE
-from gcl.losses.meta_nodes import meta_node_bound, meta_node_logsumexp
+from gcl.losses.meta_node_bound import meta_node_bound
+from gcl.losses.meta_nodes import meta_node_logsumexp
 from gcl.losses.negatives import meta_node_negatives as module
 from gcl.losses.negatives.meta_node_negatives import MetaNodeNegatives
 from gcl.losses.streaming import streaming_logsumexp
