@@ -18,6 +18,7 @@ from rich.table import Table
 
 from gcl import benchmark, evaluate, methods
 from gcl.benchmark import Run
+from gcl.results import Results, summarize
 
 VARIANTS: dict[str, dict[str, bool]] = {
     "csgcl": {},
@@ -58,21 +59,19 @@ def main(arguments: list[str] | None = None) -> None:
     run.protocol = chosen.protocol or run.protocol
     run.epochs = run.epochs if chosen.epochs is None else chosen.epochs
     data = benchmark.load_data(run)
-    rows = benchmark.read_rows(chosen.out, ("variant", "options", "seed", *SHOWN))
+    kept = Results(chosen.out, ("variant", "options", "seed", *SHOWN))
     mine: list[dict[str, Any]] = []
     # Seed by seed, so that an interrupted table compares equals.
     for seed in range(chosen.seeds):
         for name, variant in variants(run).items():
             key = {"variant": name, "options": benchmark.options_digest(variant), "seed": seed}
-            found = [r for r in rows if all(str(r[k]) == str(v) for k, v in key.items())]
+            found = kept.find(key)
             if not found:
                 trained = benchmark.train_seed(variant, data, seed)[0][-1]
                 told = {"dataset": run.dataset, "protocol": run.protocol, "epochs": run.epochs}
-                found = [{**key, **told, **trained, **benchmark.provenance()}]
-                rows += found
-                benchmark.write_rows(chosen.out, rows)
+                found = kept.add(key, {**told, **trained})
             mine += [{**row, "features": name} for row in found]
-    show(run, benchmark.summarize(mine, list(SHOWN)))
+    show(run, summarize(mine, list(SHOWN)))
 
 
 def show(run: Run, summary: dict[str, dict[str, Any]]) -> None:

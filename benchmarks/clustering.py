@@ -32,6 +32,7 @@ from gcl.methods.pamc import pamc
 from gcl.methods.scgc import scgc
 from gcl.nn.auto_encoder import pretrain
 from gcl.nn.mlp_encoder import MLPEncoder
+from gcl.results import Results, summarize
 from gcl.training import fit
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
@@ -166,36 +167,30 @@ def main(arguments: list[str] | None = None) -> None:
         linear, exact = (replace(run, epochs=chosen.epochs) for run in (linear, exact))
     data = benchmark.load_data(linear)
     plans = {START: replace(linear, epochs=0), **variants(linear, exact)}
-    rows = benchmark.read_rows(chosen.out, ("variant", "options", "seed", *METRICS))
+    kept = Results(chosen.out, ("variant", "options", "seed", *METRICS))
     mine: list[dict[str, Any]] = []
     for seed in range(chosen.runs):
         keys = {
             name: {"variant": name, "options": benchmark.options_digest(run), "seed": seed}
             for name, run in plans.items()
         }
-        done = {name: _find(rows, key) for name, key in keys.items()}
+        done = {name: kept.find(key) for name, key in keys.items()}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "auto-encoder.safetensors"
             if not all(done.values()):
                 auto_encoder(linear, data, seed, path)
             for name, run in plans.items():
-                row = done[name]
-                if row is None:
-                    found = (
+                found = done[name]
+                if not found:
+                    new = (
                         start_row(run, data, seed, path)
                         if name == START
                         else trained_row(name, run, data, seed, path)
                     )
                     told = {"dataset": run.dataset, "epochs": run.epochs}
-                    row = {**keys[name], **told, **found, **benchmark.provenance()}
-                    rows.append(row)
-                    benchmark.write_rows(chosen.out, rows)
-                mine.append({**row, "features": name})
+                    found = kept.add(keys[name], {**told, **new})
+                mine += [{**row, "features": name} for row in found]
     show(linear, mine)
-
-
-def _find(rows: list[dict[str, Any]], key: dict[str, Any]) -> dict[str, Any] | None:
-    return next((r for r in rows if all(str(r[k]) == str(v) for k, v in key.items())), None)
 
 
 def show(run: Run, rows: list[dict[str, Any]]) -> None:
@@ -203,8 +198,8 @@ def show(run: Run, rows: list[dict[str, Any]]) -> None:
     trained = [row for row in rows if row["features"] != START]
     keys = [*METRICS, *(f"max_{key}" for key in METRICS), *COSTS]
     summary = {
-        **benchmark.summarize(started, list(METRICS)),
-        **benchmark.summarize(trained, keys),
+        **summarize(started, list(METRICS)),
+        **summarize(trained, keys),
     }
     runs = summary[START]["seeds"]
     caption = f"mean±std of {runs} pre-trained auto-encoders"

@@ -26,6 +26,7 @@ from gcl import benchmark, evaluate
 from gcl.benchmark import Run
 from gcl.callbacks import EarlyStopping, ProgressBar
 from gcl.methods import adameow, heco, meow
+from gcl.results import Results, summarize
 from gcl.training import embed, fit
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -123,20 +124,16 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.epochs is not None:
         runs = {name: replace(run, epochs=chosen.epochs) for name, run in runs.items()}
     data = benchmark.load_data(next(iter(runs.values())))
-    rows = benchmark.read_rows(chosen.out, ("dataset", "variant", "options", "seed"))
+    kept = Results(chosen.out, ("dataset", "variant", "options", "seed"))
     mine: list[dict[str, Any]] = []
     for name, run in {"raw features": next(iter(runs.values())), **runs}.items():
         for seed in range(chosen.seeds if name in runs else 1):
             key = {"dataset": run.dataset, "options": benchmark.options_digest(run), "seed": seed}
             names = {name, f"{name}, untrained"}
-            have = [r for r in rows if r["variant"] in names and _is(r, key)]
+            have = [row for row in kept.find(key) if row["variant"] in names]
             if not have:
-                have = [
-                    {**key, **row, **benchmark.provenance()}
-                    for row in (rows_of(name, run, data, seed) if name in runs else raw(run, data))
-                ]
-                rows += have
-                benchmark.write_rows(chosen.out, rows)
+                new = rows_of(name, run, data, seed) if name in runs else raw(run, data)
+                have = kept.add(key, *new)
             mine += [{**row, "features": row["variant"]} for row in have]
     show(chosen.dataset, mine)
 
@@ -144,10 +141,6 @@ def main(arguments: list[str] | None = None) -> None:
 def raw(run: Run, data: HeteroData) -> list[dict[str, Any]]:
     x = next(nodes for nodes in data.node_stores if "y" in nodes).get("x")
     return [] if x is None else [{"variant": "raw features", **scores(run, x, data)}]
-
-
-def _is(row: dict[str, Any], key: dict[str, Any]) -> bool:
-    return all(str(row[k]) == str(v) for k, v in key.items())
 
 
 def show(dataset: str, rows: list[dict[str, Any]]) -> None:
@@ -160,7 +153,7 @@ def show(dataset: str, rows: list[dict[str, Any]]) -> None:
     heads += [*(f"cMa {few}" for few in FEW), "NMI", "ARI"]
     for head in ("variant", "n", *heads):
         table.add_column(head, justify="left" if head == "variant" else "right", no_wrap=True)
-    for name, row in benchmark.summarize(rows, KEYS).items():
+    for name, row in summarize(rows, KEYS).items():
         cells = [
             f"{100 * row[key]:.1f}"
             + (f"±{100 * row[key + '_std']:.1f}" if row["seeds"] > 1 else "")

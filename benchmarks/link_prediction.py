@@ -23,6 +23,7 @@ from torch_geometric.seed import seed_everything
 import gcl
 from gcl import benchmark, evaluate, methods
 from gcl.benchmark import Run
+from gcl.results import Results, summarize
 
 CONFIGS = Path(__file__).parent / "configs"
 SHOWN = {"auc": "AUC", "ap": "AP", "hits@10": "Hits@10", "mrr": "MRR"}
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     if len({run.dataset for run in runs.values()}) != 1:
         parser.error("the configurations must be of one data set")
     data = benchmark.load_data(next(iter(runs.values())))
-    rows = benchmark.read_rows(chosen.out, ("method", "epochs", "decoder", "seed", *SHOWN))
+    kept = Results(chosen.out, ("method", "epochs", "decoder", "seed", *SHOWN))
     shown: list[dict[str, Any]] = []
     for seed in range(chosen.seeds):
         split = evaluate.edge_split(data, seed=seed)
@@ -62,19 +63,17 @@ def main(arguments: list[str] | None = None) -> None:
         for name, maybe, epochs in todo:
             told = {"options": benchmark.options_digest(maybe) if maybe else "", "epochs": epochs}
             key = {"method": name, **told, "decoder": chosen.decoder, "seed": seed}
-            found = [r for r in rows if all(str(r[k]) == str(v) for k, v in key.items())]
+            found = kept.find(key)
             if not found:
                 z = embed(maybe, split.data, seed, epochs) if maybe else split.data.x
                 result = evaluate.link_prediction(z, split, decoder=chosen.decoder)
                 scores = {k: result[k] for k in SHOWN}
-                found = [{**key, **scores, "protocol": result.protocol, **benchmark.provenance()}]
-                rows += found
-                benchmark.write_rows(chosen.out, rows)
+                found = kept.add(key, {**scores, "protocol": result.protocol})
             shown += [{**row, "features": row["method"]} for row in found]
     table = Table(title=f"{data.num_nodes} nodes, {chosen.seeds} seeds of split and training")
     for title in ("method", *SHOWN.values()):
         table.add_column(title, justify="left" if title == "method" else "right")
-    for name, means in benchmark.summarize(shown, list(SHOWN)).items():
+    for name, means in summarize(shown, list(SHOWN)).items():
         cells = (f"{100 * means[k]:.1f} ± {100 * means[f'{k}_std']:.1f}" for k in SHOWN)
         table.add_row(name, *cells)
     Console(width=100).print(table)

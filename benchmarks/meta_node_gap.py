@@ -23,11 +23,11 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from gcl.benchmark import provenance
 from gcl.datasets import load
 from gcl.losses.kmeans import spherical_kmeans
 from gcl.losses.meta_node_bound import meta_node_bound
 from gcl.losses.meta_nodes import meta_node_logsumexp
+from gcl.results import provenance
 
 FORMS: dict[str, dict[str, Any]] = {
     "node": {"proxy": "node"},

@@ -25,6 +25,7 @@ from torch_geometric.seed import seed_everything
 
 from gcl import benchmark, evaluate, methods
 from gcl.benchmark import Run
+from gcl.results import Results, summarize
 
 CONFIGS = Path(__file__).parent / "configs"
 METHODS = {"grace": methods.grace, "gca": methods.gca}
@@ -86,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
         run.epochs = run.epochs if chosen.epochs is None else chosen.epochs
         plans[method] = variants(method, run, chosen.modes)
     data = benchmark.load_data(run)
-    rows = benchmark.read_rows(chosen.out, ("variant", "options", "seed", *SHOWN))
+    kept = Results(chosen.out, ("variant", "options", "seed", *SHOWN))
     mine: list[dict[str, Any]] = []
     # Seed by seed, so that an interrupted table compares equals.
     for seed in range(chosen.seeds):
@@ -95,21 +96,19 @@ def main(arguments: list[str] | None = None) -> None:
                 name: {"variant": name, "options": benchmark.options_digest(run), "seed": seed}
                 for name, run in plan.items()
             }
-            done = {name: _find(rows, key) for name, key in keys.items()}
+            done = {name: kept.find(key) for name, key in keys.items()}
             if not all(done.values()):
                 steps = {name: training_step(run, data) for name, run in plan.items()}
                 kind = torch.device(chosen.device).type
                 costs = interleaved(steps, STEPS, kind)
                 del steps  # the trainings need the memory
             for name, run in plan.items():
-                row = done[name]
-                if row is None:
+                found = done[name]
+                if not found:
                     trained = benchmark.train_seed(run, data, seed)[0][-1]
                     told = {"dataset": run.dataset, "protocol": run.protocol, "epochs": run.epochs}
-                    row = {**keys[name], **told, **trained, **costs[name], **benchmark.provenance()}
-                    rows.append(row)
-                    benchmark.write_rows(chosen.out, rows)
-                mine.append({**row, "features": name})
+                    found = kept.add(keys[name], {**told, **trained, **costs[name]})
+                mine += [{**row, "features": name} for row in found]
     show(plans, mine, chosen.seeds)
 
 
@@ -140,7 +139,7 @@ def show(plans: dict[str, dict[str, Run]], rows: list[dict[str, Any]], seeds: in
     columns = ("variant", "epochs", *SHOWN.values(), "gain", "ms an epoch", "times")
     for column in columns:
         table.add_column(column, justify="left" if column == "variant" else "right", no_wrap=True)
-    summary = benchmark.summarize(rows, list(SHOWN))
+    summary = summarize(rows, list(SHOWN))
     costs = {
         name: [
             statistics.median(float(r[key]) for r in rows if r["features"] == name)
@@ -160,10 +159,6 @@ def show(plans: dict[str, dict[str, Run]], rows: list[dict[str, Any]], seeds: in
                 cells[-1] = f"{wall / costs[base][0]:.2f} ({cpu / costs[base][1]:.2f})"
             table.add_row(name, str(variant.epochs), *cells)
     Console(width=120).print(table)
-
-
-def _find(rows: list[dict[str, Any]], key: dict[str, Any]) -> dict[str, Any] | None:
-    return next((r for r in rows if all(str(r[k]) == str(v) for k, v in key.items())), None)
 
 
 if __name__ == "__main__":

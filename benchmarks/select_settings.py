@@ -20,9 +20,10 @@ from torch.optim import Adam, AdamW
 from torch_geometric.seed import seed_everything
 
 import gcl
-from gcl.benchmark import Run, load_data, provenance, resolve, write_rows
+from gcl.benchmark import Run, load_data, resolve
 from gcl.callbacks import Callback
 from gcl.evaluate import linear_probe
+from gcl.results import provenance, write_rows
 from gcl.training import State, embed_prepared, fit, warmup_cosine
 
 # name: (protocol, lengths of training, warm-up and cosine?, grid); lr and weight_decay are the

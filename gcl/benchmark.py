@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import importlib
 import inspect
 import io
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,6 +28,7 @@ from gcl.checkpoint import write_atomically
 from gcl.datasets import GraphSet
 from gcl.datasets.hetero import SCHEMAS
 from gcl.methods.graph_contrast import sum_readout
+from gcl.results import provenance
 from gcl.training import State, embed, fit, warmup_cosine
 from gcl.validate import validate_graph
 
@@ -305,25 +303,6 @@ def _target(data: Any) -> Any:
     return next((nodes for nodes in data.node_stores if nodes.get("y") is not None), None)
 
 
-def summarize(rows: Iterable[dict[str, Any]], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Mean and standard deviation over seeds, by representation.
-
-    With one seed the deviation is the one over splits, where the protocol has several.
-    """
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(row["features"], []).append(row)
-    table: dict[str, dict[str, Any]] = {}
-    for name, members in groups.items():
-        table[name] = {"seeds": len(members)}
-        for key in keys:
-            values = np.array([float(m[key]) for m in members])
-            alone = float(members[0].get(f"{key}_std", 0.0) or 0.0)
-            table[name][key] = float(values.mean())
-            table[name][f"{key}_std"] = float(values.std(ddof=1)) if len(values) > 1 else alone
-    return table
-
-
 def options_digest(run: Run) -> str:
     """A short name for everything that decides a run's numbers (its data folder does not)."""
     usual = {"root": run.root, "patience": 0, "probe_lr": 0.01, "probe_decay": 0.0, "batch_size": 0}
@@ -339,53 +318,6 @@ def check_device(name: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
-
-
-def provenance() -> dict[str, str]:
-    """Command, commit and machine, to stand beside every number."""
-    try:
-        here = Path(__file__).parent
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        commit = "unknown"
-    return {
-        "commit": commit,
-        "machine": f"{_cpu_name()}, {torch.get_num_threads()} threads",
-        "torch": torch.__version__,
-    }
-
-
-def read_rows(path: Path, needs: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Rows of a CSV file; none if it does not exist.
-
-    Raises:
-        ValueError: a column that is needed is missing.
-    """
-    if not path.is_file():
-        return []
-    with path.open(newline="", errors="replace") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in needs if name not in (reader.fieldnames or [])]
-        if missing:
-            raise ValueError(f"{path} is no results file of gcl: it has no column {missing[0]!r}.")
-        return list(reader)
-
-
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Replace a results file in one step."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
 
 
 def write_run(path: Path, run: Run, seeds: int) -> None:
@@ -414,11 +346,3 @@ def _optimizer_class(name: str) -> Any:
     if not (inspect.isclass(found) and issubclass(found, torch.optim.Optimizer)):
         raise ValueError(f"optimizer must be a class of torch.optim such as AdamW, got {name!r}.")
     return found
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(x.partition(":")[2].strip() for x in lines if x.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

@@ -25,7 +25,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gcl import benchmark, datasets, evaluate, methods
+from gcl import benchmark, datasets, evaluate, methods, results
 from gcl.benchmark import Run
 from gcl.training import NonFiniteLossError
 
@@ -150,9 +150,9 @@ def _train(arguments: list[str]) -> None:
     if chosen.resume and out is None:
         raise ValueError("--resume needs --out, the folder to go on in.")
     rows = _train_seeds(run, chosen.seeds, out, resume=chosen.resume)
-    table = benchmark.summarize(rows, list(_SHOWN))
+    table = results.summarize(rows, list(_SHOWN))
     if chosen.json:
-        print(json.dumps({"run": asdict(run), "results": table, **benchmark.provenance()}))
+        print(json.dumps({"run": asdict(run), "results": table, **results.provenance()}))
     else:
         _print_results(run, table, chosen.seeds)
 
@@ -169,7 +169,7 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
             earlier, _ = benchmark.read_run(out)
             if asdict(earlier) != json.loads(json.dumps(asdict(run))):
                 raise ValueError(f"{out} was made with other options; resume with the same ones.")
-            rows = benchmark.read_rows(out / "results.csv", ("seed", "features", *_SHOWN))
+            rows = results.read_rows(out / "results.csv", ("seed", "features", *_SHOWN))
         elif (out / "results.csv").exists() or (out / "seed-0").exists():
             raise ValueError(f"{out} has results but no run.json, so nothing tells their options.")
         benchmark.write_run(out / "run.json", run, seeds)
@@ -177,14 +177,14 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
     if -1 not in done:
         rows += benchmark.raw_rows(run, data)
         if out is not None:  # a probe of many features takes minutes: not again on --resume
-            benchmark.write_rows(out / "results.csv", rows)
+            results.write_rows(out / "results.csv", rows)
     for seed in range(seeds):
         if seed in done:
             continue
         folder = None if out is None else out / f"seed-{seed}"
         rows += benchmark.train_seed(run, data, seed, folder, resume=resume)[0]
         if out is not None:
-            benchmark.write_rows(out / "results.csv", rows)
+            results.write_rows(out / "results.csv", rows)
     return [row for row in rows if int(row["seed"]) < seeds]
 
 
@@ -210,13 +210,13 @@ def _bench(arguments: list[str]) -> None:
     if not selected:
         known = ", ".join(configs) or "none"
         raise ValueError(f"No configuration in {folder} matches {chosen.only!r}; there: {known}.")
-    rows = benchmark.read_rows(out, ("config", "options", "seed", "features", *_SHOWN))
+    rows = results.read_rows(out, ("config", "options", "seed", "features", *_SHOWN))
     summary = []
     for name, path in selected.items():
         run, reported = _read_config(path, chosen.device)
         rows = _bench_one(name, run, chosen.seeds, rows, out, arguments)
         mine = [r for r in rows if r["config"] == name and int(r["seed"]) < chosen.seeds]
-        table = benchmark.summarize(mine, list(_SHOWN))
+        table = results.summarize(mine, list(_SHOWN))
         summary.append({"config": name, "protocol": run.protocol, "reported": reported, **table})
     if chosen.json:
         print(json.dumps(summary))
@@ -243,14 +243,14 @@ def _bench_one(
     if not missing:
         return rows
     # Written before the first long run, so that an unwritable place shows at once.
-    benchmark.write_rows(out, rows)
+    results.write_rows(out, rows)
     data = benchmark.load_data(run)
     told = {
         "config": name,
         "options": benchmark.options_digest(run),
         "protocol": run.protocol,
         "command": "gcl bench " + shlex.join(arguments),
-        **benchmark.provenance(),
+        **results.provenance(),
     }
     for seed in missing:
         if seed < 0:
@@ -258,7 +258,7 @@ def _bench_one(
         else:
             new, _ = benchmark.train_seed(run, data, seed)
         rows = [*rows, *({**told, **row} for row in new)]
-        benchmark.write_rows(out, rows)
+        results.write_rows(out, rows)
     return rows
 
 

@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from gcl import benchmark, checkpoint, methods
+from gcl import benchmark, checkpoint, methods, results
 from gcl.losses import unit_rows
 
 _MAX_POINTS = 5000
@@ -288,7 +288,7 @@ def plot_run(
         raise ValueError(f"{home} has no finished training; run gcl train --out {folder} first.")
     data = benchmark.load_data(run)
     title = f"{run.recipe} on {run.dataset}"
-    log = benchmark.read_rows(home / "log.csv")
+    log = results.read_rows(home / "log.csv")
     try:
         z = torch.from_numpy(np.load(home / "embedding.npy", allow_pickle=False))
     except (EOFError, ValueError) as error:

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch, Data, HeteroData, InMemoryDataset
 from torch_geometric.transforms import ToUndirected
 
 import gcl
-from gcl import benchmark, checkpoint, datasets
+from gcl import benchmark, checkpoint, datasets, results
 from gcl.cli import main
 from gcl.datasets import Source
 from gcl.datasets.hetero import SCHEMAS
@@ -80,13 +80,13 @@ def test_out_resume_and_plot(tmp_path, capsys):
     out = tmp_path / "run"
     base = ["train", "grace", "karate", *SMALL, "--out", str(out)]
     assert main([*base, "--seeds", "1"]) == 0
-    first = benchmark.read_rows(out / "results.csv")
+    first = results.read_rows(out / "results.csv")
     assert [row["seed"] for row in first] == ["-1", "0", "0"]
     assert main([*base, "--seeds", "2"]) == 2
     assert "holds a run already" in capsys.readouterr().err
-    assert benchmark.read_rows(out / "results.csv") == first
+    assert results.read_rows(out / "results.csv") == first
     assert main([*base, "--seeds", "2", "--resume"]) == 0
-    assert benchmark.read_rows(out / "results.csv")[:3] == first
+    assert results.read_rows(out / "results.csv")[:3] == first
     assert checkpoint.load(out / "seed-1" / "checkpoint.safetensors")["epoch"] == 3
     assert main([*base, "--tau", "0.9", "--resume"]) == 2
     assert "other options" in capsys.readouterr().err
@@ -108,7 +108,7 @@ def test_bench_compares_and_resumes(tmp_path, capsys):
     summary = json.loads(capsys.readouterr().out)
     assert summary[0]["reported"]["accuracy"] == 0.5
     assert summary[0]["grace"]["seeds"] == 2
-    rows = benchmark.read_rows(out)
+    rows = results.read_rows(out)
     assert len(rows) == 1 + 2 * 2
     assert {"commit", "machine", "command", "protocol"} <= set(rows[0])
     before = out.read_bytes()
@@ -190,7 +190,7 @@ def test_sets_of_graphs_train_and_resume(toy, recipe, tmp_path, capsys):
     for seeds in ("1", "2"):
         again = ["train", recipe, "toy", *options, str(tmp_path / "b"), "--resume"]
         assert main([*again, "--seeds", seeds]) == 0
-    first, second = (benchmark.read_rows(tmp_path / p / "results.csv") for p in "ab")
+    first, second = (results.read_rows(tmp_path / p / "results.csv") for p in "ab")
     assert len(second) == 5
     for row, same in zip(first, second, strict=False):
         assert row["accuracy"] == same["accuracy"]

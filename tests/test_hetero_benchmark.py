@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import gcl
-from gcl import benchmark
+from gcl import benchmark, results
 from gcl.benchmark import Run
 from gcl.cli import main
 
@@ -53,7 +53,7 @@ def test_every_variant_is_trained_measured_and_not_run_again(script, tmp_path, c
     out = tmp_path / "out.csv"
     script.main(["sbm", "--seeds", "2", "--ablation", "--out", str(out)])
     text = capsys.readouterr().out
-    rows = benchmark.read_rows(out)
+    rows = results.read_rows(out)
     names = {row["variant"] for row in rows}
     assert {*script.ABLATIONS, "meow", "heco", "adameow", "adameow, weights as published"} < names
     assert {"raw features", "meow, untrained", "heco, untrained"} < names
@@ -75,7 +75,7 @@ def test_the_command_line_takes_heterogeneous_graphs(tmp_path, capsys, monkeypat
     command += ["--hidden", "8", "--clusters", "[4, 9]", "--epochs", "30", "--patience", "3"]
     assert main([*command, "--out", str(tmp_path / "run")]) == 0
     assert "meow" in capsys.readouterr().out
-    rows = benchmark.read_rows(tmp_path / "run" / "results.csv")
+    rows = results.read_rows(tmp_path / "run" / "results.csv")
     assert {row["features"] for row in rows} == {"raw features", "untrained", "meow"}
     for row in rows:
         assert row["accuracy"] == row["micro_f1"]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gcl.benchmark import config_run, read_rows
+from gcl.benchmark import config_run
+from gcl.results import read_rows
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "link_prediction.py"))
 

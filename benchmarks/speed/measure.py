@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from gcl.benchmark import provenance
+from gcl.results import provenance
 
 
 def interleaved(
