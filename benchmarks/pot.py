@@ -12,7 +12,6 @@ import argparse
 import inspect
 import math
 import statistics
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from speed.measure import interleaved
-from torch_geometric.seed import seed_everything
+from speed.measure import interleaved, training_step
 
 from gcl import benchmark, evaluate, methods
 from gcl.benchmark import Run
@@ -51,21 +49,6 @@ def variants(method: str, run: Run, modes: list[str]) -> dict[str, Run]:
             for mode in modes
         },
     }
-
-
-def training_step(run: Run, data: Any) -> Callable[[], None]:
-    """One epoch on the whole graph, to be timed."""
-    seed_everything(0)
-    method = benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
-    prepared = method.prepare(data.to(run.device))
-    optimizer = torch.optim.Adam(method.parameters(), lr=run.lr, weight_decay=run.weight_decay)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        method(prepared).backward()
-        optimizer.step()
-
-    return step
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,7 +17,10 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch_geometric.seed import seed_everything
 
+from gcl import benchmark, methods
+from gcl.benchmark import Run
 from gcl.results import provenance
 
 
@@ -77,6 +80,21 @@ def peak_extra_mb(call: Callable[[], Any], device: str = "cpu") -> float:
         done.set()
         watcher.join()
     return (peak - before) / 1e6
+
+
+def training_step(run: Run, data: Any) -> Callable[[], None]:
+    """One epoch on the whole graph, to be timed."""
+    seed_everything(0)
+    method = benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
+    prepared = method.prepare(data.to(run.device))
+    optimizer = torch.optim.Adam(method.parameters(), lr=run.lr, weight_decay=run.weight_decay)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        method(prepared).backward()
+        optimizer.step()
+
+    return step
 
 
 def options(description: str) -> argparse.ArgumentParser:

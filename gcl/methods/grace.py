@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
-from gcl.losses import InfoNCE
+from gcl.losses import InfoNCE, MetaNodeNegatives
 from gcl.losses.softmax import Negatives
 from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import node_contrast, view_rates
@@ -27,6 +27,7 @@ def grace(
     undirected: bool = True,
     normalize: bool = True,
     precision: Precision = "fp32",
+    meta_nodes: int = 0,
     negatives: Negatives | None = None,
     encoder: Encoder | None = None,
 ) -> TwoView:
@@ -49,9 +50,13 @@ def grace(
         normalize: divide every row of features by its sum, as the authors do.
         precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
             CPU has units for it; see `gcl.losses.streaming_logsumexp`.
+        meta_nodes: clusters K that stand in for the nodes as negatives, for a cost linear in the
+            number of nodes: short for `negatives=MetaNodeNegatives(K)`. 0 sums exactly.
         negatives: which nodes are negatives, or how they are summed; all others exactly if None.
-            `gcl.losses.MetaNodeNegatives(k=100)` makes the cost linear in the number of nodes.
         encoder: replaces the GCN; needs `out_channels`.
+
+    Raises:
+        ValueError: an option out of range; both meta_nodes and negatives.
 
     Reference:
         Zhu et al., "Deep Graph Contrastive Representation Learning", ICML workshop GRL+, 2020.
@@ -62,6 +67,8 @@ def grace(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    if meta_nodes and negatives is not None:
+        raise ValueError("grace: give either meta_nodes or negatives, not both.")
     views = [
         Compose(
             [
@@ -74,7 +81,11 @@ def grace(
     return node_contrast(
         data,
         views,
-        InfoNCE(tau, negatives=negatives, precision=precision),
+        InfoNCE(
+            tau,
+            negatives=MetaNodeNegatives(meta_nodes) if meta_nodes else negatives,
+            precision=precision,
+        ),
         hidden=hidden,
         proj=proj,
         act=act,
