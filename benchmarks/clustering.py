@@ -158,6 +158,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("dataset", help="with a file in benchmarks/configs/pamc and scgc")
     parser.add_argument("--runs", type=int, default=10, help="auto-encoders (default 10)")
+    parser.add_argument("--variants", nargs="+", help="these rows alone, e.g. 'pamc node'")
     parser.add_argument("--epochs", type=int, help="in place of the files'")
     parser.add_argument("--out", type=Path, default=Path("clustering.csv"))
     chosen = parser.parse_args(arguments)
@@ -166,7 +167,11 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.epochs is not None:
         linear, exact = (replace(run, epochs=chosen.epochs) for run in (linear, exact))
     data = benchmark.load_data(linear)
-    plans = {START: replace(linear, epochs=0), **variants(linear, exact)}
+    plans = variants(linear, exact)
+    if unknown := set(chosen.variants or []) - set(plans):
+        parser.error(f"no variant {sorted(unknown)[0]!r}; there are {', '.join(plans)}")
+    plans = {name: plans[name] for name in chosen.variants or plans}
+    plans = {START: replace(linear, epochs=0), **plans}
     kept = Results(chosen.out, ("variant", "options", "seed", *METRICS))
     mine: list[dict[str, Any]] = []
     for seed in range(chosen.runs):

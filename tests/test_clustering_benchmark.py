@@ -62,6 +62,17 @@ def test_table_and_file(script, tmp_path, capsys):
     assert [(row["variant"], row["seed"]) for row in rows[7:]] == [(n, "1") for n in VARIANTS]
 
 
+def test_some_rows_alone(script, tmp_path, capsys):
+    out = tmp_path / "clustering.csv"
+    chosen = ["pamc node", "positives only"]
+    command = ["karate", "--runs", "1", "--out", str(out), "--variants"]
+    script["main"]([*command, *chosen])
+    assert [row["variant"] for row in read_rows(out)] == [VARIANTS[0], *chosen]
+    with pytest.raises(SystemExit):
+        script["main"]([*command, "pamc"])
+    assert "no variant 'pamc'; there are positives only" in capsys.readouterr().err
+
+
 def test_an_interrupted_run_goes_on_from_the_same_auto_encoder(script, tmp_path):
     whole, part = tmp_path / "whole.csv", tmp_path / "part.csv"
     script["main"](["karate", "--runs", "1", "--out", str(whole)])
