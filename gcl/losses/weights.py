@@ -103,25 +103,26 @@ def cluster_pairs(labels: Int[Tensor, "g n"]) -> LogWeight:
         raise ValueError(
             f"cluster_pairs: labels must be [g, n], one row a clustering, got {list(labels.shape)}."
         )
-    # Compact numbers compare faster; int32 where 16 bits do not hold them.
-    compact = labels.unique(return_inverse=True)[1]
-    compact = compact.short() if compact.numel() and int(compact.max()) < 1 << 15 else compact.int()
+    # As floats, which hold 2^24 labels exactly: see `_apart`.
+    compact = labels.unique(return_inverse=True)[1].float()
     n, bound = labels.shape[1], math.log(len(labels))
     return LogWeight(_cluster_pairs, compact, symmetric=True, bound=bound, shape=(n, n))
 
 
 def _cluster_pairs(rows: slice, cols: slice, labels: Tensor) -> Tensor:
-    if len(labels) > 255:
-        apart = torch.zeros(rows.stop - rows.start, cols.stop - cols.start, device=labels.device)
-        for c in labels:
-            apart += c[rows, None] != c[cols]
-        return apart.log_()
-    # Counted in bytes, a quarter of the memory traffic.
     first, *others = labels
-    few = (first[rows, None] != first[cols]).view(torch.uint8)
+    count = _apart(first[rows], first[cols])
     for c in others:
-        few += (c[rows, None] != c[cols]).view(torch.uint8)
-    return few.float().log_()
+        count += _apart(c[rows], c[cols])
+    if len(labels) > 2:
+        return count.log_()
+    # log of 0, 1 and 2 without the price of a logarithm.
+    return torch.threshold_(count.sub_(1).mul_(math.log(2)), -0.5, -torch.inf)
+
+
+def _apart(row: Tensor, col: Tensor) -> Tensor:
+    """1 where two labels differ, else 0: a comparison of floats into floats runs in vectors."""
+    return torch.ne(row[:, None], col, out=row.new_empty(len(row), len(col)))
 
 
 def without_pairs(pairs: Int[Tensor, "2 e"], num_nodes: int) -> LogWeight:

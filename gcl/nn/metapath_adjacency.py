@@ -81,9 +81,8 @@ def masked_adjacency(
     else:
         weight = apart.to(dtype)
     chooser = row if data[name].selector else col
-    scale = (1 + weight.new_zeros(n).index_add_(0, chooser, weight)).rsqrt()
-    weight.mul_(scale[row]).mul_(scale[col])
-    return Adjacency(pattern, weight, scale.square())
+    scale = weight.new_ones(n).scatter_add_(0, chooser, weight).rsqrt()
+    return Adjacency(pattern, weight, scale.square(), scale)
 
 
 def context_mean(data: HeteroData, chain: list[EdgeType], h: dict[str, Tensor]) -> Tensor:

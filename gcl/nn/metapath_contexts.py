@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from gcl.losses.checks import check_count
+from gcl.nn.dropout import Dropout
 from gcl.nn.metapath_adjacency import context_mean
 from gcl.transforms.add_meta_paths import metapath_contexts
 
@@ -54,7 +55,7 @@ class MetaPathContexts(nn.Module):
         self.weights = nn.ParameterList(
             torch.empty(channels, channels) for _ in range(sum(positions))
         )
-        self.dropout, self.act = nn.Dropout(dropout), nn.ELU()
+        self.dropout, self.act = Dropout(dropout), nn.ELU()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

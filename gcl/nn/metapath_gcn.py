@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gcl.losses.checks import check_choice, check_count
+from gcl.nn.dropout import Dropout
 from gcl.nn.propagation import Adjacency
 
 
@@ -53,7 +54,7 @@ class MetaPathGCN(nn.Module):
             check_choice("MetaPathGCN", "norm", norm, ("global", "layer", "batch"))
         self.first = nn.Parameter(torch.empty(channels, channels))
         self.second = nn.Parameter(torch.empty(channels, channels))
-        self.dropout, self.act = nn.Dropout(dropout), nn.PReLU()
+        self.dropout, self.act = Dropout(dropout), nn.PReLU()
         self.norm: nn.Module = {
             "global": GlobalNorm(),
             "layer": nn.LayerNorm(channels, elementwise_affine=False),

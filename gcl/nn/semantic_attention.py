@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gcl.losses.checks import check_count
+from gcl.nn.dropout import Dropout
 from gcl.nn.type_projection import GAIN
 
 
@@ -35,7 +36,7 @@ class SemanticAttention(nn.Module):
     def __init__(self, channels: int, dropout: float = 0.0):
         super().__init__()
         check_count("SemanticAttention", channels=channels)
-        self.linear, self.dropout = nn.Linear(channels, channels), nn.Dropout(dropout)
+        self.linear, self.dropout = nn.Linear(channels, channels), Dropout(dropout)
         self.query = nn.Parameter(torch.empty(1, channels))
         self.reset_parameters()
 

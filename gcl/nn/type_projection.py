@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from gcl.losses.checks import check_count
+from gcl.nn.dropout import Dropout
 from gcl.nn.propagation import sparse_linear
 
 # Xavier's gain in the code of HeCo and MEOW.
@@ -72,7 +73,7 @@ class TypeProjection(nn.Module):
             rows = int(data[kind].num_nodes) if kind in self.free else _width(data, kind)
             self.weights[kind] = nn.Parameter(torch.empty(rows, out_channels))
             self.biases[kind] = nn.Parameter(torch.empty(out_channels))
-        self.dropout, self.act = nn.Dropout(dropout), nn.ELU()
+        self.dropout, self.act = Dropout(dropout), nn.ELU()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
