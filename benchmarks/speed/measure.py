@@ -23,8 +23,6 @@ from gcl import benchmark, methods
 from gcl.benchmark import Run
 from gcl.results import provenance
 
-MMAP_THRESHOLD = -3  # its number in malloc.h
-
 
 def interleaved(
     rivals: dict[str, Callable[[], Any]], repeats: int, device: str = "cpu", warm: int = 1
@@ -54,9 +52,8 @@ def interleaved(
 def peak_extra_mb(call: Callable[[], Any], device: str = "cpu") -> float:
     """Memory that a call needs at its peak beyond what was there before, in MB (1e6 bytes).
 
-    On CPU the resident set is sampled every millisecond, after freed memory was handed back. From
-    the first call on, blocks of 64 KiB and more go back as soon as they are freed: holes between
-    small blocks of the heap would count as needed.
+    On CPU the resident set is sampled every millisecond, after freed memory was handed back. Where
+    a call makes many arrays of a megabyte, see `return_freed_blocks`.
     """
     gc.collect()
     if device == "cuda":
@@ -66,9 +63,7 @@ def peak_extra_mb(call: Callable[[], Any], device: str = "cpu") -> float:
         call()
         torch.cuda.synchronize()
         return (torch.cuda.max_memory_allocated() - before) / 1e6
-    libc = ctypes.CDLL(None)
-    libc.mallopt(MMAP_THRESHOLD, 1 << 16)
-    libc.malloc_trim(0)
+    ctypes.CDLL(None).malloc_trim(0)
     before, peak, done = _resident(), 0, threading.Event()
 
     def watch() -> None:
@@ -86,6 +81,18 @@ def peak_extra_mb(call: Callable[[], Any], device: str = "cpu") -> float:
         done.set()
         watcher.join()
     return (peak - before) / 1e6
+
+
+def return_freed_blocks() -> None:
+    """Start this script again with an allocator that hands blocks of 64 KiB back when freed.
+
+    By default glibc keeps them in its heap, whose holes then count as needed. Slows everything, so
+    time and memory are measured in two runs.
+    """
+    name = "MALLOC_MMAP_THRESHOLD_"
+    if name not in os.environ:
+        here = [sys.executable, *sys.argv]
+        os.execve(sys.executable, here, {**os.environ, name: str(1 << 16)})
 
 
 def training_step(run: Run, data: Any) -> Callable[[], None]:
