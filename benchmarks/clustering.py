@@ -167,6 +167,8 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.epochs is not None:
         linear, exact = (replace(run, epochs=chosen.epochs) for run in (linear, exact))
     data = benchmark.load_data(linear)
+    if chosen.runs < 1:
+        parser.error("--runs must be at least 1")
     plans = variants(linear, exact)
     if unknown := set(chosen.variants or []) - set(plans):
         parser.error(f"no variant {sorted(unknown)[0]!r}; there are {', '.join(plans)}")

@@ -69,6 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.precision:
         method = {**run.method, "precision": chosen.precision}
         plans[EXACT] = replace(run, method=method)
+    if chosen.only and chosen.only not in plans:
+        parser.error(f"no variant {chosen.only!r}; there are {', '.join(plans)}")
     if chosen.only:
         plans = {name: plan for name, plan in plans.items() if name == chosen.only}
     data = benchmark.load_data(run)

@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
             callbacks=[
                 ProgressBar("million nodes"),
                 MonitorMetaNodes(every=chosen.epochs),
-                CSVLog(chosen.out / "log.csv"),
+                CSVLog(chosen.out / "log.csv", every=1),
                 Checkpoint(saved, every=1),
             ],
             resume=saved if chosen.resume else None,

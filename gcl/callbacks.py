@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import torch
 from rich.console import Console
@@ -21,7 +21,6 @@ from torch_geometric.data.data import BaseData
 from gcl import checkpoint
 from gcl.evaluate import diagnostics
 from gcl.losses.adaptive_contrast import AdaptiveContrast
-from gcl.losses.negatives.meta_node_negatives import MetaNodeNegatives
 
 if TYPE_CHECKING:
     from gcl.training import State
@@ -307,6 +306,17 @@ class Diagnose(Callback):
         )
 
 
+@runtime_checkable
+class MetaNodes(Protocol):
+    """Sums over meta-nodes that can say how far they are from exact ones."""
+
+    remember: bool | None
+    proxy: str
+
+    def gap(self, sample: int = ...) -> dict[str, float]: ...
+    def bound(self) -> dict[str, float]: ...
+
+
 class MonitorMetaNodes(Callback):
     """How far the negatives of `MetaNodeNegatives` are from the exact sums, during training.
 
@@ -314,7 +324,8 @@ class MonitorMetaNodes(Callback):
 
         meta_gap, meta_gap_max      exact minus cluster sums on a sample of anchors, mean and
                                     largest absolute value
-        meta_bound                  what the gap of any anchor cannot exceed
+        meta_bound                  what the gap of any anchor cannot exceed ("pair": of the mean
+                                    over a cluster)
         meta_mean_bound             what the mean gap cannot exceed
 
     The released formula (`proxy="paper"`) has no bound. A gap well below 1, the order of the loss's
@@ -327,12 +338,13 @@ class MonitorMetaNodes(Callback):
         prefix: put before every name.
 
     Raises:
-        ValueError: the method has no, or more than one, `MetaNodeNegatives`.
+        ValueError: the method has none, or more than one, of `MetaNodeNegatives` and
+            `ClusterMetaNodes` (PamC's).
 
     Example:
         >>> import gcl
         >>> data = gcl.datasets.load("karate")
-        >>> method = gcl.methods.grace(data, hidden=8, negatives=MetaNodeNegatives(5))
+        >>> method = gcl.methods.grace(data, hidden=8, meta_nodes=5)
         >>> state = gcl.fit(method, data, epochs=2, callbacks=[MonitorMetaNodes(every=2)])
         >>> last = state.history[-1]
         >>> 0 <= last["meta_gap"] <= last["meta_mean_bound"] <= last["meta_bound"]
@@ -346,11 +358,11 @@ class MonitorMetaNodes(Callback):
         self.every, self.sample, self.prefix = every, sample, prefix
 
     def on_start(self, state: State) -> None:
-        found = [m for m in state.method.modules() if isinstance(m, MetaNodeNegatives)]
+        found = [m for m in state.method.modules() if isinstance(m, MetaNodes)]
         if len(found) != 1:
             raise ValueError(
-                f"MonitorMetaNodes: expected one MetaNodeNegatives in the method, found "
-                f"{len(found)}."
+                f"MonitorMetaNodes: expected one MetaNodeNegatives, or PamC's ClusterMetaNodes, in "
+                f"the method, found {len(found)}."
             )
         self._negatives = found[0]
         self._before, found[0].remember = found[0].remember, True

@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,12 @@ def fit(
     if device is not None:
         method = method.to(device)
     device = _device_of(inner)
+    saved = None if resume is None else checkpoint.load(resume)
+    if saved is not None:
+        # Before prepare, which need not start again what was started. What does not fit is
+        # reported below.
+        with suppress(RuntimeError, KeyError):
+            inner.load_state_dict(saved["method"])
     state = State(
         method=inner,
         data=_prepare(inner, data, device) if isinstance(data, BaseData) else data,
@@ -184,8 +191,8 @@ def fit(
         # A checkpoint must hold what the other callbacks did in its epoch.
         callbacks=sorted(callbacks, key=lambda c: isinstance(c, Checkpoint)),
     )
-    if resume is not None:
-        state.load_state_dict(checkpoint.load(resume))
+    if saved is not None:
+        state.load_state_dict(saved)
     try:
         for callback in state.callbacks:
             callback.on_start(state)

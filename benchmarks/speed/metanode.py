@@ -100,6 +100,8 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     clock = "wall_ms" if chosen.device == "cuda" else "cpu_ms"
     rows: list[dict[str, Any]] = []
+    if len(set(chosen.nodes)) < len(chosen.nodes) or min(chosen.nodes) <= chosen.clusters:
+        parser.error("--nodes must be different numbers above --clusters")
     for n in chosen.nodes:
         calls = steps(n, chosen)
         memory = {name: peak_extra_mb(call, chosen.device) for name, call in calls.items()}

@@ -36,11 +36,14 @@ def match_clusters(y: np.ndarray, clusters: np.ndarray) -> np.ndarray:
         >>> match_clusters(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 2]))
         array([0, 0, 1, 2])
     """
-    size = max(int(y.max()), int(clusters.max())) + 1
-    counts = np.zeros((size, size), dtype=np.int64)
+    # Only the names that occur: their numbers may be large.
+    found, clusters = np.unique(clusters, return_inverse=True)
+    names, y = np.unique(y, return_inverse=True)
+    counts = np.zeros((len(found), max(len(names), len(found))), dtype=np.int64)
     np.add.at(counts, (clusters, y), 1)
+    surplus = names[-1] + 1 + np.arange(counts.shape[1] - len(names))
     _, classes = linear_sum_assignment(counts, maximize=True)
-    return classes[clusters]
+    return np.concatenate([names, surplus])[classes][clusters]
 
 
 def cluster(

@@ -14,6 +14,8 @@ from gcl.losses.streaming import as_tau
 Proxy: TypeAlias = Literal["node", "pair", "paper"]
 PROXIES = ("node", "pair", "paper")
 
+ROWS = 1 << 14  # that one sum adds up
+
 
 class Members(NamedTuple):
     """Clusters of rows: labels `[m]` or shares `[m, K]`."""
@@ -33,7 +35,10 @@ class Members(NamedTuple):
         if self.shares is not None:
             return self.shares.t() @ x
         assert self.labels is not None
-        return x.new_zeros(self.number, x.shape[1]).index_add(0, self.labels, x)
+        nothing = x.new_zeros(self.number, x.shape[1])
+        # In two stages: one float32 sum over a million rows would lose its last digits.
+        parts = zip(self.labels.split(ROWS), x.split(ROWS), strict=True)
+        return sum((nothing.index_add(0, labels, rows) for labels, rows in parts), nothing)
 
     def second_moments(self, x: Tensor) -> Tensor:
         """`sum_j q_jb x_j x_j^T`, `[K, d, d]`."""

@@ -81,11 +81,11 @@ class HardNegativeInfoNCE(SoftmaxLoss):
             )
         if not 0 <= tau_plus < 1:
             raise ValueError(f"HardNegativeInfoNCE: tau_plus must lie in [0, 1), got {tau_plus}.")
-        chosen = self.negatives is not None or self.log_weight is not None
-        if chosen or self.similarity != "cosine":
+        all_others = self.negatives is None or getattr(self.negatives, "sums_all", False)
+        if not all_others or self.log_weight is not None or self.similarity != "cosine":
             raise ValueError(
                 "HardNegativeInfoNCE: it weighs all other rows by their cosine; leave out "
-                "negatives, log_weight and similarity."
+                "log_weight, similarity, and negatives other than MetaNodeNegatives."
             )
         self.beta, self.tau_plus, self.detach_weights = beta, tau_plus, detach_weights
         self._warned = False

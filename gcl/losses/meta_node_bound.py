@@ -50,16 +50,16 @@ def meta_node_bound(
                       clusters,  c_b = min( diam_b^2 / (8 tau^2), var_b (e^x - 1 - x) / R_b^2 ),
                       x = R_b / tau
 
-    and for "pair", whose gap is that of the mean over a cluster, with `(diam_a + diam_b)^2` in
-    place of `diam_b^2`, capped likewise. The second term of c_b is Bennett's: R_b is the largest
-    distance to the mean and var_b the largest eigenvalue of the covariance, so single far rows do
-    not spoil it. Diameters are taken from above in O(m d): twice the radius around a point in the
-    direction of the mean. Eigenvalues take O(m d^2) more; with shares, and for more than 2^26
-    numbers in all covariances, the trace stands in for them, O(m d). Both results also hold for the
-    distance of the second-order form from the exact sum.
+    and for "pair", whose gap is that of the mean over a whole cluster, not of each anchor, with
+    `(diam_a + diam_b)^2` in place of `diam_b^2`, capped likewise. The second term of c_b is
+    Bennett's: R_b is the largest distance to the mean and var_b the largest eigenvalue of the
+    covariance, so single far rows do not spoil it. Diameters are taken from above in O(m d): twice
+    the radius around a point in the direction of the mean. Eigenvalues take O(m d^2) more; with
+    shares, and for more than 2^26 numbers in all covariances, the trace stands in for them, O(m d).
+    Both results also hold for the distance of the second-order form from the exact sum.
 
     With shares, every row with a share above 0 belongs to a cluster, so the first is near its
-    worst case.
+    worst case; for "pair" there is none.
 
     Args:
         keys: candidates.
@@ -78,7 +78,7 @@ def meta_node_bound(
         keys `[m, d]`, z `[n, d]` -> `{"bound": float, "mean_bound": float}`, in nats.
 
     Raises:
-        TypeError, ValueError: as `meta_node_logsumexp`; proxy="paper".
+        TypeError, ValueError: as `meta_node_logsumexp`; proxy="paper", or "pair" with shares.
 
     Reference:
         Hoeffding, "Probability inequalities for sums of bounded random variables", JASA 1963;
@@ -131,6 +131,8 @@ def bound_terms(
         name, z, keys, assignment, query_assignment, num_clusters, proxy, normalize, exclude,
         needs_queries=proxy != "node" or not within_cluster,
     )  # fmt: skip
+    if proxy == "pair" and (queries is None or queries.labels is None or members.labels is None):
+        raise ValueError(f"{name}: with shares 'pair' has no bound; take labels, or 'node'.")
     with torch.autocast(z.device.type, enabled=False):
         scale = inverse_tau(name, u, tau, "node")
         if len(u) == 0 or len(v) == 0:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.losses.checks import as_number, check_choice, check_count, check_positive, check_views
-from gcl.losses.multi_view import combine, multi_view_logsumexp
+from gcl.losses.multi_view import combine, log_add, multi_view_logsumexp
 from gcl.losses.similarity import (
     SIMILARITIES,
     Similarity,
@@ -28,7 +28,8 @@ Temperature: TypeAlias = float | nn.Parameter | nn.Module
 
 Negatives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
 """`(q [n, d], k [n, d], tau) -> [n]`: log-sum-exp of `<q_i, k_j> / tau` over the negatives j of
-row i, never over j = i; -inf for a row without any."""
+row i, never over j = i; -inf for a row without any. An attribute `sums_all = True` says that it
+stands for the sum over all j != i, so that losses which need that sum take it."""
 
 Rule: TypeAlias = LogWeight | nn.Module
 """Weights of pairs of nodes, or a module `(q, k) -> LogWeight` such as `PairNetwork`."""
@@ -178,6 +179,8 @@ class SoftmaxLoss(nn.Module, ABC):
             left, right, constant = as_products(q, k, self.similarity)
             if self.negatives is not None:
                 lse = self.negatives(left, right, tau)
+                if not exclude:
+                    lse = log_add(lse, (left * right).sum(1) / tau)
             else:
                 made = fixed
                 if rule is not None and fixed is None:
@@ -187,7 +190,7 @@ class SoftmaxLoss(nn.Module, ABC):
                 )
             return lse if constant is None else lse + constant / tau
 
-        if self.negatives is not None and own:
+        if self.negatives is not None and own and not getattr(self.negatives, "sums_all", False):
             raise ValueError(
                 f"{type(self).__name__}: negatives= chooses among pairs of different nodes and "
                 "goes with the node's own pair as positive, not with pos_edge_index."

@@ -4,79 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from gcl.losses.checks import check_choice, check_count, check_pairs, check_positive
-from gcl.losses.meta_nodes import meta_node_logsumexp
+from gcl.losses.checks import check_count, check_pairs, check_positive
 from gcl.losses.pairs import pair_dots, segment_logsumexp
 from gcl.losses.self_training import SelfTraining
 from gcl.losses.similarity import unit_rows
-from gcl.losses.streaming import streaming_logsumexp
 from gcl.methods.base import Method
+from gcl.methods.cluster_meta_nodes import Denominator
 from gcl.nn.auto_encoder import AutoEncoder, pretrain
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.student_t_clustering import StudentTClustering
 from gcl.typing import Encoder, Graph, Transform
-
-Denominator: TypeAlias = Callable[[Tensor, Tensor, float], Tensor]
-"""`(z [n, d], q [n, K], tau) -> [n]`: the negative term of every node, for its embedding and its
-memberships."""
-
-
-@dataclass(frozen=True)
-class ExactNegatives:
-    """`log( sum_{j != i} exp(<u_i, u_j> / tau) + own )`, streamed in O(n d) memory, O(n^2 d) time.
-
-    Args:
-        own: the node's own pair counts with similarity 0, `exp(0) = 1`, as in the released code;
-            False leaves it out.
-    """
-
-    own: bool = True
-
-    def __call__(self, z: Tensor, q: Tensor, tau: float) -> Tensor:
-        u = unit_rows(z)
-        others = streaming_logsumexp(u, u, tau=tau, exclude=True)
-        return torch.logaddexp(others, torch.zeros_like(others)) if self.own else others
-
-
-@dataclass(frozen=True)
-class ClusterMetaNodes:
-    """All nodes by the meta-nodes of the clusters, O(n K d): `meta_node_logsumexp`.
-
-    Args:
-        proxy: "node", "pair" or "paper".
-        assign: "hard" gives a node to the cluster of its largest membership, without gradient, as
-            in the released code; "soft" shares it out by q, the form of the paper's abstract.
-        within_cluster: False leaves out the node's own cluster.
-        exclude: leave out the node's own pair, which else counts as any other ("paper" has none).
-    """
-
-    proxy: Literal["node", "pair", "paper"] = "node"
-    assign: Literal["hard", "soft"] = "hard"
-    within_cluster: bool = True
-    exclude: bool = False
-
-    def __post_init__(self) -> None:
-        check_choice("ClusterMetaNodes", "proxy", self.proxy, ("node", "pair", "paper"))
-        check_choice("ClusterMetaNodes", "assign", self.assign, ("hard", "soft"))
-
-    def __call__(self, z: Tensor, q: Tensor, tau: float) -> Tensor:
-        return meta_node_logsumexp(
-            z,
-            z,
-            tau,
-            q.detach().argmax(1) if self.assign == "hard" else q,
-            num_clusters=q.shape[1],
-            proxy=self.proxy,
-            within_cluster=self.within_cluster,
-            exclude=self.exclude,
-        )
 
 
 class ContrastiveClustering(Method):
@@ -86,9 +29,9 @@ class ContrastiveClustering(Method):
 
         L = beta KL(p || q) + alpha ( mean_i N_i - mean_i log sum_j Gamma_ij exp(s_ij / tau) )
 
-    where s_ij = <u_i, u_j> for i != j and s_ii = 0, and N_i is what `negatives` gives: the same sum
-    over all nodes, exactly or by clusters. Nodes without a positive (as when own pairs are left
-    out) do not count in the last mean.
+    where s_ij = <u_i, u_j> for i != j and s_ii = 0, and N_i is what `negatives` gives: a
+    log-sum-exp over all nodes, exactly or by clusters. Nodes without a positive (as when own pairs
+    are left out) do not count in the last mean.
 
     `prepare` adds the positives and, the first time, starts the method on the graph it is given:
     the encoder is pre-trained (`pretrain_epochs`), and the centres move to those of k-means on its
@@ -190,11 +133,7 @@ class ContrastiveClustering(Method):
 
     def loss(self, data: Any) -> Tensor:
         _check_one_type(data)
-        if not bool(self.started):
-            raise ValueError(
-                "ContrastiveClustering: the clusters have no start; call method.prepare(data) on "
-                "the whole graph first, which fit does for a graph but not for a loader."
-            )
+        self._check_started()
         if "pos_edge_index" not in data:
             data = self.influence(copy.copy(data))
         z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
@@ -216,13 +155,25 @@ class ContrastiveClustering(Method):
         return z[: data.batch_size] if "input_id" in data else z
 
     def assign(self, data: Any) -> Tensor:
-        """Soft memberships of the nodes, in evaluation mode, without gradient, `[n, K]`."""
+        """Soft memberships of the nodes, in evaluation mode, without gradient, `[n, K]`.
+
+        Raises:
+            ValueError: before the clusters have a start.
+        """
+        self._check_started()
         data = copy.copy(data).to(self.clustering.centres.device)
         return self._frozen(lambda: self.clustering(self.embed(data)))
 
     def predict(self, data: Any) -> Tensor:
         """The cluster of every node, `argmax_k q_ik`, `[n]`."""
         return self.assign(data).argmax(1)
+
+    def _check_started(self) -> None:
+        if not bool(self.started):
+            raise ValueError(
+                "ContrastiveClustering: the clusters have no start; call method.prepare(data) on "
+                "the whole graph first, which fit does for a graph but not for a loader."
+            )
 
     @torch.no_grad()
     def _frozen(self, compute: Callable[[], Tensor]) -> Tensor:
@@ -236,13 +187,14 @@ class ContrastiveClustering(Method):
     def extra_repr(self) -> str:
         shown = {
             "influence": self.influence,
-            "negatives": self.negatives,
             "tau": self.tau,
             "alpha": self.alpha,
             "beta": self.beta,
             "whole_graph": self.whole_graph,
             "pretrain_epochs": self.pretrain_epochs,
         }
+        if not isinstance(self.negatives, nn.Module):  # modules are shown anyway
+            shown["negatives"] = self.negatives
         return "\n".join(f"({key}): {value}" for key, value in shown.items())
 
 
@@ -292,6 +244,8 @@ def contrastive_clustering(
 ) -> ContrastiveClustering:
     """The frame that PamC and SCGC* share: an MLP, started from an auto-encoder."""
     clusters = _number_of_classes(recipe, data) if clusters is None else clusters
+    if isinstance(hidden, int):
+        raise TypeError(f"{recipe}: hidden must be a tuple of widths such as ({hidden},).")
     if encoder is None:
         encoder = MLPEncoder(data.num_features, tuple(hidden), dim)
     if not isinstance(encoder, MLPEncoder):
@@ -321,7 +275,12 @@ def _number_of_classes(recipe: str, data: Any) -> int:
             f"{recipe}: the graph has no labels to count, so the number of clusters must be given: "
             "clusters=..."
         )
-    return len(y.unique())
+    if y.dim() != 1:
+        raise ValueError(
+            f"{recipe}: data.y is no list of classes but {list(y.shape)}, so the number of "
+            "clusters must be given: clusters=..."
+        )
+    return len(y[y >= 0].unique())  # -1 stands for a node without a label
 
 
 def _mean(values: Tensor) -> Tensor:

@@ -7,11 +7,8 @@ from typing import Literal
 from torch_geometric.data import Data
 
 from gcl.losses.checks import check_choice
-from gcl.methods.contrastive_clustering import (
-    ClusterMetaNodes,
-    ContrastiveClustering,
-    contrastive_clustering,
-)
+from gcl.methods.cluster_meta_nodes import ClusterMetaNodes
+from gcl.methods.contrastive_clustering import ContrastiveClustering, contrastive_clustering
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 from gcl.typing import Encoder
@@ -46,15 +43,16 @@ def pamc(
     An MLP, pre-trained as an auto-encoder, is pulled towards the nodes that random walks reach
     (positives) and pushed from the clusters' meta-nodes (negatives) in O(n K d).
 
-    The defaults are the authors' for ACM but for the negatives: "node" stays below the exact loss
-    by a bounded gap, the released formula ("paper") ignores cluster sizes. The authors train
-    `epochs=200, lr=1e-3, weight_decay=0` there, and tau multiplies in their paper: tau = 2.0 here
-    is 0.5 there.
+    The defaults are the authors' for ACM but for the negatives: "node" is never above the sum over
+    all nodes (themselves included) and below it by a bounded gap, the released formula ("paper")
+    ignores cluster sizes. The authors train `epochs=200, lr=1e-3, weight_decay=0` there, and tau
+    multiplies in their paper: tau = 2.0 here is 0.5 there.
 
     Args:
         data: gives the number of features, and of classes where `clusters` is None; nothing else of
             it is read here. `prepare` pre-trains on its features.
-        clusters: number of clusters; the number of classes in data.y if None, as in the papers.
+        clusters: number of clusters; the number of classes in data.y if None, as in the papers
+            (labels below 0 are none).
         hidden: widths of the MLP between features and embeddings.
         dim: width of the embeddings.
         tau: temperature of the contrast, > 0; it divides.

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
-from gcl.methods.contrastive_clustering import (
-    ContrastiveClustering,
-    ExactNegatives,
-    contrastive_clustering,
-)
+from gcl.methods.cluster_meta_nodes import ExactNegatives
+from gcl.methods.contrastive_clustering import ContrastiveClustering, contrastive_clustering
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 from gcl.typing import Encoder

@@ -9,7 +9,8 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from gcl.losses.checks import check_count, check_positive
-from gcl.losses.similarity import as_products
+
+EXACT_DIFFERENCES = "donot_use_mm_for_euclid_dist"
 
 
 class StudentTClustering(nn.Module):
@@ -56,12 +57,11 @@ class StudentTClustering(nn.Module):
             )
         dtype = torch.promote_types(z.dtype, torch.float32)
         with torch.autocast(z.device.type, enabled=False):
-            # Distances from products: the differences themselves would be [n, K, d].
-            left, right, constant = as_products(
-                z.to(dtype), self.centres.to(dtype), "neg_sq_euclidean"
+            # From differences, not from products: one far centre would take the others' digits.
+            distance = torch.cdist(
+                z.to(dtype), self.centres.to(dtype), compute_mode=EXACT_DIFFERENCES
             )
-            squared = -left @ right.t() - (0.0 if constant is None else constant[:, None])
-            log_kernel = -(self.v + 1) / 2 * torch.log1p(squared.clamp(min=0) / self.v)
+            log_kernel = -(self.v + 1) / 2 * torch.log1p(distance.square() / self.v)
             return log_kernel.softmax(dim=1)
 
     @torch.no_grad()

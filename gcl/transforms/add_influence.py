@@ -105,7 +105,8 @@ class AddInfluence(BaseTransform):
         return data
 
     def _influence(self, walk: sp.csr_array) -> sp.csr_array:
-        power = _capped(walk, self.topk)
+        # Both factors: a hub's row would bring all its neighbours to each of them.
+        walk = power = _capped(walk, self.topk)
         total = self._factor(1) * power
         if self.ppr is not None:
             total = total + self._factor(0) * sp.eye_array(walk.shape[0], format="csr")
@@ -126,11 +127,13 @@ class AddInfluence(BaseTransform):
 
 def _walk(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> sp.csr_array:
     """`D^-1 (A + I)` with the target of an edge as its row."""
-    if edge_index.numel() and int(edge_index.max()) >= num_nodes:
-        raise ValueError(
-            f"AddInfluence: edge_index must lie in [0, {num_nodes}), got {int(edge_index.max())}; "
-            "set data.num_nodes."
-        )
+    if edge_index.numel():
+        least, most = int(edge_index.min()), int(edge_index.max())
+        if least < 0 or most >= num_nodes:
+            raise ValueError(
+                f"AddInfluence: edge_index must lie in [0, {num_nodes}), got "
+                f"{least if least < 0 else most}; set data.num_nodes."
+            )
     source, target = edge_index.detach().cpu().numpy()
     values = np.ones(len(source))
     if edge_weight is not None:

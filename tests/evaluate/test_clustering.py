@@ -166,3 +166,8 @@ def test_epochs_and_clusters_that_do_not_fit():
         cluster_scores([0.5, 1, 1, 0], y)
     with pytest.raises(ValueError, match="expected 3 labels"):
         cluster_scores([0, 1, 1], y)
+
+
+def test_large_cluster_numbers_cost_nothing():
+    scores = cluster_scores([0, 0, 10**9, 10**9], [0, 0, 1, 1])
+    assert scores["accuracy"] == 1.0

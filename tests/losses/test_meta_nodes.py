@@ -452,3 +452,18 @@ def test_bad_input():
         meta_node_logsumexp(z.long(), z.long(), 0.5, labels)
     with pytest.raises(ValueError, match="no bound"):
         meta_node_bound(z, labels, 0.5, proxy="paper")
+
+
+def test_a_pair_bound_needs_labels():
+    z, shares = torch.randn(6, 3), torch.full((6, 2), 0.5)
+    with pytest.raises(ValueError, match="with shares 'pair' has no bound"):
+        meta_node_bound(z, shares, 0.5, proxy="pair")
+
+
+@pytest.mark.parametrize("proxy", ["node", "pair"])
+def test_a_million_equal_rows_keep_their_digits(proxy):
+    z = torch.full((300_000, 4), 0.5)
+    labels = torch.arange(len(z)) % 3
+    value = meta_node_logsumexp(z[:300_000], z, 0.1, labels, proxy=proxy)
+    exact = math.log(len(z)) + 10  # all cosines are 1
+    assert float((value - exact).abs().max()) < 2e-4

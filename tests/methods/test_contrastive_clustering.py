@@ -1,6 +1,7 @@
 """PamC and SCGC* against the papers' formulas on dense matrices, and their life in training."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -10,13 +11,9 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.nn import GCN
 
 import gcl
-from gcl.callbacks import Checkpoint
-from gcl.methods.contrastive_clustering import (
-    ClusterMetaNodes,
-    ContrastiveClustering,
-    ExactNegatives,
-    influence_logsumexp,
-)
+from gcl.callbacks import Checkpoint, MonitorMetaNodes
+from gcl.methods.cluster_meta_nodes import ClusterMetaNodes, ExactNegatives
+from gcl.methods.contrastive_clustering import ContrastiveClustering, influence_logsumexp
 from gcl.methods.pamc import pamc
 from gcl.methods.scgc import scgc
 from gcl.nn.auto_encoder import pretrain
@@ -348,3 +345,66 @@ def test_bad_input(data):
         ContrastiveClustering(
             GCN(3, 4, 1), StudentTClustering(2, 4), AddInfluence(), None, pretrain_epochs=3
         )
+
+
+def test_resuming_does_not_start_again(data, tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.safetensors"
+    options = {"weight_decay": 0.0, "callbacks": [Checkpoint(path, every=1)]}
+    gcl.fit(pamc(data, **SMALL), data, epochs=1, **options)
+
+    def fail(*args, **kwargs):
+        raise AssertionError("pre-trained again")
+
+    monkeypatch.setattr("gcl.methods.contrastive_clustering.pretrain", fail)
+    state = gcl.fit(pamc(data, **SMALL), data, epochs=2, resume=path, **options)
+    assert state.epoch == 2
+
+
+@pytest.mark.parametrize("proxy", ["node", "pair", "paper"])
+def test_training_is_watched(data, proxy):
+    state = gcl.fit(
+        pamc(data, **SMALL, proxy=proxy), data, epochs=2, callbacks=[MonitorMetaNodes(every=2)]
+    )
+    last = state.history[-1]
+    if proxy == "paper":
+        assert "meta_bound" not in last
+    if proxy == "node":
+        assert 0 <= last["meta_gap"] <= last["meta_mean_bound"] + 1e-6
+        assert last["meta_gap_max"] <= last["meta_bound"] + 1e-6
+
+
+def test_gap_of_cluster_meta_nodes_is_the_difference():
+    torch.manual_seed(0)
+    z, q = torch.randn(9, 4, dtype=torch.double), torch.rand(9, 3, dtype=torch.double)
+    u = z / z.norm(dim=1, keepdim=True)
+    for within in (True, False):
+        negatives = ClusterMetaNodes(within_cluster=within)
+        with pytest.raises(ValueError, match="nothing to measure"):
+            negatives.gap()
+        negatives.remember = True
+        value = negatives(z, q, 0.5)
+        labels, gaps = q.argmax(1), []
+        for i in range(9):
+            terms = [
+                math.exp(float(u[i] @ u[j]) / 0.5)
+                for j in range(9)
+                if within or labels[i] != labels[j]
+            ]
+            gaps.append(math.log(sum(terms)) - float(value[i]))
+        found = negatives.gap()
+        assert found["gap"] == pytest.approx(sum(gaps) / 9)
+        assert found["gap_max"] == pytest.approx(max(map(abs, gaps)))
+        assert found["gap"] <= negatives.bound()["mean_bound"]
+
+
+def test_clusters_need_a_start_and_labels_that_count(data):
+    method = pamc(data, **SMALL)
+    with pytest.raises(ValueError, match="no start"):
+        method.predict(data)
+    data.y[:5] = -1
+    assert pamc(data, **SMALL).clustering.centres.shape[0] == len(data.y[5:].unique())
+    data.y = torch.ones(34, 3)
+    with pytest.raises(ValueError, match="no list of classes"):
+        pamc(data, **SMALL)
+    with pytest.raises(TypeError, match=r"a tuple of widths such as \(8,\)"):
+        pamc(data, clusters=2, hidden=8)

@@ -88,3 +88,21 @@ def test_bad_input():
     with pytest.raises(ValueError, match="restarts must be at least 1"):
         head.start(torch.ones(4, 3), restarts=0)
     assert repr(head) == "StudentTClustering(num_clusters=2, in_channels=3, v=1)"
+
+
+def test_a_far_centre_takes_no_digits_from_the_others():
+    head = StudentTClustering(3, 10)
+    with torch.no_grad():
+        head.centres.copy_(torch.tensor([0.0, 0.02, 500.0])[:, None].expand(3, 10))
+    z = torch.full((1, 10), 0.02)
+    torch.testing.assert_close(head(z).double(), head.double()(z.double()), rtol=0, atol=1e-6)
+
+
+def test_surplus_centres_leave_the_nearest_as_it_is():
+    torch.manual_seed(0)
+    z = (0.1 * torch.randn(3, 10)).repeat(60, 1)
+    head = StudentTClustering(50, 10)
+    head.start(z)
+    nearest = head(z).argmax(1)
+    assert torch.equal(nearest, head.double()(z.double()).argmax(1))
+    assert len(nearest.unique()) == 3

@@ -79,8 +79,7 @@ def test_cap_between_the_powers(topk, chunk, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", chunk)
     data = random_graph(edges=80)
     data.edge_weight = torch.rand(data.num_edges, generator=torch.Generator().manual_seed(1))
-    walk = dense_walk(data, data.edge_weight.tolist())
-    power = capped(walk, topk)
+    walk = power = capped(dense_walk(data, data.edge_weight.tolist()), topk)
     total = power
     for _ in range(2):
         power = capped(power @ walk, topk)
@@ -186,3 +185,18 @@ def test_repr_pickle_and_the_same_twice():
     first, second = transform(random_graph()), transform(random_graph())
     assert torch.equal(first.pos_edge_index, second.pos_edge_index)
     assert torch.equal(first.pos_weight, second.pos_weight)
+
+
+def test_the_cap_tames_hubs():
+    n = 20_001  # without the cap on both factors every leaf would see all others: 4e8 entries
+    leaves = torch.arange(1, n)
+    hub = torch.zeros_like(leaves)
+    edges = torch.stack([torch.cat([hub, leaves]), torch.cat([leaves, hub])])
+    data = AddInfluence(3, topk=5)(Data(edge_index=edges, num_nodes=n))
+    assert data.pos_edge_index.shape[1] <= 6 * n
+
+
+def test_negative_positions_are_named():
+    data = Data(edge_index=torch.tensor([[0, -1], [1, 0]]), num_nodes=2)
+    with pytest.raises(ValueError, match=r"must lie in \[0, 2\), got -1"):
+        AddInfluence()(data)

@@ -82,7 +82,8 @@ class MetaNodeNegatives(nn.Module):
             input; an assignment that does not fit the rows.
 
     Reference:
-        "Efficient Block Contrastive Learning via Parameter-free Meta-node Approximation" (PamC),
+        Kulatilleke, Portmann and Chandra, "Efficient Block Contrastive Learning via
+        Parameter-free Meta-node Approximation" (PamC),
         2022, for the idea; see `meta_node_logsumexp` for what differs.
 
     Example:
@@ -94,12 +95,13 @@ class MetaNodeNegatives(nn.Module):
         tensor([3., 3., 3., 3.])
     """
 
+    sums_all = True
     centers: Tensor
     steps: Tensor
     assignment: Tensor | None
     _seen: list[_Rows]
     _calls: list[tuple[_Rows, _Rows]]
-    _tau: Tensor | float
+    _tau: Tensor | None
 
     def __init__(
         self,
@@ -125,6 +127,8 @@ class MetaNodeNegatives(nn.Module):
             )
         if k is not None:
             check_count(name, k=k)
+        if assignment is not None:
+            _check_assignment(name, assignment)
         if batch is not None:
             check_count(name, batch=batch)
         check_choice(name, "proxy", proxy, PROXIES)
@@ -149,7 +153,9 @@ class MetaNodeNegatives(nn.Module):
         if len(q) == 0:
             return q.sum(1)
         clusters = self._note(q, k)
-        self._tau = tau.detach() if isinstance(tau, Tensor) else tau
+        # Losses that ask several times a step: the lowest temperature has the largest gap.
+        tau_now = torch.as_tensor(tau).detach()
+        self._tau = tau_now if self._tau is None else torch.minimum(self._tau, tau_now)
         return meta_node_logsumexp(
             q, k, tau, clusters, second_order=self.second_order, exclude=True, **self._options()
         )
@@ -162,10 +168,10 @@ class MetaNodeNegatives(nn.Module):
         Raises:
             ValueError: before the first call; proxy="paper", which has no bound.
         """
-        largest, means = 0.0, []
+        tau, largest, means = self._temperature(), 0.0, list[Tensor]()
         for calls in self._anchors():
             found = [
-                bound_terms(q, k, self._tau, clusters, exclude=True, **self._options())
+                bound_terms(q, k, tau, clusters, exclude=True, **self._options())
                 for q, k, clusters in calls
             ]
             largest = max([largest, *(each.bound for each in found)])
@@ -189,7 +195,7 @@ class MetaNodeNegatives(nn.Module):
             ValueError: before the first call.
         """
         check_count("MetaNodeNegatives.gap", sample=sample)
-        gaps = []
+        tau, gaps = self._temperature(), []
         for calls in self._anchors():
             n, device = len(calls[0].q), calls[0].q.device
             generator = torch.Generator().manual_seed(self.seed)
@@ -197,20 +203,19 @@ class MetaNodeNegatives(nn.Module):
             proxies, exact = [], []
             for q, k, clusters in calls:
                 value = meta_node_logsumexp(
-                    q, k, self._tau, clusters, second_order=self.second_order, exclude=True,
+                    q, k, tau, clusters, second_order=self.second_order, exclude=True,
                     **self._options(),
                 )  # fmt: skip
                 proxies.append(value[chosen])
-                tau = torch.as_tensor(self._tau, device=device)
                 exact.append(
                     streaming_logsumexp(
                         q[chosen],
                         k,
-                        tau=tau[chosen] if tau.dim() else tau,
+                        tau=tau.to(device)[chosen] if tau.dim() else tau,
                         exclude=chosen,
                         log_weight=None
                         if self.within_cluster
-                        else _other_clusters(clusters, chosen),
+                        else other_clusters(clusters, chosen),
                     )
                 )
             value = torch.stack(proxies).logsumexp(0)
@@ -220,7 +225,7 @@ class MetaNodeNegatives(nn.Module):
 
     def forget(self) -> None:
         """Let go of the rows of the last step."""
-        self._seen, self._calls, self._tau = [], [], 1.0
+        self._seen, self._calls, self._tau = [], [], None
 
     def _options(self) -> dict[str, Any]:
         given = self.assignment
@@ -232,11 +237,14 @@ class MetaNodeNegatives(nn.Module):
             "normalize": False,
         }
 
+    def _temperature(self) -> Tensor:
+        if self._tau is None:
+            raise ValueError("MetaNodeNegatives: nothing to measure yet; call the loss first.")
+        return self._tau
+
     def _anchors(self) -> Iterator[list[_Call]]:
         """Rows and clusters of the calls of the last step, grouped by their anchors."""
         name = "MetaNodeNegatives"
-        if not self._calls:
-            raise ValueError(f"{name}: nothing to measure yet; call the loss first.")
         for queries in self._seen:
             calls = []
             for first, keys in self._calls:
@@ -312,12 +320,16 @@ class MetaNodeNegatives(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # The width of the rows is known at the first step, or here.
         saved = state_dict.get(prefix + "centers")
+        if saved is not None and saved.numel() and self.k is not None and len(saved) != self.k:
+            raise RuntimeError(
+                f"MetaNodeNegatives: the saved state has {len(saved)} clusters, not k={self.k}."
+            )
         if saved is not None:
             self.centers = self.centers.new_empty(saved.shape, dtype=saved.dtype)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_seen": [], "_calls": [], "_tau": 1.0}
+        return {**self.__dict__, "_seen": [], "_calls": [], "_tau": None}
 
     def extra_repr(self) -> str:
         given = self.assignment
@@ -333,13 +345,17 @@ class _Rows:
     """A matrix of the last step: which it is, its clusters, and the rows if they are kept."""
 
     def __init__(self, z: Tensor, keep: bool):
-        self.which, self.version = weakref.ref(z), z._version
+        self.which, self.version = weakref.ref(z), _version(z)
         self.rows = z.detach() if keep else None
         self.clusters: Tensor | None = None
 
     def is_(self, z: Tensor) -> bool:
         """Whether z is that matrix, unchanged."""
-        return self.which() is z and self.version == z._version
+        return self.which() is z and self.version == _version(z)
+
+
+def _version(z: Tensor) -> int:
+    return 0 if z.is_inference() else z._version  # those count no changes
 
 
 class _Call(NamedTuple):
@@ -348,11 +364,26 @@ class _Call(NamedTuple):
     clusters: Tensor
 
 
+def _check_assignment(name: str, assignment: Any) -> None:
+    if not isinstance(assignment, Tensor):
+        raise TypeError(
+            f"{name}: assignment must be a tensor of labels or shares, got "
+            f"{type(assignment).__name__}."
+        )
+    if assignment.is_floating_point() and assignment.dim() == 2 and len(assignment):
+        total = assignment.sum(1)
+        if not bool((total - 1).abs().max() < 1e-3):
+            raise ValueError(
+                f"{name}: shares must sum to 1 in every row of assignment, got sums from "
+                f"{float(total.min()):g} to {float(total.max()):g}."
+            )
+
+
 def _mean(x: Tensor) -> float:
     return float(x.mean()) if len(x) else 0.0
 
 
-def _other_clusters(clusters: Tensor, chosen: Tensor) -> LogWeight:
+def other_clusters(clusters: Tensor, chosen: Tensor) -> LogWeight:
     """The weight of each pair when clusters leave themselves out: how far they are others."""
     if clusters.is_floating_point():
         return LogWeight(_share_apart, clusters[chosen], clusters)

@@ -7,10 +7,12 @@ import torch
 import gcl
 from gcl.callbacks import Checkpoint, MonitorMetaNodes
 from gcl.losses.dcl import DCL
+from gcl.losses.hard_negative import HardNegativeInfoNCE
 from gcl.losses.infonce import InfoNCE
 from gcl.losses.meta_node_bound import meta_node_bound
 from gcl.losses.meta_nodes import meta_node_logsumexp
 from gcl.losses.negatives import meta_node_negatives as module
+from gcl.losses.negatives.hardest_negatives import HardestNegatives
 from gcl.losses.negatives.meta_node_negatives import MetaNodeNegatives
 from gcl.losses.streaming import streaming_logsumexp
 from gcl.testing import check_loss, check_method
@@ -295,7 +297,7 @@ def test_monitor_writes_gap_and_bound():
 
 def test_monitor_needs_something_to_watch():
     data = gcl.datasets.load("karate")
-    with pytest.raises(ValueError, match="expected one MetaNodeNegatives in the method, found 0"):
+    with pytest.raises(ValueError, match="ClusterMetaNodes, in the method, found 0"):
         gcl.fit(make(data), data, epochs=1, callbacks=[MonitorMetaNodes()])
     with pytest.raises(ValueError, match="sample must be at least 1"):
         MonitorMetaNodes(sample=0)
@@ -327,3 +329,55 @@ def test_bad_options():
     negatives(z1, z2, 0.5)
     with pytest.raises(ValueError, match="no bound"):
         negatives.bound()
+
+
+@pytest.mark.parametrize("intra", [True, False])
+def test_listed_positives_go_with_meta_nodes(intra):
+    torch.manual_seed(0)
+    z1, z2 = torch.randn(2, 12, 5, dtype=torch.double)
+    pairs = torch.tensor([[0, 0, 3, 7], [0, 4, 3, 1]])
+    exact = InfoNCE(0.5, intra=intra)
+    # A cluster a node: the sums are exact, so the whole loss is.
+    proxy = InfoNCE(0.5, intra=intra, negatives=MetaNodeNegatives(12))
+    torch.testing.assert_close(proxy(z1, z2, pairs), exact(z1, z2, pairs))
+    coarse = InfoNCE(0.5, intra=intra, negatives=MetaNodeNegatives(3))
+    assert coarse(z1, z2, pairs) < exact(z1, z2, pairs)
+
+
+@pytest.mark.parametrize("tau_plus", [0.0, 0.05])
+def test_hard_and_debiased_losses_take_meta_nodes(tau_plus):
+    torch.manual_seed(0)
+    z1, z2 = torch.randn(2, 12, 5, dtype=torch.double)
+    exact = HardNegativeInfoNCE(0.5, tau_plus=tau_plus)
+    proxy = HardNegativeInfoNCE(0.5, tau_plus=tau_plus, negatives=MetaNodeNegatives(12))
+    torch.testing.assert_close(proxy(z1, z2), exact(z1, z2))
+    with pytest.raises(ValueError, match="other than MetaNodeNegatives"):
+        HardNegativeInfoNCE(0.5, negatives=HardestNegatives(3))
+
+
+def test_gap_is_that_of_the_lowest_temperature_of_the_step():
+    torch.manual_seed(0)
+    z1, z2 = torch.randn(2, 30, 5)
+    negatives = MetaNodeNegatives(4)
+    HardNegativeInfoNCE(0.5, beta=1.0, negatives=negatives)(z1, z2)  # asks at 0.25 and 0.5
+    alone = MetaNodeNegatives(4)
+    InfoNCE(0.25, negatives=alone)(z1, z2)
+    torch.testing.assert_close(negatives.gap(30)["gap"], alone.gap(30)["gap"])
+
+
+def test_inference_mode():
+    with torch.inference_mode():
+        a = torch.randn(20, 8)
+        loss = InfoNCE(0.5, negatives=MetaNodeNegatives(5))
+        assert loss(a, a + 1) <= InfoNCE(0.5)(a, a + 1)
+
+
+def test_states_of_other_sizes_and_bad_assignments_are_refused():
+    negatives = MetaNodeNegatives(5)
+    InfoNCE(0.5, negatives=negatives)(torch.randn(20, 4), torch.randn(20, 4))
+    with pytest.raises(RuntimeError, match="has 5 clusters, not k=9"):
+        MetaNodeNegatives(9).load_state_dict(negatives.state_dict())
+    with pytest.raises(ValueError, match="shares must sum to 1"):
+        MetaNodeNegatives(assignment=torch.ones(4, 3))
+    with pytest.raises(TypeError, match="must be a tensor of labels or shares, got list"):
+        MetaNodeNegatives(assignment=[0, 1])
