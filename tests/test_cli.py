@@ -361,9 +361,9 @@ def hetero_graph(name):
     "path", sorted((Path(__file__).parents[1] / "benchmarks" / "configs").rglob("*.toml")), ids=str
 )
 def test_every_configuration_is_understood(path):
-    from gcl.cli import _read_config
+    from gcl.cli.options import read_config
 
-    run, reported = _read_config(path, "cpu")
+    run, reported = read_config(path, "cpu")
     assert path.parent.name == run.recipe
     assert path.stem.startswith(run.dataset)
     if reported:

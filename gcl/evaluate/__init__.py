@@ -17,6 +17,7 @@ from gcl.evaluate.protocols import HETERO_PROTOCOLS, PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.similarity_search import similarity_search
 from gcl.evaluate.splits import Splits, public_split, random_splits
+from gcl.evaluate.supervised_gcn import supervised_gcn
 from gcl.evaluate.wl_histograms import wl_histograms
 
 __all__ = [
@@ -48,5 +49,6 @@ __all__ = [
     "random_splits",
     "semi_supervised",
     "similarity_search",
+    "supervised_gcn",
     "wl_histograms",
 ]

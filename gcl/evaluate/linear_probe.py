@@ -19,6 +19,7 @@ from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
 from gcl.evaluate.logistic import fit_logistic
 from gcl.evaluate.protocols import PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
+from gcl.evaluate.scores import split_accuracy, split_macro_f1
 from gcl.evaluate.splits import Splits, public_split, random_splits
 
 BUDGET = 1 << 26  # numbers held for the splits that are solved together: 256 MB in float32
@@ -78,10 +79,10 @@ def linear_probe(
         >>> result["accuracy"] > 0.9
         True
     """
-    table = _look_up(protocol)
+    table = look_up(protocol)
     x = as_matrix(z, "linear_probe", l2=table.l2)
     labels, _ = as_labels(y, x.shape[0], "linear_probe")
-    splits = _choose_splits(table, splits, data, x.shape[0], seed)
+    splits = choose_splits(table, splits, data, x.shape[0], seed)
     if Cs is not None and table.classifier == "adam":
         raise ValueError(f"linear_probe: protocol {table.name!r} has no penalty; leave Cs out.")
     strengths = [float(c) for c in (table.Cs if Cs is None else Cs)]
@@ -99,14 +100,14 @@ def linear_probe(
         probes = _liblinear(x, labels, splits, strengths, seed)
     else:
         probes = _adam(x, labels, splits, table, seed)
-    accuracy = _accuracy(probes.predicted, labels, splits.test)
+    accuracy = split_accuracy(probes.predicted, labels, splits.test)
     runs = {
         "accuracy": accuracy,
         "micro_f1": accuracy,  # one label a node: the two are the same number
-        "macro_f1": _macro_f1(probes.predicted, labels, splits.test),
+        "macro_f1": split_macro_f1(probes.predicted, labels, splits.test),
     }
     if bool(splits.val.any(1).all()):
-        runs["val_accuracy"] = _accuracy(probes.predicted, labels, splits.val)
+        runs["val_accuracy"] = split_accuracy(probes.predicted, labels, splits.val)
     line = table.describe(splits.name, len(splits), len(strengths))
     result = Result.from_runs(runs, line)
     if probes.chosen:
@@ -114,7 +115,7 @@ def linear_probe(
     return result
 
 
-def _look_up(protocol: str | Protocol) -> Protocol:
+def look_up(protocol: str | Protocol) -> Protocol:
     if isinstance(protocol, Protocol):
         return protocol
     if protocol not in PROTOCOLS:
@@ -124,7 +125,7 @@ def _look_up(protocol: str | Protocol) -> Protocol:
     return PROTOCOLS[protocol]
 
 
-def _choose_splits(
+def choose_splits(
     protocol: Protocol, splits: Splits | None, data: Any, num_nodes: int, seed: int
 ) -> Splits:
     if splits is None:
@@ -234,22 +235,3 @@ def _adam(x: Matrix, y: Tensor, splits: Splits, protocol: Protocol, seed: int) -
         )  # fmt: skip
         predicted.append(_predict(x, weight, bias))
     return _Probes(torch.cat(predicted), [])
-
-
-def _accuracy(predicted: Tensor, y: Tensor, masks: Tensor) -> list[float]:
-    hits = ((predicted == y) & masks).sum(1).double()
-    return (hits / masks.sum(1)).tolist()
-
-
-def _macro_f1(predicted: Tensor, y: Tensor, masks: Tensor) -> list[float]:
-    """Mean F1 over the classes that occur among the labels or the predictions of the part."""
-    classes = int(y.max()) + 1
-    split = torch.arange(len(masks)).unsqueeze(1) * classes
-
-    def count(labels: Tensor, where: Tensor) -> Tensor:
-        total = torch.bincount((labels + split)[where], minlength=classes * len(masks))
-        return total.view(-1, classes).double()
-
-    both = count(y, masks) + count(predicted, masks)
-    f1 = 2 * count(y, masks & (predicted == y)) / both.clamp(min=1)
-    return (f1.sum(1) / (both > 0).sum(1)).tolist()

@@ -1,0 +1,33 @@
+"""`gcl list`: what there is."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from gcl import benchmark, datasets, evaluate, methods
+from gcl.cli.options import PROTOCOLS, Parser, first_line, protocol_line
+
+
+def list_command(arguments: list[str]) -> None:
+    parser = Parser("gcl list")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    as_json = parser.parse_args(arguments).json
+    content: dict[str, dict[str, str]] = {
+        "recipes": {name: first_line(getattr(methods, name)) for name in benchmark.recipes()},
+        "data sets": {name: source.about for name, source in datasets.DATASETS.items()},
+        "protocols": {name: protocol_line(name) for name in PROTOCOLS},
+        "protocols for sets of graphs": {
+            name: protocol_line(name) for name in evaluate.GRAPH_PROTOCOLS
+        },
+    }
+    if as_json:
+        print(json.dumps(content, indent=2))
+        return
+    for title, entries in content.items():
+        table = Table(title=title, title_justify="left", show_header=False, box=None)
+        for name, line in entries.items():
+            table.add_row(f"[bold]{name}[/bold]", line)
+        Console().print(table, "")
