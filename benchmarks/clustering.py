@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from speed.measure import peak_extra_mb
 from torch import Tensor
 from torch_geometric.seed import seed_everything
 
@@ -28,6 +27,7 @@ from gcl import benchmark
 from gcl.benchmark import Run
 from gcl.callbacks import Callback, ProgressBar
 from gcl.evaluate.clustering import cluster_scores
+from gcl.memory import peak_extra_mb
 from gcl.methods.pamc import pamc
 from gcl.methods.scgc import scgc
 from gcl.nn.auto_encoder import pretrain

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from speed.measure import interleaved, peak_extra_mb, training_step
+from speed.measure import interleaved, training_step
 
 from gcl import benchmark
 from gcl.benchmark import Run
+from gcl.memory import peak_extra_mb
 from gcl.results import Results, summarize
 
 SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1", "cluster_nmi": "NMI"}

@@ -27,6 +27,7 @@ from gcl.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, ProgressB
 from gcl.checkpoint import write_atomically
 from gcl.datasets import GraphSet
 from gcl.datasets.hetero import SCHEMAS
+from gcl.memory import peak_extra_mb
 from gcl.methods.graph_contrast import sum_readout
 from gcl.results import provenance
 from gcl.training import State, embed, fit, warmup_cosine
@@ -37,7 +38,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RAW, UNTRAINED = "raw features", "untrained"
+RAW, UNTRAINED, SUPERVISED = "raw features", "untrained", "supervised GCN"
 GRAPHS_PER_BATCH = 128  # of InfoGraph and GraphCL
 
 
@@ -202,7 +203,8 @@ def train_seed(
         resume: go on from the checkpoint in the folder if there is one.
 
     Returns:
-        One row (dict) for the untrained and one for the trained encoder, and the final state.
+        One row (dict) for the untrained and one for the trained encoder, the latter with seconds
+        and memory (MB) of the training, and the final state.
     """
     seed_everything(seed)
     method = resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
@@ -223,8 +225,9 @@ def train_seed(
         saved = folder / "checkpoint.safetensors"
         callbacks += [CSVLog(folder / "log.csv"), Checkpoint(saved)]
     total = run.epochs if run.epochs > 0 else 1
-    started = time.perf_counter()
-    state = fit(
+    states: list[State] = []
+    train = partial(
+        fit,
         method,
         training,
         epochs=run.epochs,
@@ -236,7 +239,11 @@ def train_seed(
         callbacks=callbacks,
         resume=saved if resume and saved is not None and saved.is_file() else None,
     )
-    seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    kind = torch.device(run.device).type
+    memory = peak_extra_mb(lambda: states.append(train()), kind, every=0.01)
+    cost = {"seconds": time.perf_counter() - started, "peak_mb": memory}
+    state = states[0]
     z = embed(method, whole).cpu()
     if folder is not None:
         buffer = io.BytesIO()
@@ -244,7 +251,13 @@ def train_seed(
         write_atomically(folder / "embedding.npy", buffer.getvalue())
     rows = [
         {"seed": seed, "features": UNTRAINED, **measure(run, untrained.cpu(), data)},
-        {"seed": seed, "features": run.recipe, **measure(run, z, data), "seconds": seconds},
+        {
+            "seed": seed,
+            "features": run.recipe,
+            **measure(run, z, data),
+            **cost,
+            "trained_epochs": state.epoch,
+        },
     ]
     return rows, state
 
@@ -291,6 +304,12 @@ def raw_rows(run: Run, data: Any) -> list[dict[str, Any]]:
     if isinstance(data, GraphSet):
         x = torch.cat([sum_readout(b.x, b.batch, b.num_graphs) for b in DataLoader(data, 128)])
     return [{"seed": -1, "features": RAW, **measure(run, x, data)}]
+
+
+def supervised_row(run: Run, data: Data, seed: int) -> dict[str, Any]:
+    """What a GCN reaches under the run's protocol that trains on the labels."""
+    found = evaluate.supervised_gcn(data, protocol=run.protocol, seed=1000 * seed)
+    return {"seed": seed, "features": SUPERVISED, **found}
 
 
 def _labels(data: Any) -> torch.Tensor:

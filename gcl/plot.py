@@ -1,4 +1,4 @@
-"""Figures of a run: loss curve, diagnostics, embeddings, similarities, node compactness.
+"""Figures: loss curve, diagnostics, embeddings, similarities, node compactness, accuracies.
 
 Every function returns a matplotlib `Figure` and leaves saving and showing to you.
 """
@@ -267,6 +267,33 @@ def compactness(
 def _degrees(bucket: int) -> str:
     first, last = (1 << bucket) >> 1, (1 << bucket) - 1
     return str(first) if first >= last else f"{first}–{last}"
+
+
+def accuracies(values: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """How accurate every method is on every data set: a dot a training, a bar at the mean.
+
+    Args:
+        values: of each data set, of each method the accuracies of its trainings, in [0, 1].
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    if not values or not all(values.values()):
+        raise ValueError("accuracies: expected at least one method on every data set, got none.")
+    rows = max(len(by_method) for by_method in values.values())
+    size = (4.2 * len(values), 0.8 + 0.28 * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, len(values), squeeze=False)[0]
+    for axes, (dataset, by_method) in zip(panels, values.items(), strict=True):
+        ranked = sorted(by_method.items(), key=lambda item: float(np.mean(item[1])))
+        for height, (_, found) in enumerate(ranked):
+            percent = 100 * np.asarray(found, dtype=float)
+            axes.plot(percent, [height] * len(percent), "o", color="tab:blue", alpha=0.5, ms=4)
+            axes.plot([percent.mean()], [height], "|", color="black", ms=12, mew=1.5)
+        axes.set_yticks(range(len(ranked)), [name for name, _ in ranked])
+        axes.set(xlabel="test accuracy, %", title=dataset)
+        axes.grid(axis="x", alpha=0.3)
+    return figure
 
 
 def plot_run(

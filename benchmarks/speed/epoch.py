@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import torch
 from losses import grace, plain
-from measure import interleaved, options, peak_extra_mb, report
+from measure import interleaved, options, report
 from torch import nn
 from torch_geometric.nn import MLP, GCNConv
 from torch_geometric.utils import dropout_edge
 
 import gcl
+from gcl.memory import peak_extra_mb
 
 
 class Plain(nn.Module):

@@ -6,10 +6,11 @@ python benchmarks/speed/gcn.py --threads 2
 from __future__ import annotations
 
 import torch
-from measure import interleaved, options, peak_extra_mb, report
+from measure import interleaved, options, report
 from torch_geometric.nn import GCNConv
 from torch_geometric.utils import coalesce, to_undirected
 
+from gcl.memory import peak_extra_mb
 from gcl.nn import GCNEncoder
 
 

@@ -21,13 +21,14 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from measure import interleaved, options, peak_extra_mb, report
+from measure import interleaved, options, report
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from gcl import losses
 from gcl.losses import InfoNCE
+from gcl.memory import peak_extra_mb
 
 TAU = 0.4
 # N x N arrays of float32 that a rival holds at its peak, to leave out what cannot fit

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import json
 import os
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -47,40 +45,6 @@ def interleaved(
         name: {"wall_ms": statistics.median(wall[name]), "cpu_ms": statistics.median(cpu[name])}
         for name in rivals
     }
-
-
-def peak_extra_mb(call: Callable[[], Any], device: str = "cpu") -> float:
-    """Memory that a call needs at its peak beyond what was there before, in MB (1e6 bytes).
-
-    On CPU the resident set is sampled every millisecond, after freed memory was handed back. Where
-    a call makes many arrays of a megabyte, see `return_freed_blocks`.
-    """
-    gc.collect()
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        torch.cuda.synchronize()
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
-    ctypes.CDLL(None).malloc_trim(0)
-    before, peak, done = _resident(), 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.is_set():
-            peak = max(peak, _resident())
-            time.sleep(0.001)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        call()
-        peak = max(peak, _resident())
-    finally:
-        done.set()
-        watcher.join()
-    return (peak - before) / 1e6
 
 
 def return_freed_blocks() -> None:
@@ -132,8 +96,3 @@ def report(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
     for row in rows:
         table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
     Console(width=110).print(table)
-
-
-def _resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

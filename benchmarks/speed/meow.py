@@ -21,6 +21,7 @@ from torch import Tensor
 
 from gcl import benchmark
 from gcl.losses import ProtoNCE
+from gcl.memory import peak_extra_mb
 from gcl.methods import meow
 from gcl.methods.metapath_contrast import MetaPathContrast
 from gcl.nn import masked_adjacency, metapath_adjacency
@@ -102,7 +103,7 @@ def main() -> None:
         held = sum(4 * a.numel() for a in [*dense.plain, *dense.masked, dense.coarse]) / 1e6
         for name, call in rivals.items():
             call()  # the first call loads libraries and makes what is kept
-            extra = measure.peak_extra_mb(call, chosen.device)
+            extra = peak_extra_mb(call, chosen.device)
             more = {"matrices held MB": 0.0 if name == "gcl" else held}
             rows.append({"epoch": name, "peak extra MB": extra, **more})
             total = extra + more["matrices held MB"]

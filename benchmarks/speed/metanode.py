@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from measure import interleaved, options, peak_extra_mb, report
+from measure import interleaved, options, report
 from torch import Tensor
 
 from gcl.losses import InfoNCE
@@ -25,6 +25,7 @@ from gcl.losses.meta_nodes import meta_node_logsumexp
 from gcl.losses.negatives.meta_node_negatives import MetaNodeNegatives
 from gcl.losses.similarity import unit_rows
 from gcl.losses.streaming import streaming_logsumexp
+from gcl.memory import peak_extra_mb
 
 SUMS, EXACT_SUMS = "sums, meta-nodes", "sums, exact tiled"
 LOSS, EXACT_LOSS = "InfoNCE, meta-nodes", "InfoNCE, exact tiled"

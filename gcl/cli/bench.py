@@ -6,6 +6,7 @@ import fnmatch
 import json
 import math
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gcl import benchmark, results
-from gcl.benchmark import Run
-from gcl.cli.options import SHOWN, Parser, read_config
+from gcl import bench, benchmark, evaluate, leaderboard, results
+from gcl.bench import Entry
+from gcl.checkpoint import write_atomically
+from gcl.cli.options import SHOWN, Parser, protocol_line, read_config
 from gcl.cli.train import percent
 
 
@@ -23,74 +25,107 @@ def bench_command(arguments: list[str]) -> None:
     parser = Parser("gcl bench", description="Run benchmark configurations.")
     parser.add_argument("folder", help="folder of <recipe>/<dataset>.toml")
     parser.add_argument("--only", default="*", help="pattern of recipe/dataset, e.g. 'grace/*'")
+    parser.add_argument(
+        "--protocol",
+        choices=evaluate.PROTOCOLS,
+        help="a leaderboard: all under this protocol, with raw features and a supervised GCN",
+    )
     parser.add_argument("--seeds", type=int, default=5, help="seeds a configuration (default 5)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time (default 1)")
     parser.add_argument("--out", default="results.csv", help="results file; what it has is skipped")
+    parser.add_argument("--page", help="also write the leaderboard as a Markdown page, with a plot")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
-    if chosen.seeds < 1:
-        raise ValueError(f"--seeds must be at least 1, got {chosen.seeds}.")
-    folder, out = Path(chosen.folder), Path(chosen.out)
-    if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}.")
-    configs = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*.toml"))
-    }
-    selected = {n: p for n, p in configs.items() if fnmatch.fnmatch(n, chosen.only)}
-    if not selected:
-        known = ", ".join(configs) or "none"
-        raise ValueError(f"No configuration in {folder} matches {chosen.only!r}; there: {known}.")
+    for option in ("seeds", "jobs"):
+        if getattr(chosen, option) < 1:
+            raise ValueError(f"--{option} must be at least 1, got {getattr(chosen, option)}.")
+    if chosen.page and not chosen.protocol:
+        raise ValueError("--page shows one protocol; give --protocol too.")
+    entries = _entries(Path(chosen.folder), chosen.only, chosen.device)
+    if chosen.protocol:
+        entries = bench.under(entries, chosen.protocol)
+        if not entries:
+            raise ValueError(f"No configuration has data that {chosen.protocol!r} is for.")
+        entries = [*bench.references(entries), *entries]
+    out, command = Path(chosen.out), "gcl bench " + shlex.join(arguments)
     rows = results.read_rows(out, ("config", "options", "seed", "features", *SHOWN))
-    summary = []
-    for name, path in selected.items():
-        run, reported = read_config(path, chosen.device)
-        rows = _bench_one(name, run, chosen.seeds, rows, out, arguments)
-        mine = [r for r in rows if r["config"] == name and int(r["seed"]) < chosen.seeds]
-        table = results.summarize(mine, list(SHOWN))
-        summary.append({"config": name, "protocol": run.protocol, "reported": reported, **table})
+    rows = _fill(out, rows, bench.tasks(entries, chosen.seeds, rows), command, chosen.jobs)
+    if chosen.protocol:
+        _show_leaderboard(rows, entries, chosen, command)
+        return
+    summary = [_summary(entry, rows, chosen.seeds) for entry in entries]
     if chosen.json:
         print(json.dumps(summary))
         return
     _print_bench(summary)
 
 
-def _bench_one(
-    name: str,
-    run: Run,
-    seeds: int,
-    rows: list[dict[str, Any]],
-    out: Path,
-    arguments: list[str],
-) -> list[dict[str, Any]]:
-    mine = [row for row in rows if row["config"] == name]
-    if any(row["options"] != benchmark.options_digest(run) for row in mine):
-        raise ValueError(
-            f"{out} holds results of {name} with other options than its configuration has now; "
-            "give another --out, or take those rows out."
-        )
-    done = {int(row["seed"]) for row in mine}
-    missing = [seed for seed in (-1, *range(seeds)) if seed not in done]
-    if not missing:
-        return rows
-    # Written before the first long run, so that an unwritable place shows at once.
-    results.write_rows(out, rows)
-    data = benchmark.load_data(run)
-    told = {
-        "config": name,
-        "options": benchmark.options_digest(run),
-        "protocol": run.protocol,
-        "command": "gcl bench " + shlex.join(arguments),
-        **results.provenance(),
+def _entries(folder: Path, only: str, device: str) -> list[Entry]:
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    configs = {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in sorted(folder.rglob("*.toml"))
     }
-    for seed in missing:
-        if seed < 0:
-            new = benchmark.raw_rows(run, data)
-        else:
-            new, _ = benchmark.train_seed(run, data, seed)
-        rows = [*rows, *({**told, **row} for row in new)]
+    selected = {n: p for n, p in configs.items() if fnmatch.fnmatch(n, only)}
+    if not selected:
+        known = ", ".join(configs) or "none"
+        raise ValueError(f"No configuration in {folder} matches {only!r}; there: {known}.")
+    return [Entry(name, *read_config(path, device)) for name, path in selected.items()]
+
+
+def _fill(
+    out: Path, rows: list[dict[str, Any]], todo: list[bench.Task], command: str, jobs: int
+) -> list[dict[str, Any]]:
+    """Run what is missing; every row is kept as soon as it is there."""
+    if todo:
+        # Written before the first long run, so that an unwritable place shows at once.
+        results.write_rows(out, rows)
+    for task, found in bench.run_tasks(todo, jobs):
+        rows = [*rows, *({**bench.told(task, command), **row} for row in found)]
         results.write_rows(out, rows)
     return rows
+
+
+def _summary(entry: Entry, rows: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
+    mine = [r for r in rows if r["config"] == entry.name and int(r["seed"]) < seeds]
+    table = results.summarize(mine, list(SHOWN))
+    told = {"config": entry.name, "protocol": entry.run.protocol, "reported": entry.reported}
+    return {**told, **table}
+
+
+def _show_leaderboard(
+    rows: list[dict[str, Any]], entries: list[Entry], chosen: Any, command: str
+) -> None:
+    board = leaderboard.leaderboard(rows, entries, chosen.seeds)
+    if chosen.page:
+        page = Path(chosen.page)
+        picture = page.with_suffix(".png")
+        try:
+            from gcl import plot
+        except ImportError as error:
+            raise ValueError(f"{error}; install the extra: pip install 'pyg-gcl[plot]'.") from None
+        accuracies = {
+            dataset: {line.method: line.values for line in lines}
+            for dataset, lines in board.items()
+        }
+        page.parent.mkdir(parents=True, exist_ok=True)
+        plot.accuracies(accuracies).savefig(picture, dpi=120)
+        text = leaderboard.markdown(board, protocol_line(chosen.protocol), command, picture.name)
+        write_atomically(page, text.encode())
+    if chosen.json:
+        print(json.dumps({name: [asdict(x) for x in lines] for name, lines in board.items()}))
+        return
+    for dataset, lines in board.items():
+        shown = Table(title=f"{dataset}, test accuracy, %", box=box.SIMPLE_HEAD, padding=(0, 1))
+        for head in leaderboard.HEADS:
+            words = head in ("method", "commit")
+            shown.add_column(head, justify="left" if words else "right", no_wrap=True)
+        for line in lines:
+            shown.add_row(*line.cells())
+        Console().print(shown)
+    print(f"protocol {protocol_line(chosen.protocol)}")
 
 
 def _print_bench(summary: list[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from torch_geometric.nn.inits import glorot
 from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
 
 from gcl.nn.propagation import Adjacency, gcn_adjacency, sparse_linear
+from gcl.sparse import csr_tensor
 
 
 class GCNEncoder(nn.Module):
@@ -118,11 +119,9 @@ class GCNEncoder(nn.Module):
 
     def _convolve(self, x: Tensor, adjacency: Adjacency, weight: Tensor) -> Tensor:
         if x.layout == torch.sparse_csr:
-            if self.dropout.p:
-                raise ValueError(
-                    "GCNEncoder: dropout of sparse features is not defined; use dropout=0 with "
-                    "gcl.augment.FeatureDropout as a view, or dense features."
-                )
+            if self.dropout.p:  # zeros need no dropping
+                values, shape = self.dropout(x.values()), (x.shape[0], x.shape[1])
+                x = csr_tensor(x.crow_indices(), x.col_indices(), values, shape)
             return adjacency @ sparse_linear(x, weight)
         x = self.dropout(x)
         # A product with A_hat costs what it is wide: take the narrower side.
