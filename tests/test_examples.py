@@ -15,6 +15,7 @@ ARGUMENTS = {
     "graphcl_mutag": ["1"],
     "finetune_graphs": ["2"],
     "meow_acm": ["1"],
+    "optuna_sweep": ["2"],
 }
 NEEDS = {
     "grace_cora": "planetoid/Cora",
