@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -279,6 +280,10 @@ class PairNetwork(nn.Module):
         return f"act={self.act!r}, normalize={self.normalize!r}"
 
 
+# Products of two exponentials of less stay within the range of float32.
+SAFE_SUM = 40.0
+
+
 @dataclass(frozen=True)
 class _PairNetwork:
     smooth: bool
@@ -303,8 +308,9 @@ class _SumNetwork(torch.autograd.Function):
         ctx.smooth = smooth
         out = b.expand(u.shape[1], v.shape[1]).clone()
         unit = torch.empty_like(out)
+        activate = _activation(u, v, smooth)
         for h in range(len(w)):
-            out.addcmul_(_activate(u[h], v[h], smooth, unit), w[h])
+            out.addcmul_(activate(u[h], v[h], unit), w[h])
         return out
 
     @staticmethod
@@ -314,8 +320,9 @@ class _SumNetwork(torch.autograd.Function):
         grad_u, grad_v, grad_w = (torch.empty_like(t) for t in (u, v, w))
         grad = grad.contiguous()
         unit, slope = torch.empty_like(grad), torch.empty_like(grad)
+        activate = _activation(u, v, ctx.smooth)
         for h in range(len(w)):
-            _activate(u[h], v[h], ctx.smooth, unit)
+            activate(u[h], v[h], unit)
             torch.mul(unit, grad, out=slope)
             grad_w[h] = slope.sum()
             if ctx.smooth:
@@ -326,6 +333,15 @@ class _SumNetwork(torch.autograd.Function):
         return w[:, None] * grad_u, w[:, None] * grad_v, grad_w, grad.sum().view(1), None
 
 
-def _activate(a: Tensor, c: Tensor, smooth: bool, out: Tensor) -> Tensor:
-    torch.add(a[:, None], c, out=out)
-    return out.sigmoid_() if smooth else out.relu_()
+def _activation(u: Tensor, v: Tensor, smooth: bool) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """`(a, c, out) -> act(a_i + c_j)` for the ranges of u and v."""
+    if not smooth:
+        return lambda a, c, out: torch.add(a[:, None], c, out=out).relu_()
+    if all(not len(x) or bool(x.abs().amax() < SAFE_SUM) for x in (u.flatten(), v.flatten())):
+        return _logistic_of_sums
+    return lambda a, c, out: torch.add(a[:, None], c, out=out).sigmoid_()
+
+
+def _logistic_of_sums(a: Tensor, c: Tensor, out: Tensor) -> Tensor:
+    # 1 / (1 + e^-a e^-c): exponentials of rows and columns in place of one a pair, half the time.
+    return torch.mul(torch.exp(-a)[:, None], torch.exp(-c), out=out).add_(1).reciprocal_()

@@ -249,3 +249,14 @@ def test_bad_input():
         PairNetwork(4)(torch.ones(2, 3), torch.ones(2, 3))
     with pytest.raises(ValueError, match="act must be one of 'tanh', 'relu'"):
         PairNetwork(4, act="gelu")
+
+
+@pytest.mark.parametrize("size", [1.0, 30.0, 200.0])
+def test_pair_network_with_sums_of_any_size(size):
+    torch.manual_seed(0)
+    q, k = size * torch.randn(5, 4), size * torch.randn(6, 4)
+    network = PairNetwork(4, 3, normalize="none")
+    found = network(q, k)(slice(0, 5), slice(0, 6))
+    hidden = torch.tanh(network.first(q[:, None] + k))
+    expected = torch.nn.functional.logsigmoid(network.second(hidden)).squeeze(2)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
