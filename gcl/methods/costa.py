@@ -10,7 +10,7 @@ from torch_geometric.transforms import Compose
 from gcl.losses import InfoNCE
 from gcl.losses.sketched import Sketched
 from gcl.losses.tiles import Precision
-from gcl.methods.node_contrast import preparation, uniform_view, view_rates
+from gcl.methods.node_contrast import preparation, temperature, uniform_view, view_rates
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
 from gcl.typing import Encoder, Transform
@@ -22,6 +22,7 @@ def costa(
     hidden: int = 256,
     proj: int = 256,
     tau: float = 0.4,
+    macl: float = 0.0,
     ratio: float = 0.5,
     drop_edge: tuple[float, float] = (0.2, 0.4),
     mask_feature: tuple[float, float] = (0.3, 0.4),
@@ -48,6 +49,8 @@ def costa(
         hidden: width of every layer and of the embeddings.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
+        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
+            in [0, 1]; 0 keeps tau.
         ratio: mixtures a node, in (0, 1].
         drop_edge: probability that an edge is dropped, first and second view.
         mask_feature: probability that a feature column is zeroed, first and second view.
@@ -81,7 +84,7 @@ def costa(
     if encoder is None:
         encoder = GCNEncoder(data.num_features, hidden, num_layers=num_layers, act=act)
     loss = Sketched(
-        InfoNCE(tau, intra=False, precision=precision),
+        InfoNCE(temperature(tau, macl), intra=False, precision=precision),
         projector(encoder.out_channels, proj, inner_products=True),
         ratio=ratio,
         sketch=sketch,

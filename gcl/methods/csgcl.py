@@ -13,7 +13,7 @@ from gcl.augment import (
 )
 from gcl.losses import InfoNCE, SoftmaxLoss, TeamUp
 from gcl.losses.tiles import Precision
-from gcl.methods.node_contrast import node_contrast, view_rates
+from gcl.methods.node_contrast import node_contrast, temperature, view_rates
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCommunities
 from gcl.typing import Encoder
@@ -25,6 +25,7 @@ def csgcl(
     hidden: int = 256,
     proj: int = 64,
     tau: float = 0.3,
+    macl: float = 0.0,
     drop_edge: tuple[float, float] = (0.5, 0.7),
     mask_feature: tuple[float, float] = (0.1, 0.1),
     t0: int = 2000,
@@ -62,6 +63,8 @@ def csgcl(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
+        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
+            in [0, 1]; 0 keeps tau.
         drop_edge: mean probability that an edge is dropped, first and second view.
         mask_feature: mean probability that a feature column is zeroed, first and second view.
         t0: step from which Team-up grows, by 1 in 100 steps.
@@ -105,9 +108,9 @@ def csgcl(
         if communal_features:
             features = CommunalAttributeVoting(p_feature, feature_threshold, dense_features)
         views.append(Compose([edges, features]))
-    loss: SoftmaxLoss = InfoNCE(tau, precision=precision)
+    loss: SoftmaxLoss = InfoNCE(temperature(tau, macl), precision=precision)
     if team_up:
-        loss = TeamUp(tau, t0, gamma_max, precision=precision)
+        loss = TeamUp(temperature(tau, macl), t0, gamma_max, precision=precision)
     whole_graph: list[BaseTransform] = []
     if communities is not None and (communal_edges or communal_features or team_up):
         whole_graph.append(AddCommunities(communities, community_seed, resolution))

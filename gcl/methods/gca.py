@@ -8,9 +8,13 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
-from gcl.losses import InfoNCE
 from gcl.losses.tiles import Precision
-from gcl.methods.node_contrast import node_contrast, view_rates
+from gcl.methods.node_contrast import (
+    node_contrast,
+    several_views,
+    temperature,
+    view_rates,
+)
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCentrality
 from gcl.typing import Encoder
@@ -22,6 +26,8 @@ def gca(
     hidden: int = 256,
     proj: int = 256,
     tau: float = 0.4,
+    macl: float = 0.0,
+    num_views: int = 2,
     drop_edge: tuple[float, float] = (0.2, 0.3),
     mask_feature: tuple[float, float] = (0.1, 0.1),
     centrality: Literal["degree", "pagerank", "eigenvector"] = "degree",
@@ -45,6 +51,10 @@ def gca(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
+        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
+            in [0, 1]; 0 keeps tau.
+        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
+            by `gcl.losses.PolyView`.
         drop_edge: mean probability that an edge is dropped, first and second view.
         mask_feature: mean probability that a feature column is zeroed, first and second view.
         centrality: "degree", "pagerank" or "eigenvector".
@@ -75,10 +85,11 @@ def gca(
         )
         for p_edge, p_feature in view_rates("gca", drop_edge, mask_feature)
     ]
+    views, loss = several_views("gca", views, num_views, temperature(tau, macl), precision)
     return node_contrast(
         data,
         views,
-        InfoNCE(tau, precision=precision),
+        loss,
         hidden=hidden,
         proj=proj,
         act=act,

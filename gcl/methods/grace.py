@@ -6,10 +6,15 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
-from gcl.losses import InfoNCE, MetaNodeNegatives
+from gcl.losses import MetaNodeNegatives
 from gcl.losses.softmax import Negatives
 from gcl.losses.tiles import Precision
-from gcl.methods.node_contrast import node_contrast, view_rates
+from gcl.methods.node_contrast import (
+    node_contrast,
+    several_views,
+    temperature,
+    view_rates,
+)
 from gcl.methods.two_view import TwoView
 from gcl.typing import Encoder
 
@@ -20,6 +25,8 @@ def grace(
     hidden: int = 128,
     proj: int = 128,
     tau: float = 0.4,
+    macl: float = 0.0,
+    num_views: int = 2,
     drop_edge: tuple[float, float] = (0.2, 0.4),
     mask_feature: tuple[float, float] = (0.3, 0.4),
     act: str = "relu",
@@ -42,6 +49,10 @@ def grace(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
+        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
+            in [0, 1]; 0 keeps tau.
+        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
+            by `gcl.losses.PolyView`.
         drop_edge: probability that an edge is dropped, first and second view.
         mask_feature: probability that a feature column is zeroed, first and second view.
         act: activation of the encoder, by PyG's name.
@@ -78,14 +89,18 @@ def grace(
         )
         for p_edge, p_feature in view_rates("grace", drop_edge, mask_feature)
     ]
+    views, loss = several_views(
+        "grace",
+        views,
+        num_views,
+        temperature(tau, macl),
+        precision,
+        MetaNodeNegatives(meta_nodes) if meta_nodes else negatives,
+    )
     return node_contrast(
         data,
         views,
-        InfoNCE(
-            tau,
-            negatives=MetaNodeNegatives(meta_nodes) if meta_nodes else negatives,
-            precision=precision,
-        ),
+        loss,
         hidden=hidden,
         proj=proj,
         act=act,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle, islice
 
 from torch_geometric.data import Data
 from torch_geometric.transforms import Compose, NormalizeFeatures
 
 from gcl.augment import EdgeDropping, FeatureMasking
+from gcl.losses import AdaptiveTemperature, InfoNCE, PolyView
+from gcl.losses.checks import check_count
+from gcl.losses.softmax import Negatives, Temperature
+from gcl.losses.tiles import Precision
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
 from gcl.transforms import ToSparseFeatures
@@ -26,6 +31,34 @@ def view_rates(
         if not isinstance(rates, tuple | list) or len(rates) != 2:
             raise ValueError(f"{recipe}: {name} must be two rates, one a view, got {rates!r}.")
     return list(zip(drop_edge, mask_feature, strict=True))
+
+
+def temperature(tau: float, macl: float) -> Temperature:
+    """tau, or MACL's temperature around it."""
+    return AdaptiveTemperature(tau, alpha=macl) if macl else tau
+
+
+def several_views(
+    recipe: str,
+    views: Sequence[Transform],
+    num_views: int,
+    tau: Temperature,
+    precision: Precision,
+    negatives: Negatives | None = None,
+) -> tuple[list[Transform], Loss]:
+    """The views of a step, and InfoNCE between two or Poly-View contrast between more.
+
+    Raises:
+        ValueError: fewer than two views, or negatives of one's own with more than two.
+    """
+    check_count(recipe, least=2, num_views=num_views)
+    if num_views == 2:
+        return list(views), InfoNCE(tau, negatives=negatives, precision=precision)
+    if negatives is not None:
+        raise ValueError(
+            f"{recipe}: meta-nodes and other negatives go with two views, got {num_views}."
+        )
+    return list(islice(cycle(views), num_views)), PolyView(tau, precision=precision)
 
 
 def preparation(normalize: bool, sparse: bool, *further: Transform) -> Compose:
@@ -78,7 +111,7 @@ def node_contrast(
 
     Args:
         data: gives the number of features; nothing else of it is read.
-        views: two transforms.
+        views: two transforms, or as many as the loss compares.
         loss: of two matrices of projections.
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
@@ -91,10 +124,9 @@ def node_contrast(
     prepare = preparation(normalize, encoder is None, *whole_graph)
     if encoder is None:
         encoder = GCNEncoder(data.num_features, 2 * hidden, hidden, num_layers=num_layers, act=act)
-    first, second = views
     return TwoView(
         encoder,
-        (first, second),
+        tuple(views),
         loss,
         projector=projector(encoder.out_channels, proj, inner_products=True),
         prepare=prepare,

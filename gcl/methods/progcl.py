@@ -10,7 +10,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses.progcl import ProGCL
 from gcl.losses.tiles import Precision
-from gcl.methods.node_contrast import node_contrast, uniform_view, view_rates
+from gcl.methods.node_contrast import node_contrast, temperature, uniform_view, view_rates
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCentrality
 from gcl.typing import Encoder
@@ -22,6 +22,7 @@ def progcl(
     hidden: int = 256,
     proj: int = 256,
     tau: float = 0.4,
+    macl: float = 0.0,
     drop_edge: tuple[float, float] = (0.2, 0.3),
     mask_feature: tuple[float, float] = (0.1, 0.1),
     centrality: Literal["degree", "pagerank", "eigenvector", "none"] = "eigenvector",
@@ -49,6 +50,8 @@ def progcl(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
+        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
+            in [0, 1]; 0 keeps tau.
         drop_edge: mean probability that an edge is dropped, first and second view.
         mask_feature: mean probability that a feature column is zeroed, first and second view.
         centrality: "degree", "pagerank" or "eigenvector" as in GCA; "none" for GRACE's uniform
@@ -93,7 +96,7 @@ def progcl(
     return node_contrast(
         data,
         views,
-        ProGCL(tau, t0=t0, share=share, columns=columns, precision=precision),
+        ProGCL(temperature(tau, macl), t0=t0, share=share, columns=columns, precision=precision),
         hidden=hidden,
         proj=proj,
         act=act,

@@ -24,7 +24,8 @@ class TwoView(Method):
 
     Args:
         encoder: `(x, edge_index, edge_weight) -> [n, d]`, e.g. `gcl.nn.GCNEncoder` or PyG's `GIN`.
-        views: two transforms; they see a shallow copy, so a plain function may assign to it.
+        views: two transforms; they see a shallow copy, so a plain function may assign to it. More
+            for a loss that compares more, such as `gcl.losses.PolyView`.
         loss: `(h1, h2) -> scalar`.
         projector: head between embeddings and loss; none if None.
         readout: `(z, batch, num_graphs) -> [num_graphs, d]` for graph-level contrast.
@@ -55,14 +56,14 @@ class TwoView(Method):
     def __init__(
         self,
         encoder: Encoder,
-        views: tuple[Transform, Transform],
+        views: Sequence[Transform],
         loss: Loss,
         projector: nn.Module | None = None,
         readout: Readout | None = None,
         prepare: Transform | None = None,
     ):
         super().__init__()
-        if not isinstance(views, tuple | list) or [callable(view) for view in views] != [True] * 2:
+        if not isinstance(views, tuple | list) or len(views) < 2 or not all(map(callable, views)):
             raise ValueError("TwoView: views must be two transforms, each a callable on a graph.")
         self.encoder, self.contrast = encoder, loss
         self._takes = _further_parameters(loss.forward if isinstance(loss, nn.Module) else loss)
@@ -76,9 +77,9 @@ class TwoView(Method):
         return self.compare(data, self.views)
 
     def compare(self, data: Graph, views: Sequence[Transform]) -> Tensor:
-        """The loss between two views of your choice."""
-        (first, h1), (_, h2) = self._project_views(data, views)
-        return self.contrast(h1, h2, **self._asked_for(first, data))
+        """The loss between views of your choice."""
+        drawn = list(self._project_views(data, views))
+        return self.contrast(*(h for _, h in drawn), **self._asked_for(drawn[0][0], data))
 
     def after_step(self, step: int, total: int) -> None:
         follow = getattr(self.contrast, "after_step", None)
@@ -95,7 +96,7 @@ class TwoView(Method):
 
     def project_views(self, data: Graph) -> tuple[Tensor, Tensor]:
         """Projections of two freshly drawn views: what the loss compares."""
-        (_, first), (_, second) = self._project_views(data, self.views)
+        (_, first), (_, second) = self._project_views(data, self.views[:2])
         return first, second
 
     def _project_views(

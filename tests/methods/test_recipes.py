@@ -7,6 +7,8 @@ from torch_geometric.data import Batch
 from torch_geometric.nn import GIN, GCNConv, global_add_pool
 
 import gcl
+from gcl.losses import AdaptiveTemperature, PolyView
+from gcl.losses.negatives import RandomNegatives
 
 
 @pytest.fixture
@@ -190,3 +192,39 @@ def test_project_views_are_what_the_loss_compares(data):
     torch.manual_seed(0)
     assert torch.equal(method(prepared), method.contrast(h1, h2))
     assert not torch.equal(h1, h2)
+
+
+@pytest.mark.parametrize("recipe", ["grace", "gca", "csgcl", "costa", "progcl"])
+def test_macl_is_the_temperature_of_every_softmax_recipe(data, recipe):
+    make = getattr(gcl.methods, recipe)
+    method = make(data, hidden=4, proj=4, tau=0.4, macl=0.5)
+    (found,) = (m for m in method.modules() if isinstance(m, AdaptiveTemperature))
+    assert (found.tau0, found.alpha) == (0.4, 0.5)
+    prepared = method.prepare(data)
+    method(prepared).backward()
+    assert torch.isfinite(found.alignment)  # the loss has asked it
+    plain = make(data, hidden=4, proj=4, tau=0.4)
+    assert not any(isinstance(m, AdaptiveTemperature) for m in plain.modules())
+
+
+@pytest.mark.parametrize("recipe", ["grace", "gca"])
+def test_more_views_are_drawn_in_turn_and_contrasted_by_poly_view(data, recipe):
+    make = getattr(gcl.methods, recipe)
+    options = {"hidden": 4, "proj": 4, "drop_edge": (0.0, 0.0), "mask_feature": (0.0, 0.0)}
+    method = make(data, **options, num_views=3)
+    assert len(method.views) == 3
+    assert method.views[0] is method.views[2]
+    prepared = method.prepare(data)
+    h = method.projector(method.embed(prepared))
+    torch.testing.assert_close(method(prepared), PolyView(0.4)(h, h, h))
+    first, second = method.project_views(prepared)
+    assert first.shape == second.shape == h.shape
+    with pytest.raises(ValueError, match=f"{recipe}: num_views"):
+        make(data, num_views=1)
+
+
+def test_negatives_go_with_two_views(data):
+    with pytest.raises(ValueError, match="go with two views, got 3"):
+        gcl.methods.grace(data, num_views=3, meta_nodes=5)
+    with pytest.raises(ValueError, match="not both"):
+        gcl.methods.grace(data, meta_nodes=5, negatives=RandomNegatives(3))
