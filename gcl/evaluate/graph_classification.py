@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -123,7 +124,7 @@ def _classify(
 ) -> Result:
     table = _look_up(where, protocol)
     strengths = [float(c) for c in (table.Cs if Cs is None else Cs)]
-    if not strengths or min(strengths) <= 0:
+    if not strengths or not all(0 < c < math.inf for c in strengths):
         raise ValueError(f"{where}: Cs must be positive numbers, got {strengths}.")
     runs = table.runs if seeds is None else seeds
     if runs < 1:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gcl.losses.checks import check_positive
+from gcl.losses.checks import check_count, check_positive
 from gcl.methods.base import Method
 from gcl.methods.two_view import TwoView
 from gcl.typing import Graph, Transform
@@ -18,26 +18,28 @@ class JOAO(Method):
 
         min over the encoder, max over p:   sum_k p_k l_k - gamma / 2 sum_k (p_k - 1/K)^2
 
-    with l_k the loss of augmentation k. After every step
+    with l_k the loss of augmentation k. Every so many steps
     `p <- P( p + lr (l - gamma (p - 1/K)) )`, P the projection onto the probability simplex: hard
-    augmentations are drawn more often. Of l_k the value at its last draw is known; an augmentation
-    not drawn so far counts as the mean of the others.
+    augmentations are drawn more often. All l_k are then measured on the batch of the step, in
+    evaluation mode and without gradient: losses of different batches or times do not compare.
 
     Args:
         contrast: what is trained; its first view stays, its second is replaced.
         pool: the augmentations, at least one.
         lr: step length of the probabilities, > 0.
         gamma: pull to the uniform distribution, >= 0. The authors try 0.01, 0.1 and 1.
+        every: steps between two moves of p, >= 1; one costs K forward passes.
 
-    The probabilities and losses (`chances`, `last`) are buffers and so in checkpoints.
+    The probabilities, losses and steps (`chances`, `last`, `steps`) are buffers and so in
+    checkpoints.
 
     Raises:
-        ValueError: an empty pool, lr or gamma out of range.
+        ValueError: an empty pool, lr, gamma or every out of range.
 
     Reference:
-        You et al., "Graph Contrastive Learning Automated", ICML 2021. They update once an epoch,
-        with step length 1, from losses of all augmentations on the same batches, and choose a
-        pair; here the steps are smaller and more frequent, and one view is the graph itself.
+        You et al., "Graph Contrastive Learning Automated", ICML 2021. Their code
+        updates once an epoch, with step length 1, from losses over all batches; it has the graph
+        itself in the pool, too.
 
     Example:
         >>> import gcl
@@ -48,9 +50,16 @@ class JOAO(Method):
 
     chances: Tensor
     last: Tensor
+    steps: Tensor
 
     def __init__(
-        self, contrast: TwoView, pool: Sequence[Transform], *, lr: float = 0.1, gamma: float = 0.1
+        self,
+        contrast: TwoView,
+        pool: Sequence[Transform],
+        *,
+        lr: float = 0.1,
+        gamma: float = 0.1,
+        every: int = 10,
     ):
         super().__init__()
         if not pool or not all(callable(transform) for transform in pool):
@@ -58,32 +67,45 @@ class JOAO(Method):
         check_positive("JOAO", lr=lr)
         if not 0 <= gamma < float("inf"):
             raise ValueError(f"JOAO: gamma must be a number >= 0, got {gamma}.")
+        check_count("JOAO", every=every)
         self.contrast, self.pool, self.lr, self.gamma = contrast, list(pool), lr, gamma
+        self.every = every
         self.register_buffer("chances", torch.full((len(pool),), 1 / len(pool)))
         self.register_buffer("last", torch.full((len(pool),), float("nan")))
+        self.register_buffer("steps", torch.tensor(0))
 
     def prepare(self, data: Graph) -> Graph:
         return self.contrast.prepare(data)
 
     def loss(self, data: Graph) -> Tensor:
+        if self.training and int(self.steps) % self.every == 0:
+            self._learn(data)
         drawn = int(torch.multinomial(self.chances, 1))
-        loss = self.contrast.compare(data, (self.contrast.views[0], self.pool[drawn]))
-        self.last[drawn] = loss.detach()
-        return loss
+        return self.contrast.compare(data, (self.contrast.views[0], self.pool[drawn]))
 
     def embed(self, data: Graph) -> Tensor:
         return self.contrast.embed(data)
 
     def after_step(self, step: int, total: int) -> None:
         self.contrast.after_step(step, total)
-        if bool(self.last.isnan().all()):
-            return
-        loss = torch.where(self.last.isnan(), self.last.nanmean(), self.last)
+        self.steps.fill_(step)
+
+    @torch.no_grad()
+    def _learn(self, data: Graph) -> None:
+        self.contrast.eval()
+        try:
+            first = self.contrast.views[0]
+            losses = [self.contrast.compare(data, (first, second)) for second in self.pool]
+        finally:
+            self.contrast.train()
+        self.last.copy_(torch.stack(losses))
         pull = self.chances - 1 / len(self.pool)
-        self.chances.copy_(project_simplex(self.chances + self.lr * (loss - self.gamma * pull)))
+        self.chances.copy_(
+            project_simplex(self.chances + self.lr * (self.last - self.gamma * pull))
+        )
 
     def extra_repr(self) -> str:
-        return f"(pool): {self.pool}\nlr={self.lr:g}, gamma={self.gamma:g}"
+        return f"(pool): {self.pool}\nlr={self.lr:g}, gamma={self.gamma:g}, every={self.every}"
 
 
 def project_simplex(v: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch_geometric.transforms import BaseTransform
 
 from gcl.augment import PPRDiffusion
 from gcl.augment.selection import book, pointer
+from gcl.losses.checks import check_count
 from gcl.methods.graph_contrast import Unchanged, num_features
 from gcl.methods.local_global import LocalGlobal
 from gcl.nn.gin_encoder import side_by_side
@@ -56,6 +57,7 @@ def mvgrl_graph(
         >>> mvgrl_graph(data, hidden=8).embed(data).shape
         torch.Size([1, 8])
     """
+    check_count("mvgrl_graph", hidden=hidden, num_layers=num_layers)
     width = num_features("mvgrl_graph", data)
     diffuse = _Diffusion(PPRDiffusion(ppr_alpha, topk=topk))
     encoders = [

@@ -155,7 +155,7 @@ def test_joao_reaches_the_closed_form_of_its_maximum():
     # Fixed losses: p maximises  <p, l> - gamma/2 |p - 1/K|^2  over the simplex.
     losses, gamma = [1.0, 1.3, 0.2], 2.0
     torch.manual_seed(0)
-    method = joao(losses, lr=0.1, gamma=gamma)
+    method = joao(losses, lr=0.1, gamma=gamma, every=1)
     for step in range(400):
         method(batch(2))
         method.after_step(step + 1, 400)
@@ -170,20 +170,36 @@ def test_joao_reaches_the_closed_form_of_its_maximum():
     assert torch.allclose(method.last, torch.tensor(losses))
 
 
-def test_joao_waits_for_a_loss_and_treats_the_unseen_as_average():
-    method = joao([1.0, 1.0])
-    method.after_step(1, 2)
-    assert method.chances.tolist() == [0.5, 0.5]
-    method.last[0] = 3.0
-    method.after_step(2, 2)
-    assert torch.allclose(method.chances, torch.tensor([0.5, 0.5]))
+def test_joao_compares_losses_of_the_same_batch():
+    torch.manual_seed(0)
+    contrast = TwoView(FirstColumn(), (plus(0.0), plus(0.0)), Fixed())
+    method = JOAO(contrast, [plus(1.0), plus(1.0), plus(1.0)], lr=1.0, gamma=0.0, every=1)
+    for step in range(20):
+        contrast.contrast.now.data.fill_(step % 3)  # batches differ, augmentations do not
+        method(batch(2))
+        method.after_step(step + 1, 20)
+    torch.testing.assert_close(method.chances, torch.full((3,), 1 / 3))
+
+
+def test_joao_learns_every_so_many_steps_of_training_alone():
+    method = joao([1.0, 3.0], every=3, gamma=0.0, lr=0.01)
+    seen = []
+    for step in range(6):
+        method(batch(2))
+        method.after_step(step + 1, 6)
+        seen.append(float(method.chances[1]))
+    assert seen == pytest.approx([0.51, 0.51, 0.51, 0.52, 0.52, 0.52])
+    assert method.training
+    assert method.contrast.training
+    method.eval()(batch(2))
+    assert float(method.chances[1]) == pytest.approx(0.52)
 
 
 def test_joao_draws_as_its_chances_say():
-    method = joao([1.0, 2.0, 3.0])
+    method = joao([1.0, 2.0, 3.0]).eval()
     method.chances.copy_(torch.tensor([0.0, 1.0, 0.0]))
     assert [float(method(batch(2)).detach()) for _ in range(5)] == [2.0] * 5
-    assert {"chances", "last"} <= set(method.state_dict())
+    assert {"chances", "last", "steps"} <= set(method.state_dict())
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -372,3 +388,10 @@ def test_graphs_without_features_say_what_to_do(name):
 
 def test_lists_and_sets_of_graphs_give_the_width():
     assert gcl.methods.infograph(graphs()).encoders[0].in_channels == 3
+
+
+def test_mvgrl_graph_needs_layers_of_some_width():
+    data = gcl.datasets.load("karate")
+    for name in ("hidden", "num_layers"):
+        with pytest.raises(ValueError, match=f"mvgrl_graph: {name}"):
+            gcl.methods.mvgrl_graph(data, **{name: 0})
