@@ -89,6 +89,9 @@ def variants(linear: Run, exact: Run) -> dict[str, Run]:
         name: replace(linear, method={**linear.method, "proxy": form})
         for name, form in forms.items()
     }
+    # As in the paper's form nodes of a cluster then do not repel each other.
+    apart = {**linear.method, "proxy": "node", "within_cluster": False}
+    runs["pamc node, other clusters"] = replace(linear, method=apart)
     shared = inspect.signature(scgc).parameters
     same = {key: value for key, value in linear.method.items() if key in shared}
     return {

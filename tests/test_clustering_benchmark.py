@@ -11,7 +11,7 @@ from gcl.results import read_rows
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 VARIANTS = [
     "AE + k-means", "positives only", "pamc node", "pamc paper", "pamc pair",
-    "scgc, settings of pamc", "scgc, its own settings",
+    "pamc node, other clusters", "scgc, settings of pamc", "scgc, its own settings",
 ]  # fmt: skip
 
 
@@ -35,9 +35,11 @@ def test_variants_differ_in_what_their_name_says(script):
     for name, form in zip(VARIANTS[1:5], ("none", "node", "paper", "pair"), strict=True):
         assert runs[name].recipe == "pamc"
         assert runs[name].method == {**linear.method, "proxy": form}
-    assert runs[VARIANTS[5]].recipe == "scgc"
-    assert runs[VARIANTS[5]].method == linear.method
-    assert runs[VARIANTS[6]] == exact
+    apart = {"proxy": "node", "within_cluster": False}
+    assert runs[VARIANTS[5]].method == {**linear.method, **apart}
+    assert runs[VARIANTS[6]].recipe == "scgc"
+    assert runs[VARIANTS[6]].method == linear.method
+    assert runs[VARIANTS[7]] == exact
 
 
 def test_table_and_file(script, tmp_path, capsys):
@@ -58,8 +60,8 @@ def test_table_and_file(script, tmp_path, capsys):
     script["main"](["karate", "--runs", "2", "--out", str(out)])
     assert "±" in capsys.readouterr().out
     rows = read_rows(out)
-    assert rows[:7] == first  # not run again
-    assert [(row["variant"], row["seed"]) for row in rows[7:]] == [(n, "1") for n in VARIANTS]
+    assert rows[:8] == first  # not run again
+    assert [(row["variant"], row["seed"]) for row in rows[8:]] == [(n, "1") for n in VARIANTS]
 
 
 def test_some_rows_alone(script, tmp_path, capsys):
