@@ -25,8 +25,9 @@ def ggd(
 ) -> Infomax:
     """GGD: one number a node tells real from corrupted; O(e d), no summary, no pairs.
 
-    The embedding is `z + A_hat^k z`. The defaults are the authors' for the citation graphs (hops 10
-    on Amazon and Coauthor); they train `epochs=500, lr=1e-3, weight_decay=0` there.
+    The embedding is `z + A_hat^k z`. The defaults are the authors' for Cora (hops 10 on Amazon and
+    Coauthor, 0 on CiteSeer); they train `epochs=500, lr=1e-3, weight_decay=0` there and keep the
+    weights of the lowest loss.
 
     Args:
         data: gives the number of features; nothing else of it is read.
