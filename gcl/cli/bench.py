@@ -24,7 +24,9 @@ from gcl.cli.train import percent
 def bench_command(arguments: list[str]) -> None:
     parser = Parser("gcl bench", description="Run benchmark configurations.")
     parser.add_argument("folder", help="folder of <recipe>/<dataset>.toml")
-    parser.add_argument("--only", default="*", help="pattern of recipe/dataset, e.g. 'grace/*'")
+    parser.add_argument(
+        "--only", nargs="+", default=["*"], help="patterns of recipe/dataset, e.g. 'grace/*'"
+    )
     parser.add_argument(
         "--protocol",
         choices=evaluate.PROTOCOLS,
@@ -61,17 +63,21 @@ def bench_command(arguments: list[str]) -> None:
     _print_bench(summary)
 
 
-def _entries(folder: Path, only: str, device: str) -> list[Entry]:
+def _entries(folder: Path, only: list[str], device: str) -> list[Entry]:
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
     configs = {
         path.relative_to(folder).with_suffix("").as_posix(): path
         for path in sorted(folder.rglob("*.toml"))
     }
-    selected = {n: p for n, p in configs.items() if fnmatch.fnmatch(n, only)}
+    selected = {
+        n: p for n, p in configs.items() if any(fnmatch.fnmatch(n, pattern) for pattern in only)
+    }
     if not selected:
         known = ", ".join(configs) or "none"
-        raise ValueError(f"No configuration in {folder} matches {only!r}; there: {known}.")
+        raise ValueError(
+            f"No configuration in {folder} matches {shlex.join(only)}; there: {known}."
+        )
     return [Entry(name, *read_config(path, device)) for name, path in selected.items()]
 
 
