@@ -89,7 +89,8 @@ class Run:
         if not self.protocol:
             source = datasets.DATASETS.get(self.dataset.lower().replace("_", "-"))
             of_graphs = source is not None and source.graphs
-            single = "hetero-20" if self.dataset in SCHEMAS else "random-10-10-80"
+            known = self.dataset.lower() in SCHEMAS
+            single = "hetero-20" if known else "random-10-10-80"
             self.protocol = "10-fold-svm" if of_graphs else single
 
     @property

@@ -27,6 +27,10 @@ SHOWN = {
 }
 
 
+# Where the protocol gives them, too.
+SHOWN_FURTHER = {"auc": "AUC", "converged_macro_f1": "macro-F1, converged"}
+
+
 class Parser(argparse.ArgumentParser):
     """One sentence in place of usage and error."""
 

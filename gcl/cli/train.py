@@ -13,7 +13,15 @@ from rich.table import Table
 
 from gcl import benchmark, methods, results
 from gcl.benchmark import Run
-from gcl.cli.options import SHOWN, config_options, protocol_line, run_of, run_parser, underscored
+from gcl.cli.options import (
+    SHOWN,
+    SHOWN_FURTHER,
+    config_options,
+    protocol_line,
+    run_of,
+    run_parser,
+    underscored,
+)
 
 
 def train_command(arguments: list[str]) -> None:
@@ -38,7 +46,8 @@ def train_command(arguments: list[str]) -> None:
     if chosen.resume and out is None:
         raise ValueError("--resume needs --out, the folder to go on in.")
     rows = _train_seeds(run, chosen.seeds, out, resume=chosen.resume)
-    table = results.summarize(rows, list(SHOWN))
+    further = [key for key in SHOWN_FURTHER if key in rows[-1]]
+    table = results.summarize(rows, [*SHOWN, *further])
     if chosen.json:
         print(json.dumps({"run": asdict(run), "results": table, **results.provenance()}))
     else:
@@ -47,6 +56,8 @@ def train_command(arguments: list[str]) -> None:
 
 def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> list[dict[str, Any]]:
     data = benchmark.load_data(run)
+    # Made for its complaints alone: before minutes of probing, and before the folder is written to.
+    benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method)
     rows: list[dict[str, Any]] = []
     if out is not None:
         if not resume and any((out / name).exists() for name in ("results.csv", "seed-0")):
@@ -88,10 +99,12 @@ def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> No
         caption_justify="left",
     )
     shown.add_column("features", no_wrap=True)
-    for key in SHOWN:
-        shown.add_column(SHOWN[key], justify="right", no_wrap=True)
+    known = {**SHOWN, **SHOWN_FURTHER}
+    keys = [key for key in known if key in next(iter(table.values()))]
+    for key in keys:
+        shown.add_column(known[key], justify="right", no_wrap=True)
     for name, row in table.items():
-        shown.add_row(name, *(percent(row[key], row[f"{key}_std"]) for key in SHOWN))
+        shown.add_row(name, *(percent(row[key], row[f"{key}_std"]) for key in keys))
     Console().print(shown)
 
 

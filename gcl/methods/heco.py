@@ -12,7 +12,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 
 from gcl.losses.infonce import InfoNCE
 from gcl.methods.base import Method
-from gcl.methods.metapath_contrast import resolve_metapaths
+from gcl.methods.metapath_contrast import check_hetero, resolve_metapaths
 from gcl.nn.metapath_adjacency import metapath_adjacency
 from gcl.nn.projector import projector
 from gcl.nn.schema_attention import SchemaAttention
@@ -84,11 +84,16 @@ class HeCo(Method):
             nn.init.zeros_(linear.bias)
 
     def prepare(self, data: Graph) -> Graph:
-        if not isinstance(data, HeteroData):
-            raise TypeError(f"HeCo: expected a HeteroData, got {type(data).__name__}.")
+        check_hetero(data, "HeCo")
         return self._prepare(copy.copy(data))
 
     def loss(self, data: Any) -> Tensor:
+        check_hetero(data, "HeCo")
+        if "pos_edge_index" not in data[self._target(data)]:
+            raise ValueError(
+                "HeCo: the graph has no positives; gcl.fit prepares a graph, in a loop of your own "
+                "call method.prepare(data) once."
+            )
         h = self.projection(data)
         through_paths, through_schema = self._paths(data, h), self.schema(data, h)
         a, b = self.head(through_paths), self.head(through_schema)
@@ -96,8 +101,7 @@ class HeCo(Method):
         return self.lam * self.contrast(a, b, pairs) + (1 - self.lam) * self.contrast(b, a, pairs)
 
     def embed(self, data: Any) -> Tensor:
-        if not isinstance(data, HeteroData):
-            raise TypeError(f"HeCo: expected a HeteroData, got {type(data).__name__}.")
+        check_hetero(data, "HeCo")
         return self._paths(data, self.projection(data))
 
     def _paths(self, data: HeteroData, h: dict[str, Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
 from gcl.losses.checks import check_choice
@@ -56,7 +56,8 @@ class MetaPathContrast(Method):
         dropout: rate on the attention vector.
         resample: "epoch" draws masks at every step and none in evaluation; "once" has the same
             masks always, in evaluation too, as the released code does.
-        self_loops: target nodes without any edge of a meta-path listen to themselves there.
+        self_loops: target nodes that would listen to nobody in a meta-path graph listen to
+            themselves there.
 
     Raises:
         TypeError: the graph is no HeteroData.
@@ -108,19 +109,19 @@ class MetaPathContrast(Method):
         self.self_loops, self._prepare = self_loops, prepare
 
     def prepare(self, data: Graph) -> Graph:
-        _check_hetero(data)
+        check_hetero(data)
         return self._prepare(copy.copy(data))
 
     def loss(self, data: Any) -> Tensor:
         return self.contrast(*self.views(data))
 
     def embed(self, data: Any) -> Tensor:
-        _check_hetero(data)
+        check_hetero(data)
         return self._fine(data, self.projection(data))
 
     def views(self, data: Any) -> tuple[Tensor, Tensor]:
         """The coarse and the fine view, projected: what the objective compares."""
-        _check_hetero(data)
+        check_hetero(data)
         h = self.projection(data)
         names = _metapath_names(data)
         graphs = [self._graph(data, name) for name in names]
@@ -221,7 +222,7 @@ def resolve_metapaths(
     recipe: str, data: HeteroData, metapaths: Sequence[Sequence[Any]] | None
 ) -> tuple[list[tuple[EdgeType, ...]], list[list[Any]]]:
     """Meta-paths as chains of edge types of this graph, and as they were given."""
-    _check_hetero(data, recipe)
+    check_hetero(data, recipe)
     given = data.get("metapaths") if metapaths is None else metapaths
     if given is None:
         raise ValueError(
@@ -241,6 +242,11 @@ def _metapath_names(data: HeteroData) -> list[EdgeType]:
     return [cast(EdgeType, tuple(name)) for name in data.metapath_dict]
 
 
-def _check_hetero(data: Any, name: str = "MetaPathContrast") -> None:
+def check_hetero(data: Any, name: str = "MetaPathContrast") -> None:
     if not isinstance(data, HeteroData):
         raise TypeError(f"{name}: expected a HeteroData, got {type(data).__name__}.")
+    if isinstance(data, Batch):
+        raise TypeError(
+            f"{name}: expected one HeteroData, got a batch of {data.num_graphs}; meta-path graphs "
+            "belong to a whole graph: give it to gcl.fit without a loader."
+        )

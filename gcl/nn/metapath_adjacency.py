@@ -29,7 +29,8 @@ def metapath_adjacency(
         name: edge type of the meta-path.
         dtype: of the weights.
         binary: weights are 1.
-        self_loops: a node without any edge listens to itself; False leaves its row empty.
+        self_loops: a node that would listen to nobody listens to itself; False leaves its row
+            empty.
     """
     edge_index, n = data[name].edge_index, int(data[name[0]].num_nodes)
     key = ("metapath_adjacency", n, dtype, binary, self_loops, int(data[name].selector))
@@ -44,7 +45,7 @@ def metapath_adjacency(
         loop = None
         if self_loops:
             arrives = weight.new_zeros(n).index_add_(0, pattern.row, weight)
-            alone = (total == 0) & (arrives == 0)
+            alone = arrives == 0
             loop = alone.to(dtype) if bool(alone.any()) else None
         scale = torch.where(total > 0, total, 1.0).rsqrt() * (total > 0)
         return Adjacency(pattern, scale[pattern.row] * weight * scale[pattern.col], loop)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from torch_geometric.nn.parameter_dict import ParameterDict
 
 from gcl.losses.checks import check_count
 from gcl.nn.dropout import Dropout
@@ -63,14 +64,15 @@ class TypeProjection(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"TypeProjection: dropout must lie in [0, 1), got {dropout}.")
         self.out_channels, self.free = out_channels, frozenset(free)
-        self.weights, self.biases = nn.ParameterDict(), nn.ParameterDict()
-        for kind in dict.fromkeys(types):
+        self.weights, self.biases = ParameterDict(), ParameterDict()  # PyG's: any name of a type
+        self.kinds = tuple(dict.fromkeys(types))
+        for kind in self.kinds:
             if kind not in data.node_types:
                 raise ValueError(
                     f"TypeProjection: the graph has no node type {kind!r}; it has "
                     f"{', '.join(data.node_types)}."
                 )
-            rows = int(data[kind].num_nodes) if kind in self.free else _width(data, kind)
+            rows = _count(data, kind) if kind in self.free else _width(data, kind)
             self.weights[kind] = nn.Parameter(torch.empty(rows, out_channels))
             self.biases[kind] = nn.Parameter(torch.empty(out_channels))
         self.dropout, self.act = Dropout(dropout), nn.ELU()
@@ -85,7 +87,7 @@ class TypeProjection(nn.Module):
     def forward(self, data: HeteroData) -> dict[str, Tensor]:
         return {
             kind: self.project(kind, None if kind in self.free else data[kind].get("x"))
-            for kind in self.weights
+            for kind in self.kinds
         }
 
     def project(self, kind: str, x: Tensor | None, keep: Tensor | None = None) -> Tensor:
@@ -99,8 +101,8 @@ class TypeProjection(nn.Module):
         weight = self.weights[kind]
         if x is None:
             h = weight if keep is None else weight * keep[:, None]
-        elif x.layout == torch.sparse_csr:
-            h = sparse_linear(x.to(weight.dtype), weight)
+        elif x.layout != torch.strided:
+            h = sparse_linear(x.to_sparse_csr().to(weight.dtype), weight)
         else:
             h = x.to(weight.dtype) @ weight
         return self.act(self.dropout(h + self.biases[kind]))
@@ -109,10 +111,22 @@ class TypeProjection(nn.Module):
         return ", ".join(f"{k}: {w.shape[0]} -> {w.shape[1]}" for k, w in self.weights.items())
 
 
+def _count(data: HeteroData, kind: str) -> int:
+    number = data[kind].get("num_nodes")
+    if number is None and data[kind].get("x") is not None:
+        number = data[kind].num_nodes
+    if number is None:
+        raise ValueError(
+            f"TypeProjection: nodes of type {kind!r} have no features, so their number must be "
+            f"told: data[{kind!r}].num_nodes = ..."
+        )
+    return int(number)
+
+
 def _width(data: HeteroData, kind: str) -> int:
     x = data[kind].get("x")
     if x is None:
-        return int(data[kind].num_nodes)
+        return _count(data, kind)
     if x.dim() != 2 or x.shape[1] < 1:
         raise ValueError(
             f"TypeProjection: features of {kind!r} must be [n, f] with f >= 1, got "

@@ -102,8 +102,11 @@ def _only_edge_type(data: HeteroData, m: int, step: int, source: str, target: st
     where = f"AddMetaPaths: step {step} of meta-path {m}, {source!r} -> {target!r}"
     for kind in (source, target):
         if kind not in data.node_types:
+            named = any(kind in (name[0], name[2]) for name in data.edge_types)
+            hint = f" Edges name it: set data[{kind!r}].num_nodes." if named else ""
             raise ValueError(
-                f"{where}: there is no node type {kind!r}; known are {', '.join(data.node_types)}."
+                f"{where}: there is no node type {kind!r}; known are "
+                f"{', '.join(data.node_types)}.{hint}"
             )
     found = [
         name

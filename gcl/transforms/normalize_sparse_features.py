@@ -12,13 +12,13 @@ from gcl.sparse import csr_tensor
 
 
 class NormalizeSparseFeatures(BaseTransform):
-    """Divides every row of sparse CSR features by its sum, for every node type that has such.
+    """Divides every row of sparse features by its sum, for every node type that has such.
 
     `x_if -> x_if / sum_f x_if`, and rows of sum 0 stay. Dense features are left alone: PyG's
     `NormalizeFeatures`, which takes no sparse ones, is for those.
 
     Shape:
-        x `[n, f]` sparse CSR -> the same.
+        x `[n, f]` sparse, of any layout -> sparse CSR.
 
     Example:
         >>> from torch_geometric.data import Data
@@ -30,8 +30,8 @@ class NormalizeSparseFeatures(BaseTransform):
     def forward(self, data: Any) -> Any:
         for store in data.node_stores:
             x = store.get("x")
-            if isinstance(x, Tensor) and x.layout == torch.sparse_csr:
-                store["x"] = _rows_to_one(x)
+            if isinstance(x, Tensor) and x.layout != torch.strided:
+                store["x"] = _rows_to_one(x.to_sparse_csr())
         return data
 
     def __repr__(self) -> str:

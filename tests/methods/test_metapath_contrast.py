@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Batch, HeteroData
 
 import gcl
 from gcl.callbacks import Checkpoint
@@ -293,3 +293,22 @@ def test_heco_loss_is_the_published_one():
         e = (s / 0.8).exp()
         total = total - weight * ((e * positive).sum(1) / e.sum(1)).log().mean()
     assert loss.item() == pytest.approx(total.item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("recipe", ["meow", "adameow", "heco"])
+def test_batches_and_unprepared_graphs_are_refused(recipe):
+    data = gcl.datasets.hetero_sbm(20, num_authors=20, num_subjects=3)
+    method = getattr(gcl.methods, recipe)(data, metapaths=[["paper", "author", "paper"]])
+    with pytest.raises(TypeError, match="got a batch of 2"):
+        method(Batch.from_data_list([data, data]))
+    with pytest.raises(ValueError, match=r"method.prepare\(data\)|AddMetaPaths"):
+        method(data)
+
+
+def test_a_type_that_edges_alone_name():
+    data = HeteroData()
+    data["u"].x = torch.randn(3, 2)
+    data["u", "to", "i"].edge_index = torch.tensor([[0, 1], [0, 1]])
+    data["i", "to", "u"].edge_index = torch.tensor([[0, 1], [0, 1]])
+    with pytest.raises(ValueError, match=r"set data\['i'\].num_nodes"):
+        gcl.methods.meow(data, metapaths=[["u", "i", "u"]])

@@ -67,3 +67,32 @@ def test_bad_input():
     data["a"].x = torch.rand(5)
     with pytest.raises(ValueError, match="remove x to give every node a vector"):
         TypeProjection(data, ["a"], 4)
+
+
+@pytest.mark.parametrize("name", ["items", "values", "keys", "type", "copy", "a.b"])
+def test_any_name_of_a_type_will_do(name):
+    data = HeteroData()
+    data[name].x = torch.randn(4, 3)
+    layer = TypeProjection(data, [name], 2)
+    assert layer(data)[name].shape == (4, 2)
+    other = TypeProjection(data, [name], 2)
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other.eval()(data)[name], layer.eval()(data)[name])
+
+
+@pytest.mark.parametrize("layout", ["coo", "csc", "csr"])
+def test_sparse_layouts_are_one(layout):
+    torch.manual_seed(0)
+    data = HeteroData()
+    data["a"].x = torch.randn(4, 3).relu()
+    layer = TypeProjection(data, ["a"], 2).eval()
+    dense = layer(data)["a"]
+    data["a"].x = getattr(data["a"].x, f"to_sparse_{layout}")()
+    torch.testing.assert_close(layer(data)["a"], dense)
+
+
+def test_a_type_without_features_needs_its_number():
+    data = HeteroData()
+    data["a"].y = torch.zeros(3)
+    with pytest.raises(ValueError, match=r"data\['a'\].num_nodes = "):
+        TypeProjection(data, ["a"], 2)

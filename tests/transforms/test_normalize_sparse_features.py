@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
@@ -27,3 +28,13 @@ def test_dense_types_stay_and_the_input_is_not_touched():
     assert torch.equal(data["author"].x.values(), values)
     assert torch.equal(out["paper"].x, dense)
     assert not torch.equal(out["author"].x.values(), values)
+
+
+@pytest.mark.parametrize("layout", ["coo", "csc", "csr"])
+def test_every_sparse_layout(layout):
+    x = torch.tensor([[1.0, 3.0], [0.0, 0.0], [0.0, 2.0]])
+    data = Data(x=getattr(x, f"to_sparse_{layout}")())
+    out = NormalizeSparseFeatures()(data).x
+    assert out.layout == torch.sparse_csr
+    expected = torch.tensor([[0.25, 0.75], [0.0, 0.0], [0.0, 1.0]])
+    torch.testing.assert_close(out.to_dense(), expected)
