@@ -23,6 +23,12 @@ def probability(owner: str, name: str, value: Any) -> float:
     return float(value)
 
 
+def rate(owner: str, name: str, value: Any) -> float | str:
+    """`value` as a float in [0, 1], or the name of an attribute with one rate a graph."""
+    name_given = isinstance(value, str) and value.isidentifier()  # not "0.3"
+    return str(value) if name_given else probability(owner, name, value)
+
+
 def integer(owner: str, name: str, value: Any, least: int) -> int:
     """`value` as an integer of at least `least`."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool):

@@ -7,9 +7,10 @@ from typing import Any
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import attribute_name, probability
+from gcl.augment.checks import attribute_name, probability, rate
 from gcl.augment.describe import describe
 from gcl.augment.dropping import drop_edges, graph_of_edges
+from gcl.augment.graph_rates import rates_of
 from gcl.augment.rates import adaptive_rates, importance
 from gcl.typing import Graph
 
@@ -22,7 +23,8 @@ class EdgeDropping(BaseTransform):
     maximum and mean are those of the graph that e lies in. All phi equal: w_e = 1.
 
     Args:
-        p: probability to drop an edge, in [0, 1].
+        p: probability to drop an edge, in [0, 1]; or the name of an attribute of the data with
+            one such rate a graph, which a `Batch` stacks.
         weight: name of an edge attribute, finite, higher = dropped less; None: all alike.
         p_max: largest probability under `weight`, in [0, 1].
         undirected: where a graph holds both directions of every edge, the two share one coin
@@ -38,8 +40,8 @@ class EdgeDropping(BaseTransform):
         edge_index `[2, e]` -> `[2, e']`, every edge attribute `[e, ...]` -> `[e', ...]`.
 
     Raises:
-        ValueError: p or p_max outside [0, 1]; no edge_index; the weight attribute is missing, has
-            the wrong length or is not finite.
+        ValueError: p or p_max outside [0, 1], or rates that are not one a graph; no edge_index;
+            the weight attribute is missing, has the wrong length or is not finite.
 
     Reference:
         Zhu et al., Deep Graph Contrastive Representation Learning, 2020; Zhu et al., Graph
@@ -58,13 +60,13 @@ class EdgeDropping(BaseTransform):
 
     def __init__(
         self,
-        p: float,
+        p: float | str,
         weight: str | None = None,
         p_max: float = 0.7,
         undirected: bool = True,
         as_weight: bool = False,
     ):
-        self.p = probability("EdgeDropping", "p", p)
+        self.p = rate("EdgeDropping", "p", p)
         self.weight = attribute_name("EdgeDropping", weight)
         self.p_max = probability("EdgeDropping", "p_max", p_max)
         self.undirected = undirected
@@ -83,11 +85,13 @@ class EdgeDropping(BaseTransform):
 
     def edge_rates(self, data: Graph, store: Any) -> Tensor | float:
         """The chance of every edge of a store to be dropped."""
+        graph, num_graphs = graph_of_edges(data, store)
+        p = rates_of("EdgeDropping", data, self.p, graph, num_graphs)
         if self.weight is None:
-            return self.p
+            return p
         edges = store.edge_index.size(1)
         phi = importance("EdgeDropping", store, self.weight, "edge", {edges})
-        return adaptive_rates(phi, self.p, self.p_max, *graph_of_edges(data, store))
+        return adaptive_rates(phi, p, self.p_max, graph, num_graphs)
 
     def __repr__(self) -> str:
         return describe(self)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import number, probability
+from gcl.augment.checks import number, rate
 from gcl.augment.describe import describe
 from gcl.augment.features import feature_stores, is_csr
+from gcl.augment.graph_rates import rates_of
+from gcl.augment.selection import graphs
 from gcl.typing import Graph
 
 
@@ -16,7 +18,8 @@ class FeatureNoise(BaseTransform):
 
     Args:
         std: standard deviation, in the unit of x, >= 0.
-        p: probability that a row gets noise, in [0, 1].
+        p: probability that a row gets noise, in [0, 1]; or the name of an attribute of the data
+            with one such rate a graph, which a `Batch` stacks.
         mean: of the noise, in the unit of x.
         replace: the noise takes the place of the row: the node's attributes are masked, as in
             GraphCL with std = mean = 0.5, or zeroed with std = 0.
@@ -40,11 +43,17 @@ class FeatureNoise(BaseTransform):
         tensor([[0., 0., 0.]])
     """
 
-    def __init__(self, std: float = 0.1, p: float = 1.0, mean: float = 0.0, replace: bool = False):
+    def __init__(
+        self,
+        std: float = 0.1,
+        p: float | str = 1.0,
+        mean: float = 0.0,
+        replace: bool = False,
+    ):
         self.std = number("FeatureNoise", "std", std)
         if self.std < 0:
             raise ValueError(f"FeatureNoise: std must be >= 0, got {std}.")
-        self.p = probability("FeatureNoise", "p", p)
+        self.p = rate("FeatureNoise", "p", p)
         self.mean = number("FeatureNoise", "mean", mean)
         self.replace = replace
 
@@ -58,7 +67,8 @@ class FeatureNoise(BaseTransform):
             if not x.is_floating_point():
                 raise TypeError(f"FeatureNoise: x must be floating point, got {x.dtype}.")
             noise = torch.randn_like(x) * self.std + self.mean
-            quiet = torch.rand(x.size(0), device=x.device) >= self.p
+            p = rates_of("FeatureNoise", data, self.p, *graphs(data, store))
+            quiet = torch.rand(x.size(0), device=x.device) >= p
             quiet = quiet.view((-1,) + (1,) * (x.dim() - 1))
             store.x = torch.where(quiet, x, noise if self.replace else x + noise)
         return data

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import probability
+from gcl.augment.checks import rate
 from gcl.augment.describe import describe
+from gcl.augment.graph_rates import rates_of
 from gcl.augment.induced import check_relabelling, keep_nodes
 from gcl.augment.selection import edge_stores, ends, fix_num_nodes, graphs, take_edges
 from gcl.typing import Graph
@@ -22,7 +23,8 @@ class NodeDropping(BaseTransform):
     least one. In `HeteroData` the nodes of every type are drawn.
 
     Args:
-        p: probability to drop a node, in [0, 1].
+        p: probability to drop a node, in [0, 1]; or the name of an attribute of the data with
+            one such rate a graph, which a `Batch` stacks.
         remove: take dropped nodes out of the graph.
 
     Shape:
@@ -30,9 +32,9 @@ class NodeDropping(BaseTransform):
         stay, or with `remove` become `[n', ...]`.
 
     Raises:
-        ValueError: p outside [0, 1]; no edge_index; with `remove`, an attribute besides
-            `edge_index` that holds node numbers by PyG's rules (its name contains "index", or is
-            "face").
+        ValueError: a rate outside [0, 1], or not one a graph; no edge_index; with `remove`, an
+            attribute besides `edge_index` that holds node numbers by PyG's rules (its name
+            contains "index", or is "face").
 
     Reference:
         You et al., Graph Contrastive Learning with Augmentations, NeurIPS 2020. Their code deletes
@@ -48,8 +50,8 @@ class NodeDropping(BaseTransform):
         1
     """
 
-    def __init__(self, p: float, remove: bool = False):
-        self.p = probability("NodeDropping", "p", p)
+    def __init__(self, p: float | str, remove: bool = False):
+        self.p = rate("NodeDropping", "p", p)
         self.remove = remove
 
     def forward(self, data: Graph) -> Graph:
@@ -60,9 +62,10 @@ class NodeDropping(BaseTransform):
             check_relabelling("NodeDropping", data)
         fix_num_nodes(data)
         device = stores[0].edge_index.device
-        coins = {
-            store._key: torch.rand(store.num_nodes, device=device) for store in data.node_stores
-        }
+        coins, heads = {}, {}
+        for store in data.node_stores:
+            coin = coins[store._key] = torch.rand(store.num_nodes, device=device)
+            heads[store._key] = coin >= rates_of("NodeDropping", data, self.p, *graphs(data, store))
         if self.remove:
             # The node with the highest coin of each graph stays, whatever it shows.
             keep = {}
@@ -70,13 +73,13 @@ class NodeDropping(BaseTransform):
                 coin = coins[store._key]
                 graph, num_graphs = graphs(data, store)
                 highest = coin.new_zeros(num_graphs).scatter_reduce(0, graph, coin, "amax")
-                keep[store._key] = (coin >= self.p) | (coin == highest[graph])
+                keep[store._key] = heads[store._key] | (coin == highest[graph])
             keep_nodes(data, stores, keep)
             return data
         for store in stores:
             src, dst = ends(data, store)
             source, target = store.edge_index
-            kept = (coins[src._key][source] >= self.p) & (coins[dst._key][target] >= self.p)
+            kept = heads[src._key][source] & heads[dst._key][target]
             take_edges(data, store, kept.nonzero().view(-1))
         return data
 

@@ -41,7 +41,7 @@ def importance(
 
 def adaptive_rates(
     phi: Tensor,
-    p: float,
+    p: float | Tensor,
     p_max: float,
     group: Tensor | None = None,
     num_groups: int = 1,
