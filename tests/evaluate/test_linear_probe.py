@@ -59,13 +59,13 @@ def test_nothing_is_selected_on_the_test_part(nodes, protocol, monkeypatch):
     train[0, :60], val[0, 60:120], test[0, 120:] = True, True, True
     splits = Splits("mine", train, val, test)
     seen = []
-    original = gcl.evaluate.linear_probe.__globals__["_accuracy"]
+    original = gcl.evaluate.linear_probe.__globals__["split_accuracy"]
 
     def spy(predicted, labels, masks):
         seen.append(predicted.clone())
         return original(predicted, labels, masks)
 
-    monkeypatch.setitem(gcl.evaluate.linear_probe.__globals__, "_accuracy", spy)
+    monkeypatch.setitem(gcl.evaluate.linear_probe.__globals__, "split_accuracy", spy)
     honest = linear_probe(z, y, protocol=table, splits=splits)
     shuffled = y.clone()
     shuffled[120:] = y[120:][torch.randperm(280, generator=torch.Generator().manual_seed(0))]
