@@ -130,7 +130,7 @@ def _line(
     return Line(
         name,
         tuple(values),
-        spread if spread > 0 else math.nan,
+        spread if len(values) > 1 or spread > 0 else math.nan,
         _mean(before),
         float(entry.reported.get("accuracy", math.nan)),
         source,

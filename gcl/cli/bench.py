@@ -123,6 +123,8 @@ def _show_leaderboard(
     if chosen.json:
         print(json.dumps({name: [asdict(x) for x in lines] for name, lines in board.items()}))
         return
+    # Narrower than its cells a table would cut the numbers.
+    console = Console(width=max(110, Console().width))
     for dataset, lines in board.items():
         shown = Table(title=f"{dataset}, test accuracy, %", box=box.SIMPLE_HEAD, padding=(0, 1))
         for head in leaderboard.HEADS:
@@ -130,7 +132,7 @@ def _show_leaderboard(
             shown.add_column(head, justify="left" if words else "right", no_wrap=True)
         for line in lines:
             shown.add_row(*line.cells())
-        Console().print(shown)
+        console.print(shown)
     print(f"protocol {protocol_line(chosen.protocol)}")
 
 
