@@ -461,9 +461,9 @@ def test_a_pair_bound_needs_labels():
 
 
 @pytest.mark.parametrize("proxy", ["node", "pair"])
-def test_a_million_equal_rows_keep_their_digits(proxy):
+def test_many_equal_rows_keep_their_digits(proxy):
     z = torch.full((300_000, 4), 0.5)
     labels = torch.arange(len(z)) % 3
-    value = meta_node_logsumexp(z[:300_000], z, 0.1, labels, proxy=proxy)
+    value = meta_node_logsumexp(z, z, 0.1, labels, proxy=proxy)
     exact = math.log(len(z)) + 10  # all cosines are 1
     assert float((value - exact).abs().max()) < 2e-4
