@@ -58,6 +58,11 @@ def variants(dataset: str, ablation: bool) -> dict[str, Run]:
         run = runs["adameow"]
         published = {**run.method, "weights": "none"}
         runs["adameow, weights as published"] = replace(run, method=published)
+    if ablation:
+        for recipe in runs.keys() & {"adameow", "heco"}:
+            run = runs[recipe]
+            released = {**run.method, "ties": "legacy"}
+            runs[f"{recipe}, ties as released"] = replace(run, method=released)
     if ablation and "meow" in runs:
         run = runs["meow"]
         runs |= {

@@ -32,6 +32,7 @@ from gcl.losses.negatives import (
     RandomNegatives,
     refine_labels,
 )
+from gcl.losses.pair_network import PairNetwork
 from gcl.losses.poly_view import PolyView
 from gcl.losses.progcl import ProGCL
 from gcl.losses.proto_nce import ProtoNCE
@@ -49,7 +50,7 @@ from gcl.losses.temperature import AdaptiveTemperature
 from gcl.losses.tiles import LogWeight
 from gcl.losses.triplet import Triplet
 from gcl.losses.vicreg import VICReg
-from gcl.losses.weights import PairNetwork, cluster_pairs, rank_one, without_pairs
+from gcl.losses.weights import cluster_pairs, rank_one, without_pairs
 
 __all__ = [
     "CACR",

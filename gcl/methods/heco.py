@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -129,6 +129,7 @@ def heco(
     tau: float = 0.8,
     lam: float = 0.5,
     threshold: int = 5,
+    ties: Literal["random", "index", "legacy"] = "random",
     samples: dict[str, int] | int = 5,
     feature_dropout: float = 0.3,
     attention_dropout: float = 0.5,
@@ -148,6 +149,7 @@ def heco(
         tau: temperature, > 0.
         lam: weight of the direction from meta-paths to schema, in [0, 1].
         threshold: positives of a node, itself counted.
+        ties: how equally close nodes are decided, see `AddHeCoPositives`; "legacy" is the authors'.
         samples: neighbours drawn at every step, by type or for all; with a dict only the types it
             names are seen.
         feature_dropout: rate on the projected features.
@@ -171,7 +173,10 @@ def heco(
     target = chains[0][0][0]
     edge_types, numbers = _neighbour_types(data, target, samples)
     others = [name[0] for name in edge_types]
-    prepare: list[BaseTransform] = [AddMetaPaths(metapaths, "none"), AddHeCoPositives(threshold)]
+    prepare: list[BaseTransform] = [
+        AddMetaPaths(metapaths, "none"),
+        AddHeCoPositives(threshold, ties=ties),
+    ]
     if normalize:
         prepare.append(NormalizeSparseFeatures())
     return HeCo(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,9 +10,9 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from gcl.losses.checks import check_count
+from gcl.losses.checks import check_choice, check_count
 from gcl.transforms.add_meta_paths import metapath_contexts
-from gcl.transforms.meta_path_counts import CHUNK, keep_top, row_blocks
+from gcl.transforms.meta_path_counts import CHUNK, TIES, keep_top, row_blocks
 
 
 class AddHeCoPositives(BaseTransform):
@@ -22,7 +22,9 @@ class AddHeCoPositives(BaseTransform):
 
     with B_m the meta-path graphs that `AddMetaPaths` has written, as 0 and 1; HeCo takes all of
     their edges, so run that without `topk`. The positives of i are i itself and the nodes of
-    largest c_ij > 0, together `threshold` at most. Equal ones are decided by the smaller index.
+    largest c_ij > 0, together `threshold` at most. Equal ones are many, as all papers of a subject
+    are equally close, and are decided by lot: by the smaller index, in a file that is sorted by
+    class, they would mostly be nodes of the first class.
 
     Pairs are not symmetric: j may be a positive of i and not the other way round. What takes nodes
     out of the graph does not rename them.
@@ -30,19 +32,22 @@ class AddHeCoPositives(BaseTransform):
     Args:
         threshold: positives of a node, itself counted, at least 1. In HeCo 5 for ACM, 1000 for
             DBLP, 15 for AMiner.
+        ties: how equal ones are decided: "random", with a generator of its own; "index", the
+            smaller first; "legacy", by NumPy's unstable sort as in the released code,
+            which may leave the node itself out, as for 923 of the 4,019 papers of ACM.
+        seed: of ties="random".
 
     Shape:
         edge types (t, "metapath_m", t) -> `pos_edge_index` `[2, P]` int64 of node type t, (i, j) in
         a column, sorted, P <= n threshold.
 
     Raises:
-        TypeError: threshold is no whole number.
-        ValueError: threshold below 1; the graph has no meta-path graphs.
+        TypeError: threshold or seed is no whole number.
+        ValueError: threshold below 1; unknown ties; the graph has no meta-path graphs.
 
     Reference:
         Wang et al., "Self-supervised Heterogeneous Graph Neural Network with Co-contrastive
-        Learning", KDD 2021. Their code may leave the node itself out, as for 923 of the 4,019
-        papers of ACM.
+        Learning", KDD 2021.
 
     Example:
         >>> import gcl
@@ -54,9 +59,17 @@ class AddHeCoPositives(BaseTransform):
         (torch.Size([2, 107]), tensor(3))
     """
 
-    def __init__(self, threshold: int):
+    def __init__(
+        self,
+        threshold: int,
+        *,
+        ties: Literal["random", "index", "legacy"] = "random",
+        seed: int = 0,
+    ):
         check_count("AddHeCoPositives", threshold=threshold)
-        self.threshold = threshold
+        check_choice("AddHeCoPositives", "ties", ties, TIES)
+        check_count("AddHeCoPositives", least=0, seed=seed)
+        self.threshold, self.ties, self.seed = threshold, ties, seed
 
     def forward(self, data: HeteroData) -> HeteroData:
         if not isinstance(data, HeteroData) or "context_dict" not in data:
@@ -66,12 +79,12 @@ class AddHeCoPositives(BaseTransform):
         names = list(metapath_contexts(data))
         nodes = data[names[0][0]]
         shares = [_row_shares(data[name], nodes.num_nodes) for name in names]
-        pairs = _closest(shares, self.threshold)
+        pairs = _closest(shares, self.threshold, self.ties, self.seed)
         nodes["pos_edge_index"] = pairs.to(data[names[0]].edge_index.device)
         return data
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(threshold={self.threshold})"
+        return f"{type(self).__name__}(threshold={self.threshold}, ties={self.ties!r})"
 
 
 def _row_shares(store: Any, size: int) -> Any:
@@ -82,18 +95,33 @@ def _row_shares(store: Any, size: int) -> Any:
     return sp.coo_array((share[row], (row, col)), shape=(size, size)).tocsr()
 
 
-def _closest(shares: list[Any], threshold: int) -> torch.Tensor:
+def _closest(shares: list[Any], threshold: int, ties: str, seed: int) -> torch.Tensor:
+    generator = np.random.default_rng(seed) if ties == "random" else None
     size = shares[0].shape[0]
     work = sum(np.diff(share.indptr) for share in shares) + 1
     pairs = [np.empty((2, 0), dtype=np.int64)]
     for first, last in row_blocks(work, CHUNK):
-        # No sum of shares exceeds the number of graphs, so that the node itself comes first.
-        itself = np.full(last - first, len(shares) + 1.0)
-        itself = sp.coo_array(
-            (itself, (np.arange(last - first), np.arange(first, last))), shape=(last - first, size)
-        ).tocsr()
-        closeness = sum((share[first:last] for share in shares), itself)
-        closeness.sort_indices()
-        kept = keep_top(closeness, closeness.data, threshold).tocoo()
+        closeness = sum((share[first:last] for share in shares[1:]), shares[0][first:last])
+        if ties == "legacy":
+            closeness.sort_indices()
+            kept = _first_unstable(closeness, threshold).tocoo()
+        else:
+            # No sum of shares exceeds the number of graphs, so that the node itself comes first.
+            own = np.full(last - first, len(shares) + 1.0)
+            at = np.arange(last - first), np.arange(first, last)
+            closeness = closeness + sp.coo_array((own, at), shape=(last - first, size)).tocsr()
+            closeness.sort_indices()
+            kept = keep_top(closeness, closeness.data, threshold, generator).tocoo()
         pairs.append(np.stack([kept.row + first, kept.col]).astype(np.int64))
     return torch.from_numpy(np.concatenate(pairs, axis=1))
+
+
+def _first_unstable(matrix: Any, k: int) -> Any:
+    """The k largest of every row, of equal ones those that NumPy's unstable sort puts first."""
+    kept = np.ones(matrix.nnz, dtype=bool)
+    for row in np.flatnonzero(np.diff(matrix.indptr) > k):
+        stored = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        kept[stored] = False
+        kept[stored.start + np.argsort(-matrix.data[stored])[:k]] = True
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[kept]
+    return sp.coo_array((matrix.data[kept], (rows, matrix.indices[kept])), shape=matrix.shape)

@@ -22,12 +22,11 @@ from gcl.transforms.meta_path_chains import (
     check_topk,
     resolve,
 )
-from gcl.transforms.meta_path_counts import Incidence, path_counts, product_in_blocks
+from gcl.transforms.meta_path_counts import TIES, Incidence, path_counts, product_in_blocks
 
 CONTEXTS = ("set", "walk", "none")
 SIMILARITIES = ("pathsim", "count")
 FORMS = ("transpose", "row", "union", "mutual")
-TIES = ("random", "index", "legacy")
 
 
 class AddMetaPaths(BaseTransform):

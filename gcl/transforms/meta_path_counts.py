@@ -16,6 +16,8 @@ from gcl.transforms.meta_path_chains import EdgeType
 
 # Products of two entries that are summed at a time: some 100 MB.
 CHUNK = 1 << 22
+# How equal scores are decided: by lot, by the smaller index, or as the released code does.
+TIES = ("random", "index", "legacy")
 
 
 class Incidence:

@@ -48,7 +48,7 @@ def oracle(data, threshold):
 def test_equals_the_formula(paths, threshold, chunk, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", chunk)
     data = AddMetaPaths(paths)(graph())
-    out = AddHeCoPositives(threshold)(data)
+    out = AddHeCoPositives(threshold, ties="index")(data)
     pairs = list(map(tuple, out["paper"].pos_edge_index.t().tolist()))
     assert pairs == oracle(data, threshold)
     assert out["paper"].pos_edge_index.dtype == torch.int64
@@ -58,10 +58,56 @@ def test_equals_the_formula(paths, threshold, chunk, monkeypatch):
 @pytest.mark.parametrize("form", ["transpose", "row"])
 def test_reads_the_choices_in_either_direction(form):
     data = AddMetaPaths(PATHS, topk=4, topk_form=form)(graph(1))
-    found = AddHeCoPositives(3)(data)["paper"].pos_edge_index
+    transform = AddHeCoPositives(3, ties="index")
+    found = transform(data)["paper"].pos_edge_index
     other = AddMetaPaths(PATHS, topk=4, topk_form="row")(graph(1))
-    assert torch.equal(found, AddHeCoPositives(3)(other)["paper"].pos_edge_index)
+    assert torch.equal(found, transform(other)["paper"].pos_edge_index)
     assert list(map(tuple, found.t().tolist())) == oracle(data, 3)
+
+
+def dense_shares(data):
+    for name in data.metapath_dict:
+        store = data[name]
+        dense = torch.zeros(30, 30, dtype=torch.float64)
+        dense[store.edge_index[store.selector], store.edge_index[1 - store.selector]] = 1
+        yield dense / dense.sum(1, keepdim=True).clamp(min=1)
+
+
+@pytest.mark.parametrize("ties", ["random", "legacy"])
+def test_ties_change_only_which_of_equal_nodes_are_taken(ties):
+    data = AddMetaPaths(PATHS)(graph())
+    shares = {}
+    for rule in ("index", ties):
+        pairs = AddHeCoPositives(4, ties=rule)(data)["paper"].pos_edge_index.t().tolist()
+        closeness = sum(dense_shares(data))
+        shares[rule] = [
+            sorted(round(float(closeness[i, j]), 9) for a, j in pairs if a == i and j != i)
+            for i in range(30)
+        ]
+    if ties == "random":
+        assert shares[ties] == shares["index"]
+        return
+    # The released code ranks the node among the others.
+    ranked = closeness.sort(dim=1, descending=True).values
+    pairs = AddHeCoPositives(4, ties=ties)(data)["paper"].pos_edge_index
+    for i in range(30):
+        found = closeness[i, pairs[1][pairs[0] == i]].sort(descending=True).values
+        top = ranked[i][ranked[i] > 0][:4]
+        assert torch.allclose(found, top)
+
+
+def test_lots_favour_no_index():
+    # One subject for all: every node is equally close to every other.
+    data = HeteroData()
+    data["paper"].num_nodes, data["subject"].num_nodes = 200, 1
+    ends = torch.stack([torch.arange(200), torch.zeros(200, dtype=torch.long)])
+    data["paper", "to", "subject"].edge_index = ends
+    data["subject", "to", "paper"].edge_index = ends.flip(0)
+    data = AddMetaPaths([["paper", "subject", "paper"]])(data)
+    chosen = AddHeCoPositives(5)(data)["paper"].pos_edge_index[1]
+    assert abs(float((chosen < 100).float().mean()) - 0.5) < 0.06  # four deviations
+    again = AddHeCoPositives(5, seed=1)(data)["paper"].pos_edge_index[1]
+    assert not torch.equal(chosen, again)
 
 
 def test_every_node_has_itself_even_without_edges():
@@ -81,7 +127,7 @@ def test_moved_graphs_and_pickling():
     data = AddMetaPaths(PATHS)(graph()).to("cpu")
     transform = AddHeCoPositives(4)
     copy = pickle.loads(pickle.dumps(transform))
-    assert repr(copy) == repr(transform) == "AddHeCoPositives(threshold=4)"
+    assert repr(copy) == repr(transform) == "AddHeCoPositives(threshold=4, ties='random')"
     assert torch.equal(transform(data)["paper"].pos_edge_index, copy(data)["paper"].pos_edge_index)
 
 
