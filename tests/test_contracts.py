@@ -119,6 +119,7 @@ LOSSES = {
         (L.PairwiseAUC(0.05), {}),
         (L.PairwiseAUC(beta=1.0), CONSTANTS),
     ],
+    "PairwiseViews": [(L.PairwiseViews(L.InfoNCE(0.4)), {})],
     "PolyView": [
         (L.PolyView(0.4), {}),
         (L.PolyView(0.4, form="arithmetic"), {}),

@@ -86,7 +86,13 @@ def edge_attributes(data: Graph, store: Any) -> list[str]:
 
 def node_attributes(store: Any) -> list[str]:
     """Names of what has one row per node; ask before changing the number of nodes."""
-    return [n for n in store if n not in _OF_NEITHER and store.is_node_attr(n)]
+    names = [n for n in store if n not in _OF_NEITHER and store.is_node_attr(n)]
+    if "ptr" not in store or len(store.ptr) - 1 != store.num_nodes:
+        return names
+    # A batch of g graphs with g nodes: labels of the graphs look like attributes of the nodes.
+    cuts = getattr(store._parent(), "_slice_dict", {})
+    cuts = cuts.get(store._key, {}) if store._key is not None else cuts
+    return [n for n in names if n not in cuts or torch.equal(cuts[n].to(store.ptr), store.ptr)]
 
 
 def take(data: Graph, store: Any, names: list[str], index: Tensor, graph: Tensor | None) -> None:

@@ -33,6 +33,7 @@ from gcl.losses.negatives import (
     refine_labels,
 )
 from gcl.losses.pair_network import PairNetwork
+from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.poly_view import PolyView
 from gcl.losses.progcl import ProGCL
 from gcl.losses.proto_nce import ProtoNCE
@@ -79,6 +80,7 @@ __all__ = [
     "MixedNegatives",
     "PairNetwork",
     "PairwiseAUC",
+    "PairwiseViews",
     "PolyView",
     "ProGCL",
     "ProtoNCE",

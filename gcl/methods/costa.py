@@ -7,10 +7,16 @@ from typing import Literal
 from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
-from gcl.losses import InfoNCE
+from gcl.losses import InfoNCE, PairwiseViews
 from gcl.losses.sketched import Sketched
 from gcl.losses.tiles import Precision
-from gcl.methods.node_contrast import preparation, temperature, uniform_view, view_rates
+from gcl.methods.node_contrast import (
+    preparation,
+    several_views,
+    temperature,
+    uniform_view,
+    view_rates,
+)
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
 from gcl.typing import Encoder, Transform
@@ -23,6 +29,7 @@ def costa(
     proj: int = 256,
     tau: float = 0.4,
     macl: float = 0.0,
+    num_views: int = 2,
     ratio: float = 0.5,
     drop_edge: tuple[float, float] = (0.2, 0.4),
     mask_feature: tuple[float, float] = (0.3, 0.4),
@@ -51,6 +58,8 @@ def costa(
         tau: temperature of the contrast, > 0.
         macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
             in [0, 1]; 0 keeps tau.
+        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
+            pair by pair, see `gcl.losses.PairwiseViews`.
         ratio: mixtures a node, in (0, 1].
         drop_edge: probability that an edge is dropped, first and second view.
         mask_feature: probability that a feature column is zeroed, first and second view.
@@ -91,4 +100,5 @@ def costa(
         density=density,
         shared=not single_view,
     )
-    return TwoView(encoder, (views[0], views[1]), loss, prepare=preparation(normalize, own))
+    views, contrast = several_views("costa", views, num_views, loss, PairwiseViews(loss))
+    return TwoView(encoder, views, contrast, prepare=preparation(normalize, own))

@@ -11,12 +11,12 @@ from gcl.augment import (
     EdgeDropping,
     FeatureMasking,
 )
-from gcl.losses import InfoNCE, SoftmaxLoss, TeamUp
+from gcl.losses import InfoNCE, PairwiseViews, PolyView, SoftmaxLoss, TeamUp
 from gcl.losses.tiles import Precision
-from gcl.methods.node_contrast import node_contrast, temperature, view_rates
+from gcl.methods.node_contrast import node_contrast, several_views, temperature, view_rates
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCommunities
-from gcl.typing import Encoder
+from gcl.typing import Encoder, Transform
 
 
 def csgcl(
@@ -26,6 +26,7 @@ def csgcl(
     proj: int = 64,
     tau: float = 0.3,
     macl: float = 0.0,
+    num_views: int = 2,
     drop_edge: tuple[float, float] = (0.5, 0.7),
     mask_feature: tuple[float, float] = (0.1, 0.1),
     t0: int = 2000,
@@ -65,6 +66,8 @@ def csgcl(
         tau: temperature of the contrast, > 0.
         macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
             in [0, 1]; 0 keeps tau.
+        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
+            pair by pair (`gcl.losses.PairwiseViews`), without Team-up by `gcl.losses.PolyView`.
         drop_edge: mean probability that an edge is dropped, first and second view.
         mask_feature: mean probability that a feature column is zeroed, first and second view.
         t0: step from which Team-up grows, by 1 in 100 steps.
@@ -97,7 +100,7 @@ def csgcl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    views = []
+    views: list[Transform] = []
     for p_edge, p_feature in view_rates("csgcl", drop_edge, mask_feature):
         edges: BaseTransform = EdgeDropping(
             p_edge, undirected=undirected, as_weight=encoder is None
@@ -111,13 +114,15 @@ def csgcl(
     loss: SoftmaxLoss = InfoNCE(temperature(tau, macl), precision=precision)
     if team_up:
         loss = TeamUp(temperature(tau, macl), t0, gamma_max, precision=precision)
+    more = PairwiseViews(loss) if team_up else PolyView(temperature(tau, macl), precision=precision)
+    views, contrast = several_views("csgcl", views, num_views, loss, more)
     whole_graph: list[BaseTransform] = []
     if communities is not None and (communal_edges or communal_features or team_up):
         whole_graph.append(AddCommunities(communities, community_seed, resolution))
     return node_contrast(
         data,
         views,
-        loss,
+        contrast,
         hidden=hidden,
         proj=proj,
         act=act,

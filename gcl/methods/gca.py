@@ -8,6 +8,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
+from gcl.losses import InfoNCE, PolyView
 from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import (
     node_contrast,
@@ -85,7 +86,14 @@ def gca(
         )
         for p_edge, p_feature in view_rates("gca", drop_edge, mask_feature)
     ]
-    views, loss = several_views("gca", views, num_views, temperature(tau, macl), precision)
+    tau_ = temperature(tau, macl)
+    views, loss = several_views(
+        "gca",
+        views,
+        num_views,
+        InfoNCE(tau_, precision=precision),
+        PolyView(tau_, precision=precision),
+    )
     return node_contrast(
         data,
         views,

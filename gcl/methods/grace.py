@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
-from gcl.losses import MetaNodeNegatives
+from gcl.losses import InfoNCE, MetaNodeNegatives, PairwiseViews, PolyView
 from gcl.losses.softmax import Negatives
 from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import (
@@ -52,7 +52,7 @@ def grace(
         macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
             in [0, 1]; 0 keeps tau.
         num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
-            by `gcl.losses.PolyView`.
+            by `gcl.losses.PolyView`, with meta-nodes or other negatives pair by pair.
         drop_edge: probability that an edge is dropped, first and second view.
         mask_feature: probability that a feature column is zeroed, first and second view.
         act: activation of the encoder, by PyG's name.
@@ -89,13 +89,16 @@ def grace(
         )
         for p_edge, p_feature in view_rates("grace", drop_edge, mask_feature)
     ]
+    if meta_nodes:
+        negatives = MetaNodeNegatives(meta_nodes)
+    tau_ = temperature(tau, macl)
+    two = InfoNCE(tau_, negatives=negatives, precision=precision)
     views, loss = several_views(
         "grace",
         views,
         num_views,
-        temperature(tau, macl),
-        precision,
-        MetaNodeNegatives(meta_nodes) if meta_nodes else negatives,
+        two,
+        PolyView(tau_, precision=precision) if negatives is None else PairwiseViews(two),
     )
     return node_contrast(
         data,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle, islice
 
+from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.transforms import Compose, NormalizeFeatures
 
 from gcl.augment import EdgeDropping, FeatureMasking
-from gcl.losses import AdaptiveTemperature, InfoNCE, PolyView
+from gcl.losses import AdaptiveTemperature
 from gcl.losses.checks import check_count
-from gcl.losses.softmax import Negatives, Temperature
-from gcl.losses.tiles import Precision
+from gcl.losses.softmax import Temperature
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
 from gcl.transforms import ToSparseFeatures
@@ -39,26 +39,22 @@ def temperature(tau: float, macl: float) -> Temperature:
 
 
 def several_views(
-    recipe: str,
-    views: Sequence[Transform],
-    num_views: int,
-    tau: Temperature,
-    precision: Precision,
-    negatives: Negatives | None = None,
+    recipe: str, views: Sequence[Transform], num_views: int, two: nn.Module, more: nn.Module
 ) -> tuple[list[Transform], Loss]:
-    """The views of a step, and InfoNCE between two or Poly-View contrast between more.
+    """The views of a step, drawn by the given ones in turn, and the loss for so many.
+
+    Args:
+        recipe: for the message.
+        views: the two to draw by.
+        num_views: at least 2.
+        two: the loss of two views.
+        more: that of more.
 
     Raises:
-        ValueError: fewer than two views, or negatives of one's own with more than two.
+        ValueError: fewer than two views.
     """
     check_count(recipe, least=2, num_views=num_views)
-    if num_views == 2:
-        return list(views), InfoNCE(tau, negatives=negatives, precision=precision)
-    if negatives is not None:
-        raise ValueError(
-            f"{recipe}: meta-nodes and other negatives go with two views, got {num_views}."
-        )
-    return list(islice(cycle(views), num_views)), PolyView(tau, precision=precision)
+    return list(islice(cycle(views), num_views)), two if num_views == 2 else more
 
 
 def preparation(normalize: bool, sparse: bool, *further: Transform) -> Compose:

@@ -8,12 +8,19 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform, Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
+from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.progcl import ProGCL
 from gcl.losses.tiles import Precision
-from gcl.methods.node_contrast import node_contrast, temperature, uniform_view, view_rates
+from gcl.methods.node_contrast import (
+    node_contrast,
+    several_views,
+    temperature,
+    uniform_view,
+    view_rates,
+)
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCentrality
-from gcl.typing import Encoder
+from gcl.typing import Encoder, Transform
 
 
 def progcl(
@@ -23,6 +30,7 @@ def progcl(
     proj: int = 256,
     tau: float = 0.4,
     macl: float = 0.0,
+    num_views: int = 2,
     drop_edge: tuple[float, float] = (0.2, 0.3),
     mask_feature: tuple[float, float] = (0.1, 0.1),
     centrality: Literal["degree", "pagerank", "eigenvector", "none"] = "eigenvector",
@@ -52,6 +60,8 @@ def progcl(
         tau: temperature of the contrast, > 0.
         macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
             in [0, 1]; 0 keeps tau.
+        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
+            pair by pair, see `gcl.losses.PairwiseViews`.
         drop_edge: mean probability that an edge is dropped, first and second view.
         mask_feature: mean probability that a feature column is zeroed, first and second view.
         centrality: "degree", "pagerank" or "eigenvector" as in GCA; "none" for GRACE's uniform
@@ -80,7 +90,7 @@ def progcl(
     """
     own = encoder is None
     rates = view_rates("progcl", drop_edge, mask_feature)
-    views = [uniform_view(*pair, undirected, own) for pair in rates]
+    views: list[Transform] = [uniform_view(*pair, undirected, own) for pair in rates]
     whole_graph: list[BaseTransform] = []
     if centrality != "none":
         whole_graph.append(AddCentrality(centrality))
@@ -93,10 +103,12 @@ def progcl(
             )
             for p_edge, p_feature in rates
         ]
+    loss = ProGCL(temperature(tau, macl), t0=t0, share=share, columns=columns, precision=precision)
+    views, contrast = several_views("progcl", views, num_views, loss, PairwiseViews(loss))
     return node_contrast(
         data,
         views,
-        ProGCL(temperature(tau, macl), t0=t0, share=share, columns=columns, precision=precision),
+        contrast,
         hidden=hidden,
         proj=proj,
         act=act,

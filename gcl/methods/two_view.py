@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
 
 from gcl.augment.selection import node_attributes
+from gcl.losses.pairwise_views import PairwiseViews
 from gcl.methods.base import Method
 from gcl.typing import Encoder, Graph, Loss, Readout, Transform
 
@@ -66,7 +67,10 @@ class TwoView(Method):
         if not isinstance(views, tuple | list) or len(views) < 2 or not all(map(callable, views)):
             raise ValueError("TwoView: views must be two transforms, each a callable on a graph.")
         self.encoder, self.contrast = encoder, loss
-        self._takes = _further_parameters(loss.forward if isinstance(loss, nn.Module) else loss)
+        compared = loss.pair if isinstance(loss, PairwiseViews) else loss
+        self._takes = _further_parameters(
+            compared.forward if isinstance(compared, nn.Module) else compared
+        )
         self.projector, self.readout = projector, readout
         self.views, self._prepare = tuple(views), prepare
 

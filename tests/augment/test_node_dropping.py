@@ -132,3 +132,19 @@ def test_removal_refuses_attributes_that_hold_node_numbers() -> None:
     with pytest.raises(ValueError, match="NodeDropping: 'face' looks like node numbers"):
         NodeDropping(0.5, remove=True)(data)
     assert NodeDropping(0.5)(data).face is data.face
+
+
+def test_labels_of_graphs_stay_where_graphs_and_nodes_are_as_many():
+    ring = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    empty = torch.empty(2, 0, dtype=torch.long)
+    parts = [
+        Data(x=torch.ones(3, 1), edge_index=ring, y=torch.tensor([4])),
+        Data(x=torch.ones(0, 1), edge_index=empty, y=torch.tensor([5])),
+        Data(x=torch.ones(0, 1), edge_index=empty, y=torch.tensor([6])),
+    ]
+    data = Batch.from_data_list(parts)
+    assert data.num_nodes == data.num_graphs == 3
+    view = NodeDropping(0.9, remove=True)(data)
+    assert view.y.tolist() == [4, 5, 6]
+    assert view.num_nodes < 3
+    assert len(view.x) == len(view.batch) == view.num_nodes

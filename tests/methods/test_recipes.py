@@ -223,8 +223,40 @@ def test_more_views_are_drawn_in_turn_and_contrasted_by_poly_view(data, recipe):
         make(data, num_views=1)
 
 
-def test_negatives_go_with_two_views(data):
-    with pytest.raises(ValueError, match="go with two views, got 3"):
-        gcl.methods.grace(data, num_views=3, meta_nodes=5)
+@pytest.mark.parametrize(
+    ("recipe", "options"),
+    [
+        ("csgcl", {"t0": 0}),
+        ("costa", {"ratio": 1.0}),
+        ("progcl", {"t0": 0}),
+        ("grace", {"negatives": RandomNegatives(5)}),
+    ],
+)
+def test_other_losses_are_averaged_over_the_pairs_of_views(data, recipe, options):
+    make = getattr(gcl.methods, recipe)
+    method = make(data, hidden=4, proj=4, num_views=3, **options)
+    prepared = method.prepare(data)
+    given = method.contrast.pair
+    seen = []
+    given.register_forward_hook(
+        lambda _, args, kwargs, out: seen.append((args, kwargs, out)), with_kwargs=True
+    )
+    value = method(prepared)
+    value.backward()
+    assert len(seen) == 3
+    torch.testing.assert_close(value, sum(out for *_, out in seen) / 3)
+    drawn = {id(z) for args, _, _ in seen for z in args}
+    assert len(drawn) == 3
+    assert all(("community_strength" in kwargs) == (recipe == "csgcl") for _, kwargs, _ in seen)
+    method.after_step(7, 9)
+    assert recipe not in ("csgcl", "progcl") or int(given.t) == 7
+
+
+def test_csgcl_without_team_up_is_poly_view(data):
+    method = gcl.methods.csgcl(data, hidden=4, proj=4, num_views=3, team_up=False)
+    assert isinstance(method.contrast, PolyView)
+
+
+def test_meta_nodes_are_negatives_too(data):
     with pytest.raises(ValueError, match="not both"):
         gcl.methods.grace(data, meta_nodes=5, negatives=RandomNegatives(3))
