@@ -17,7 +17,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 T = TypeVar("T")
 
-_MAX_ENTRIES = 64
+# Entries go with their tensors; this only bounds how many living ones are known at a time.
+_MAX_ENTRIES = 1024
 _memory: dict[tuple[Hashable, ...], tuple[StorageWeakRef, int, Any]] = {}
 
 
