@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform
 
+from gcl.augment.merge import merge_graphs, split_graphs
 from gcl.typing import Graph, Transform
 
 
@@ -18,10 +20,14 @@ class RandomChoice(BaseTransform):
     Args:
         transforms: the transforms to choose from, at least one; plain functions are fine.
         p: probability of each, non-negative with sum 1; None: all alike.
+        per_graph: in a `Batch` of `Data` draw for every graph, not once for all. The batch is taken
+            apart into one for each transform, so that none of them loops over graphs.
 
     Raises:
         ValueError: no transform; p of another length, negative or not summing to 1.
-        TypeError: a transform is not callable.
+            With per_graph, when called: transforms that leave different attributes, or attributes
+            that hold node numbers.
+        TypeError: a transform is not callable; per_graph and a batch of HeteroData.
 
     Reference:
         You et al., Graph Contrastive Learning with Augmentations, NeurIPS 2020.
@@ -34,7 +40,14 @@ class RandomChoice(BaseTransform):
         tensor([[0., 0.]])
     """
 
-    def __init__(self, transforms: Sequence[Transform], p: Sequence[float] | None = None):
+    def __init__(
+        self,
+        transforms: Sequence[Transform],
+        p: Sequence[float] | None = None,
+        *,
+        per_graph: bool = False,
+    ):
+        self.per_graph = per_graph
         self.transforms = list(transforms)
         if not self.transforms:
             raise ValueError("RandomChoice: transforms must hold at least one, got none.")
@@ -54,8 +67,20 @@ class RandomChoice(BaseTransform):
 
     def forward(self, data: Graph) -> Graph:
         chances = torch.tensor(self.p or [1.0] * len(self.transforms))
-        return self.transforms[int(torch.multinomial(chances, 1))](data)
+        if not self.per_graph or not isinstance(data, Batch):
+            return self.transforms[int(torch.multinomial(chances, 1))](data)
+        if isinstance(data, HeteroData):
+            raise TypeError("RandomChoice: per_graph=True takes a batch of Data, got HeteroData.")
+        drawn = torch.multinomial(chances, data.num_graphs, replacement=True)
+        used = drawn.unique().tolist()
+        if len(used) == 1:
+            return self.transforms[used[0]](data)
+        group = torch.searchsorted(torch.tensor(used), drawn).to(data.batch.device)
+        parts = split_graphs(data, group, len(used))
+        done = [self.transforms[t](part) for t, part in zip(used, parts, strict=True)]
+        return merge_graphs(data, done)
 
     def __repr__(self) -> str:
         chances = "" if self.p is None else f", p={self.p}"
-        return f"RandomChoice({self.transforms!r}{chances})"
+        each = ", per_graph=True" if self.per_graph else ""
+        return f"RandomChoice({self.transforms!r}{chances}{each})"

@@ -41,10 +41,10 @@ def graphcl(
 ) -> TwoView | JOAO:
     """GraphCL: a graph and an augmentation of it agree, the other graphs of the batch do not.
 
-    One of four augmentations is drawn for every batch: nodes dropped, the subgraph of random
-    walks, edges perturbed, attributes masked by noise. The loss is DCL between the two views, one
-    direction, as in the authors' code. They train batches of 128 graphs for 20 epochs with Adam,
-    `lr=1e-2`. A rate of 0 takes its augmentation out.
+    One of four augmentations is drawn for every graph of a batch: nodes dropped, the subgraph of
+    random walks, edges perturbed, attributes masked by noise. The loss is DCL between the two
+    views, one direction, as in the authors' code. They train batches of 128 graphs for 20 epochs
+    with Adam, `lr=1e-2`. A rate of 0 takes its augmentation out.
 
     Args:
         data: gives the number of features: a graph, a batch, a data set or a list of graphs.
@@ -68,10 +68,10 @@ def graphcl(
         ValueError: graphs without features; no augmentation left; a number outside its range.
 
     Reference:
-        You et al., "Graph Contrastive Learning with Augmentations", NeurIPS 2020. Their code draws
-        an augmentation for every graph of a batch, adds no edges, and its subgraph never leaves the
-        neighbours of one node. You et al., "Graph Contrastive Learning Automated", ICML 2021.
-        Huang et al., "Model-Aware Contrastive Learning", ICML 2023.
+        You et al., "Graph Contrastive Learning with Augmentations", NeurIPS 2020. Their code adds
+        no edges, and its subgraph never leaves the neighbours of one node. You et al., "Graph
+        Contrastive Learning Automated", ICML 2021. Huang et al., "Model-Aware Contrastive
+        Learning", ICML 2023.
 
     Example:
         >>> import gcl
@@ -84,7 +84,7 @@ def graphcl(
     temperature = AdaptiveTemperature(tau, alpha=alpha, momentum=0.9) if alpha else tau
     contrast = TwoView(
         encoder,
-        (Unchanged(), RandomChoice(pool)),
+        (Unchanged(), RandomChoice(pool, per_graph=True)),
         DCL(temperature, intra=False, symmetric=False),
         projector=graph_head(encoder.out_channels),
         readout=sum_readout,

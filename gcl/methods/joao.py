@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gcl.augment import RandomChoice
 from gcl.losses.checks import check_count, check_positive
 from gcl.methods.base import Method
 from gcl.methods.two_view import TwoView
@@ -25,7 +26,7 @@ class JOAO(Method):
 
     Args:
         contrast: what is trained; its first view stays, its second is replaced.
-        pool: the augmentations, at least one.
+        pool: the augmentations, at least one; drawn for every graph of a batch.
         lr: step length of the probabilities, > 0.
         gamma: pull to the uniform distribution, >= 0. The authors try 0.01, 0.1 and 1.
         every: steps between two moves of p, >= 1; one costs K forward passes.
@@ -80,8 +81,9 @@ class JOAO(Method):
     def loss(self, data: Graph) -> Tensor:
         if self.training and int(self.steps) % self.every == 0:
             self._learn(data)
-        drawn = int(torch.multinomial(self.chances, 1))
-        return self.contrast.compare(data, (self.contrast.views[0], self.pool[drawn]))
+        chances = (self.chances / self.chances.sum()).tolist()
+        drawn = RandomChoice(self.pool, chances, per_graph=True)
+        return self.contrast.compare(data, (self.contrast.views[0], drawn))
 
     def embed(self, data: Graph) -> Tensor:
         return self.contrast.embed(data)
