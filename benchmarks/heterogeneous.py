@@ -63,6 +63,9 @@ def variants(dataset: str, ablation: bool) -> dict[str, Run]:
             run = runs[recipe]
             released = {**run.method, "ties": "legacy"}
             runs[f"{recipe}, ties as released"] = replace(run, method=released)
+            if recipe == "adameow":
+                released = {**released, "weights": "none"}
+                runs["adameow, ties and weights as released"] = replace(run, method=released)
     if ablation and "meow" in runs:
         run = runs["meow"]
         runs |= {
