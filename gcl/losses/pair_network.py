@@ -92,6 +92,8 @@ class PairNetwork(nn.Module):
         radius, terms = 0.0, 0
         if self.act == "tanh":
             radius = float(v.detach().abs().max()) if v.numel() else 0.0
+            # Over a tiny range the samples are equal up to rounding, and slopes in v are lost.
+            radius = max(radius, LEAST_RADIUS)
             terms = chebyshev_terms(radius, dtype)
             # tanh(x) = 2 sigmoid(2 x) - 1, and torch's sigmoid is five times as fast on CPUs.
             u, v, w2, b2 = 2 * u, 2 * v, 2 * w2, b2 - w2.sum()
@@ -121,6 +123,7 @@ class PairNetwork(nn.Module):
         return f"act={self.act!r}, normalize={self.normalize!r}"
 
 
+LEAST_RADIUS = 0.1
 # More terms than this cost more than visiting the hidden units one after another.
 MOST_TERMS = 32
 
@@ -134,7 +137,7 @@ def chebyshev_terms(radius: float, dtype: torch.dtype) -> int:
     """
     if not math.isfinite(radius):
         return 0
-    t = math.pi / 2 / max(radius, 1e-3)
+    t = math.pi / 2 / radius
     terms = math.ceil(-math.log(torch.finfo(dtype).eps) / math.asinh(t)) + 1
     return terms if terms <= MOST_TERMS else 0
 
@@ -158,7 +161,7 @@ def low_rank_sum(
     basis[:, 0] /= 2
     samples = (u[:, :, None] + (radius * s.cos()).to(u.dtype)).sigmoid_()
     left = (samples @ basis.to(u.dtype)) * w[:, None, None]
-    x = v / radius if radius else v
+    x = v / radius
     powers = [torch.ones_like(x), x]
     while len(powers) < terms:
         powers.append(2 * x * powers[-1] - powers[-2])

@@ -261,3 +261,15 @@ def test_pair_network_with_sums_of_any_size(size):
     hidden = torch.tanh(network.first(q[:, None] + k))
     expected = torch.nn.functional.logsigmoid(network.second(hidden)).squeeze(2)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-5, 1e-2])
+def test_gradient_of_the_pair_network_for_small_candidates(size):
+    torch.manual_seed(0)
+    q = torch.randn(5, 4)
+    k = (size * torch.randn(6, 4)).requires_grad_()
+    net = PairNetwork(4, 3, normalize="none")
+    tile = net(q, k)(slice(0, 5), slice(0, 6))
+    (found,) = torch.autograd.grad(tile.square().sum(), k)
+    (expected,) = torch.autograd.grad(dense_network(net, q, k).square().sum(), k)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
