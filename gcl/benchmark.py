@@ -328,7 +328,13 @@ def options_digest(run: Run) -> str:
     usual = {"root": run.root, "patience": 0, "probe_lr": 0.01, "probe_decay": 0.0, "batch_size": 0}
     # Options that came later leave the names of older runs as they are.
     decisive = {k: v for k, v in asdict(run).items() if k not in usual or v != usual[k]}
-    later = {"meta_nodes": 0, "macl": 0.0, "num_views": 2}
+    later = {
+        "meta_nodes": 0,
+        "macl": 0.0,
+        "num_views": 2,
+        "similarity": "pathsim",
+        "budget": 1 << 29,
+    }
     decisive["method"] = {
         k: v for k, v in run.method.items() if later.get(k) != v or k not in later
     }

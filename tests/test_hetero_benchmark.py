@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def test_the_command_line_takes_heterogeneous_graphs(tmp_path, capsys, monkeypat
     assert len(log) < 30  # it stopped early
 
 
+def test_metapaths_as_edge_types_on_the_command_line(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    data = small()
+    there = next(list(name) for name in data.edge_types if name[0] == "paper")
+    back = next(list(name) for name in data.edge_types if name[2] == "paper")
+    command = ["train", "heco", "test_hetero_benchmark:small", "--hidden", "8", "--epochs", "1"]
+    command += ["--protocol", "hetero-20", "--metapaths", json.dumps([[there, back]])]
+    assert main(command) == 0
+    assert "heco" in capsys.readouterr().out
+
+
 def test_a_protocol_for_other_graphs_is_refused(capsys, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
     assert main(["train", "meow", "test_hetero_benchmark:small"]) == 2
@@ -100,5 +112,7 @@ def test_results_from_before_the_options_of_today_keep_their_names():
         return benchmark.options_digest(Run("grace", "cora", **options))
 
     assert digest() == digest(root="x")
+    wide = digest(method={"similarity": "pathsim", "budget": 1 << 29})
+    assert wide == digest() != digest(method={"budget": 1 << 20})
     for change in ({"patience": 3}, {"probe_lr": 0.1}, {"probe_decay": 0.1}):
         assert digest(**change) != digest()

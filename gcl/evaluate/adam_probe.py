@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -23,8 +25,6 @@ def fit_adam(
 ) -> tuple[Tensor, Tensor]:
     """Train one linear layer a split, all in one batch, without weight decay.
 
-    Adam works entry by entry, so a batch of layers under a summed loss is a layer each.
-
     Args:
         x: Rows, `[N, D]`.
         y: Classes from 0, `[N]`.
@@ -39,37 +39,81 @@ def fit_adam(
     Shape:
         -> weight `[S, D, C]`, bias `[S, C]`.
     """
-    num_splits, num_classes = len(train), int(y.max()) + 1
-    generator = torch.Generator().manual_seed(seed)
-    bound = (6 / (x.shape[1] + num_classes)) ** 0.5
-    start = torch.rand(num_splits, x.shape[1], num_classes, generator=generator)
     same = bool((train == train[:1]).all())  # then the splits can share their rows
-    rows, labels, share = _padded(x, y, train[:1] if same else train)
-    weight = ((2 * start - 1) * bound).to(rows).requires_grad_()
-    bias = rows.new_zeros(num_splits, 1, num_classes, requires_grad=True)
-    optimizer = torch.optim.Adam([weight, bias], lr=lr)
-    seen, seen_labels, seen_share = _padded(x, y, val) if select else (rows, labels, share)
-    best = rows.new_full((num_splits,), -1.0)
-    kept = weight.detach().clone(), bias.detach().clone()
-    # A model may be frozen under no_grad by the caller; this classifier still has to learn.
-    with torch.enable_grad():
-        for epoch in range(1, epochs + 1):
-            log_probability = torch.log_softmax(rows @ weight + bias, 2)
-            picked = log_probability.gather(2, labels.expand(num_splits, -1).unsqueeze(2))
-            loss = -(picked.squeeze(2) * share).sum()
+    steps = adam_steps(
+        *_padded(x, y, train[:1] if same else train),
+        num_layers=len(train),
+        num_classes=int(y.max()) + 1,
+        epochs=epochs,
+        lr=lr,
+        seed=seed,
+    )
+    if not select:
+        *_, (_, weight, bias) = steps
+        return weight, bias.squeeze(1)
+    seen, seen_labels, seen_share = _padded(x, y, val)
+    best = BestLayers()
+    for epoch, weight, bias in steps:
+        if epoch == epochs or (epoch and epoch % EVERY == 0):
+            hits = (seen @ weight + bias).argmax(2) == seen_labels
+            best.look((hits * seen_share).sum(1), weight, bias)
+    return best.weight, best.bias.squeeze(1)
+
+
+def adam_steps(
+    x: Tensor,
+    y: Tensor,
+    share: Tensor,
+    *,
+    num_layers: int,
+    num_classes: int,
+    epochs: int,
+    lr: float,
+    weight_decay: float = 0.0,
+    seed: int = 0,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Full-batch steps of linear layers under cross entropy, from Glorot uniform weights.
+
+    Adam works entry by entry, so a batch of layers under a summed loss is a layer each. What is
+    given out, first before any step, changes in place at the next.
+
+    Shape:
+        x `[S, n, D]`, y and share (weights of the rows) `[S, n]`, S = num_layers or 1 ->
+        (step, weight `[num_layers, D, C]`, bias `[num_layers, 1, C]`).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    bound = (6 / (x.shape[2] + num_classes)) ** 0.5
+    start = torch.rand(num_layers, x.shape[2], num_classes, generator=generator)
+    weight = ((2 * start - 1) * bound).to(x).requires_grad_()
+    bias = x.new_zeros(num_layers, 1, num_classes, requires_grad=True)
+    optimizer = torch.optim.Adam([weight, bias], lr=lr, weight_decay=weight_decay)
+    labels = y.expand(num_layers, -1).unsqueeze(2)
+    yield 0, weight.detach(), bias.detach()
+    for step in range(1, epochs + 1):
+        # A model may be frozen under no_grad by the caller; this classifier still has to learn.
+        with torch.enable_grad():
+            log_probability = torch.log_softmax(x @ weight + bias, 2)
+            loss = -(log_probability.gather(2, labels).squeeze(2) * share).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            if select and (epoch % EVERY == 0 or epoch == epochs):
-                with torch.no_grad():
-                    hits = (seen @ weight + bias).argmax(2) == seen_labels
-                    accuracy = (hits * seen_share).sum(1)
-                    better = accuracy > best
-                    best = torch.where(better, accuracy, best)
-                    for old, new in zip(kept, (weight, bias), strict=True):
-                        old[better] = new[better]
-    weight, bias = kept if select else (weight.detach(), bias.detach())
-    return weight, bias.squeeze(1)
+        yield step, weight.detach(), bias.detach()
+
+
+class BestLayers:
+    """The weights of every layer at its highest score, the first of equals."""
+
+    def __init__(self) -> None:
+        self.score: Tensor | None = None
+
+    def look(self, score: Tensor, weight: Tensor, bias: Tensor) -> None:
+        """One score a layer: `[S]`."""
+        if self.score is None:
+            self.score, self.weight, self.bias = score, weight.clone(), bias.clone()
+            return
+        better = score > self.score
+        self.score = torch.where(better, score, self.score)
+        self.weight[better], self.bias[better] = weight[better], bias[better]
 
 
 def _padded(x: Matrix, y: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:

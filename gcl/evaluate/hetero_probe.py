@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from gcl.evaluate.adam_probe import BestLayers, adam_steps
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
 from gcl.evaluate.logistic import fit_logistic
 from gcl.evaluate.protocols import HETERO_PROTOCOLS, Protocol
@@ -88,6 +89,12 @@ def hetero_probe(
     x = as_matrix(z, "hetero_probe")
     y, _ = as_labels(nodes.y, x.shape[0], "hetero_probe")
     rows = [mask[0].nonzero().flatten() for mask in (splits.train, splits.val, splits.test)]
+    for name, part in zip(("train", "val", "test"), rows, strict=True):
+        if not len(part):
+            raise ValueError(
+                f"hetero_probe: the {name} mask of protocol {protocol!r} holds no node; all three "
+                "parts of the split are needed."
+            )
     parts = [(take(x, part), y[part]) for part in rows]
     best_macro, best_micro = _adam_probes(parts, int(y.max()) + 1, table, lr, weight_decay,
                                           probes, seed)  # fmt: skip
@@ -128,32 +135,24 @@ def _adam_probes(
 ) -> list[Tensor]:
     """Test scores `[S, n, C]` of each probe at its step of best Macro-F1 and of best Micro-F1."""
     (x, y), (val, val_y), (test, _) = parts
-    generator = torch.Generator().manual_seed(seed)
-    bound = (6 / (x.shape[1] + num_classes)) ** 0.5
-    start = torch.rand(probes, x.shape[1], num_classes, generator=generator)
-    weight = ((2 * start - 1) * bound).to(x).requires_grad_()
-    bias = x.new_zeros(probes, 1, num_classes, requires_grad=True)
-    # Adam works entry by entry, so a batch of layers under a summed loss is a layer each.
-    optimizer = torch.optim.Adam([weight, bias], lr=lr, weight_decay=weight_decay)
-    labels = y.to(x.device).expand(probes, -1).unsqueeze(2)
-    best = x.new_full((2, probes), -1.0)
-    kept = [(weight.detach().clone(), bias.detach().clone()) for _ in best]
-    # A model may be frozen under no_grad by the caller; this classifier still has to learn.
-    with torch.enable_grad():
-        for _ in range(table.epochs):
-            log_probability = torch.log_softmax(x @ weight + bias, 2)
-            loss = -log_probability.gather(2, labels).mean((1, 2)).sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            with torch.no_grad():
-                found = (val @ weight + bias).argmax(2).cpu()
-                scores = torch.stack([_macro_f1(found, val_y), _micro_f1(found, val_y)]).to(best)
-                better = scores > best
-                best = torch.where(better, scores, best)
-                for which, (old_weight, old_bias) in zip(better, kept, strict=True):
-                    old_weight[which], old_bias[which] = weight[which], bias[which]
-    return [test @ old_weight + old_bias for old_weight, old_bias in kept]
+    macro, micro = BestLayers(), BestLayers()
+    steps = adam_steps(
+        x[None],
+        y.to(x.device)[None],
+        x.new_full((1, len(y)), 1 / len(y)),
+        num_layers=probes,
+        num_classes=num_classes,
+        epochs=table.epochs,
+        lr=lr,
+        weight_decay=weight_decay,
+        seed=seed,
+    )
+    for step, weight, bias in steps:
+        if step:
+            found = (val @ weight + bias).argmax(2).cpu()
+            macro.look(_macro_f1(found, val_y).to(x), weight, bias)
+            micro.look(_micro_f1(found, val_y).to(x), weight, bias)
+    return [test @ best.weight + best.bias for best in (macro, micro)]
 
 
 def _converged(x: Matrix, y: Tensor, rows: list[Tensor], table: Protocol) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -108,7 +109,7 @@ def check_count(name: str, *, least: int = 1, **values: int) -> None:
         ValueError: too small.
     """
     for key, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, Integral):
             raise TypeError(f"{name}: {key} must be a whole number, got {value!r}.")
         if value < least:
             raise ValueError(f"{name}: {key} must be at least {least}, got {value}.")

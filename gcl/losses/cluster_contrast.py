@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -33,7 +33,7 @@ class ClusterContrast(nn.Module):
     Args:
         tau: temperature, > 0, of both terms.
         lam: weight of the prototypes, >= 0.
-        num_clusters: K_g of each clustering.
+        num_clusters: K_g of each clustering, or the K of a single one.
         weighted: False weighs all negatives 1 and keeps the positive in the sum: plain InfoNCE.
         concentration: temperature of the prototypes, see `ProtoNCE`.
         every: the centroids move in every so many calls in training; in between, rows go to the
@@ -66,7 +66,7 @@ class ClusterContrast(nn.Module):
         tau: float = 0.4,
         *,
         lam: float = 1.0,
-        num_clusters: Sequence[int] = (100, 300),
+        num_clusters: int | Sequence[int] = (100, 300),
         weighted: bool = True,
         concentration: Literal["distance", "legacy", "constant"] = "distance",
         every: int = 1,
@@ -81,11 +81,12 @@ class ClusterContrast(nn.Module):
         )
         if not 0 <= lam < float("inf"):
             raise ValueError(f"ClusterContrast: lam must be at least 0, got {lam}.")
-        if not num_clusters:
+        numbers = list(num_clusters) if isinstance(num_clusters, Iterable) else [num_clusters]
+        if not numbers:
             raise ValueError("ClusterContrast: num_clusters is empty; give at least one number.")
-        for number in num_clusters:
+        for number in numbers:
             check_count("ClusterContrast", num_clusters=number)
-        self.tau, self.lam, self.num_clusters = tau, lam, tuple(num_clusters)
+        self.tau, self.lam, self.num_clusters = tau, lam, tuple(map(int, numbers))
         self.weighted, self.every, self.iterations = weighted, every, iterations
         self.warm_start = warm_start
         kind = DCL if weighted else InfoNCE

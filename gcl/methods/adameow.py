@@ -8,12 +8,13 @@ from torch_geometric.data import HeteroData
 
 from gcl.losses.adaptive_contrast import AdaptiveContrast
 from gcl.methods.metapath_contrast import MetaPathContrast, metapath_contrast
+from gcl.transforms.meta_path_chains import MetaPaths
 
 
 def adameow(
     data: HeteroData,
     *,
-    metapaths: list[list[str]] | None = None,
+    metapaths: MetaPaths | None = None,
     hidden: int = 64,
     proj: int = 64,
     tau: float = 1.0,
@@ -22,7 +23,9 @@ def adameow(
     topk: int | list[int] | None = None,
     topk_form: Literal["transpose", "row", "union", "mutual"] = "transpose",
     ties: Literal["random", "index", "legacy"] = "random",
+    similarity: Literal["pathsim", "count"] = "pathsim",
     contexts: Literal["set", "walk", "none"] = "set",
+    budget: int = 1 << 29,
     mask_edge: float | list[float] = 0.2,
     mask_feature: float = 0.3,
     dropout: float = 0.3,
@@ -52,7 +55,9 @@ def adameow(
         topk_form: "transpose", as in the released code: a node listens to those that chose it.
         ties: how equal scores at the cut are decided, see `AddMetaPaths`; "legacy" is the
             authors', which on ACM lets the order of the files tell labels.
+        similarity: what is largest in a row, see `AddMetaPaths`.
         contexts: what lies along a meta-path as "set" or "walk", or "none".
+        budget: bytes that one edge type of these may take; beyond it contexts are walks.
         mask_edge: rate of dropped edges in the masked views, one or one a meta-path.
         mask_feature: rate of zeroed features in the masked views.
         dropout: rate in all layers.
@@ -80,7 +85,9 @@ def adameow(
         topk=topk,
         topk_form=topk_form,
         ties=ties,
+        similarity=similarity,
         contexts=contexts,
+        budget=budget,
         hidden=hidden,
         dropout=dropout,
         norm=norm,

@@ -20,7 +20,7 @@ from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.type_projection import GAIN, TypeProjection
 from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
-from gcl.transforms.meta_path_chains import OURS, EdgeType
+from gcl.transforms.meta_path_chains import OURS, EdgeType, MetaPaths
 from gcl.transforms.normalize_sparse_features import NormalizeSparseFeatures
 from gcl.typing import Graph
 
@@ -124,7 +124,7 @@ class HeCo(Method):
 def heco(
     data: HeteroData,
     *,
-    metapaths: list[list[str]] | None = None,
+    metapaths: MetaPaths | None = None,
     hidden: int = 64,
     tau: float = 0.8,
     lam: float = 0.5,
@@ -135,6 +135,7 @@ def heco(
     attention_dropout: float = 0.5,
     other_features: bool = False,
     normalize: bool = True,
+    budget: int = 1 << 29,
 ) -> HeCo:
     """HeCo: a node through its direct neighbours against the same node through meta-paths.
 
@@ -157,6 +158,7 @@ def heco(
         other_features: read the features of the other types, too; the authors give each of their
             nodes a free vector.
         normalize: divide rows of sparse features by their sums, as the authors do.
+        budget: bytes that the graph of one meta-path may take, see `AddMetaPaths`.
 
     Reference:
         Wang et al., "Self-supervised Heterogeneous Graph Neural Network with Co-contrastive
@@ -174,7 +176,7 @@ def heco(
     edge_types, numbers = _neighbour_types(data, target, samples)
     others = [name[0] for name in edge_types]
     prepare: list[BaseTransform] = [
-        AddMetaPaths(metapaths, "none"),
+        AddMetaPaths(metapaths, "none", budget=budget),
         AddHeCoPositives(threshold, ties=ties),
     ]
     if normalize:
@@ -207,6 +209,8 @@ def _neighbour_types(
     ]
     known = {name[0] for name in found}
     if isinstance(samples, dict):
+        if not samples:
+            raise ValueError("heco: samples is empty; name at least one type, or give one number.")
         if unknown := set(samples) - known:
             raise ValueError(
                 f"heco: samples names {', '.join(sorted(unknown))}, but the types with edges to "

@@ -8,20 +8,23 @@ from torch_geometric.data import HeteroData
 
 from gcl.losses.cluster_contrast import ClusterContrast
 from gcl.methods.metapath_contrast import MetaPathContrast, metapath_contrast, resolve_metapaths
+from gcl.transforms.meta_path_chains import MetaPaths
 
 
 def meow(
     data: HeteroData,
     *,
-    metapaths: list[list[str]] | None = None,
+    metapaths: MetaPaths | None = None,
     hidden: int = 64,
     tau: float = 0.4,
     lam: float = 1.0,
-    clusters: tuple[int, ...] | None = (100, 300),
+    clusters: tuple[int, ...] | int | None = (100, 300),
     topk: int | list[int] | None = None,
     topk_form: Literal["transpose", "row", "union", "mutual"] = "transpose",
     ties: Literal["random", "index", "legacy"] = "random",
+    similarity: Literal["pathsim", "count"] = "pathsim",
     contexts: Literal["set", "walk", "none"] = "set",
+    budget: int = 1 << 29,
     mask_edge: float | list[float] = 0.3,
     mask_feature: float = 0.3,
     dropout: float = 0.2,
@@ -48,12 +51,14 @@ def meow(
         hidden: width of the embeddings.
         tau: temperature, > 0.
         lam: weight of the prototypes, >= 0; 0 leaves them out.
-        clusters: numbers of clusters; None takes about n / 40 and n / 13.
+        clusters: numbers of clusters, one or several; None takes about n / 40 and n / 13.
         topk: entries kept in each row of a meta-path graph, see `AddMetaPaths`.
         topk_form: "transpose", as in the released code: a node listens to those that chose it.
         ties: how equal scores at the cut are decided, see `AddMetaPaths`; "legacy" is the
             authors', which on ACM lets the order of the files tell labels.
+        similarity: what is largest in a row, see `AddMetaPaths`.
         contexts: what lies along a meta-path as "set" or "walk", or "none".
+        budget: bytes that one edge type of these may take; beyond it contexts are walks.
         mask_edge: rate of dropped edges in the masked views, one or one a meta-path.
         mask_feature: rate of zeroed features in the masked views.
         dropout: rate in all layers.
@@ -96,7 +101,9 @@ def meow(
         topk=topk,
         topk_form=topk_form,
         ties=ties,
+        similarity=similarity,
         contexts=contexts,
+        budget=budget,
         hidden=hidden,
         dropout=dropout,
         norm=norm,

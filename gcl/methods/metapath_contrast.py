@@ -191,7 +191,9 @@ def metapath_contrast(
     topk: int | Sequence[int | None] | None,
     topk_form: str,
     ties: str,
+    similarity: str,
     contexts: str,
+    budget: int,
     hidden: int,
     dropout: float,
     norm: str | None,
@@ -203,7 +205,15 @@ def metapath_contrast(
     positions = [0 if contexts == "none" else len(chain) - 1 for chain in chains]
     along = [step[2] for chain in chains for step in chain[:-1]] if contexts != "none" else []
     prepare: list[BaseTransform] = [
-        AddMetaPaths(metapaths, contexts, topk, topk_form=topk_form, ties=ties)
+        AddMetaPaths(
+            metapaths,
+            contexts,
+            topk,
+            similarity=similarity,
+            topk_form=topk_form,
+            ties=ties,
+            budget=budget,
+        )
     ]
     if normalize:
         prepare.append(NormalizeSparseFeatures())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, TypeAlias
 
 from torch_geometric.data import HeteroData
@@ -15,6 +16,8 @@ from gcl.losses.checks import check_count
 OURS = re.compile(r"(metapath|context)_\d+")
 EdgeType: TypeAlias = tuple[str, str, str]
 MetaPath: TypeAlias = Sequence[str] | Sequence[EdgeType]
+# As an option of a recipe, which the command line reads, too.
+MetaPaths: TypeAlias = list[list[str]] | list[list[EdgeType]]
 
 
 def check_metapaths(metapaths: Any) -> list[list[Any]]:
@@ -57,7 +60,7 @@ def as_edge_type(step: Sequence[str]) -> EdgeType:
 
 def check_topk(topk: Any, num_metapaths: int) -> list[int | None]:
     """One k, or None, for every meta-path."""
-    if topk is None or isinstance(topk, int):
+    if topk is None or isinstance(topk, Integral):
         topk = [topk] * num_metapaths
     if not isinstance(topk, Sequence) or isinstance(topk, str):
         raise TypeError(f"AddMetaPaths: topk must be a whole number, None or a list, got {topk!r}.")
@@ -69,7 +72,7 @@ def check_topk(topk: Any, num_metapaths: int) -> list[int | None]:
     for k in topk:
         if k is not None:
             check_count("AddMetaPaths", topk=k)
-    return list(topk)
+    return [None if k is None else int(k) for k in topk]
 
 
 def resolve(data: HeteroData, metapaths: list[list[Any]]) -> list[tuple[EdgeType, ...]]:

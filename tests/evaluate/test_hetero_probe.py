@@ -141,3 +141,7 @@ def test_mistakes(nodes):
         hetero_probe(z[:149], data, protocol="hetero-40")
     with pytest.raises(TypeError, match="expected a HeteroData, got dict"):
         hetero_probe(z, {})
+    empty = data.clone()
+    empty["paper"].val_mask_40 = torch.zeros(150, dtype=torch.bool)
+    with pytest.raises(ValueError, match="the val mask of protocol 'hetero-40' holds no node"):
+        hetero_probe(z, empty, protocol="hetero-40")

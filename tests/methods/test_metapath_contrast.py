@@ -127,12 +127,28 @@ def test_more_clusters_than_nodes():
     gcl.fit(make("meow", data, clusters=(90,)), data, epochs=2)
 
 
-@pytest.mark.parametrize("options", [{"contexts": "none"}, {"contexts": "walk"}, {"norm": "layer"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"contexts": "none"},
+        {"contexts": "walk"},
+        {"norm": "layer"},
+        {"similarity": "count", "topk": 3},
+        {"clusters": 5},
+    ],
+)
 def test_options(options):
     data = graph()
     method = make("meow", data, **options)
     gcl.fit(method, data, epochs=2)
     assert gcl.embed(method, data).shape == (40, 8)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_a_metapath_may_take_is_an_option(name):
+    data = graph()
+    with pytest.raises(ValueError, match="budget=100 bytes"):
+        make(name, data, budget=100).prepare(data)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -263,6 +279,8 @@ def test_bad_rates_and_samples():
         make("meow", data, mask_feature=1.0)
     with pytest.raises(ValueError, match="samples names venue"):
         make("heco", data, samples={"venue": 3})
+    with pytest.raises(ValueError, match="samples is empty"):
+        make("heco", data, samples={})
     alone = HeteroData()
     alone["paper"].x = torch.rand(5, 3)
     alone["paper", "cites", "paper"].edge_index = torch.tensor([[0, 1], [1, 0]])

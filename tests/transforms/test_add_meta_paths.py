@@ -377,6 +377,14 @@ def test_ambiguous_steps_ask_for_edge_types():
     assert as_dict(out["t", "metapath_0", "t"]) == expected
 
 
+def test_numbers_of_numpy_are_numbers():
+    given = [AddMetaPaths([["t", "a", "t"]], topk=k) for k in (np.int64(3), [np.int32(3)], 3)]
+    for transform in given:
+        assert transform.topk == [3]
+        edges = transform(random_graph())["t", "metapath_0", "t"].edge_index
+        assert torch.equal(edges, given[-1](random_graph())["t", "metapath_0", "t"].edge_index)
+
+
 def broken(**changes):
     data = random_graph()
     for key, value in changes.items():
