@@ -105,6 +105,7 @@ def _hetero(name: str, about: str, origin: str) -> Source:
     )
 
 
+# With max_degree 0 every node has the same feature, the number 1.
 def _tu(name: str, about: str, *, labels: bool = True, max_degree: int = 0) -> Source:
     parts = ("A", "graph_indicator", "graph_labels", *(("node_labels",) if labels else ()))
     return Source(
@@ -202,6 +203,12 @@ DATASETS: Mapping[str, Source] = MappingProxyType(
             "2,000 threads, 2 classes, discussion or questions; degrees up to 63 as features",
             labels=False,
             max_degree=63,
+        ),
+        "imdb-binary-constant": _tu(
+            "IMDB-BINARY", "the same with the number 1 as the only feature", labels=False
+        ),
+        "reddit-binary-constant": _tu(
+            "REDDIT-BINARY", "the same with the number 1 as the only feature", labels=False
         ),
         "digits": _embedded(
             digits, "1,797 handwritten digits, 10 classes, 3 nearest neighbours", "scikit-learn"

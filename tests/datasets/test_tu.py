@@ -112,6 +112,14 @@ def test_published_sets(published, name, graphs, nodes, edges, classes):
     assert bool((data._data.x.sum(1) == 1).all())
 
 
+def test_constant_features(published):
+    ones = load("imdb-binary-constant", published("imdb-binary"))
+    degrees = load("imdb-binary", published("imdb-binary"))
+    assert torch.equal(ones._data.x, torch.ones(19773, 1))
+    assert torch.equal(ones._data.edge_index, degrees._data.edge_index)
+    assert torch.equal(ones.y, degrees.y)
+
+
 @pytest.mark.parametrize("name", ["mutag", "imdb-binary"])
 def test_equal_to_pyg(published, name):
     folder = published(name) / DATASETS[name].folder
