@@ -137,7 +137,7 @@ def test_progress_bar_shows_the_loss_and_ends_with_errors_too():
     ("make", "message"),
     [
         (lambda: EarlyStopping(patience=0), "patience must be at least 1"),
-        (lambda: EarlyStopping(mode="lowest"), "'min' or 'max'"),
+        (lambda: EarlyStopping(mode="lowest"), "one of 'min', 'max'"),
         (lambda: Checkpoint("c", every=0), "every must be at least 1"),
         (lambda: CSVLog("c", every=0), "every must be at least 1"),
         (lambda: Evaluate(lambda z, d: {}, every=0), "every must be at least 1"),

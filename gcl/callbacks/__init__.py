@@ -1,0 +1,24 @@
+"""What happens between epochs: stopping, saving, showing, measuring, logging."""
+
+from gcl.callbacks.base import Callback
+from gcl.callbacks.checkpoint import Checkpoint
+from gcl.callbacks.csv_log import CSVLog
+from gcl.callbacks.diagnose import Diagnose
+from gcl.callbacks.early_stopping import EarlyStopping
+from gcl.callbacks.evaluate import Evaluate
+from gcl.callbacks.monitor_meta_nodes import MetaNodes, MonitorMetaNodes
+from gcl.callbacks.monitor_weights import MonitorWeights
+from gcl.callbacks.progress_bar import ProgressBar
+
+__all__ = [
+    "CSVLog",
+    "Callback",
+    "Checkpoint",
+    "Diagnose",
+    "EarlyStopping",
+    "Evaluate",
+    "MetaNodes",
+    "MonitorMetaNodes",
+    "MonitorWeights",
+    "ProgressBar",
+]

@@ -1,0 +1,45 @@
+"""Any measurement of the embeddings, every few epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from gcl.callbacks.base import Callback, is_due
+from gcl.losses.checks import check_count
+
+if TYPE_CHECKING:
+    from gcl.training import State
+
+
+class Evaluate(Callback):
+    """Measure the embeddings during training; results join the epoch's row of `state.history`.
+
+    Args:
+        evaluator: `(z, data) -> dict of numbers`, e.g.
+            `lambda z, data: gcl.evaluate.linear_probe(z, data.y)`.
+        every: epochs between two measurements, >= 1.
+        prefix: put before every key.
+
+    A loader gives `data = loader`; the embeddings of its batches come one after another.
+    """
+
+    def __init__(
+        self,
+        evaluator: Callable[[Tensor, Any], dict[str, float]],
+        *,
+        every: int = 50,
+        prefix: str = "",
+    ):
+        check_count("Evaluate", every=every)
+        self.evaluator, self.every, self.prefix = evaluator, every, prefix
+
+    def on_epoch_end(self, state: State) -> None:
+        if not is_due(state, self.every):
+            return
+        from gcl.training import embed_prepared
+
+        result = self.evaluator(embed_prepared(state.method, state.data), state.data)
+        state.history[-1].update({self.prefix + key: value for key, value in result.items()})

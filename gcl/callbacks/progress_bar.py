@@ -1,0 +1,50 @@
+"""A bar on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gcl.callbacks.base import Callback
+
+if TYPE_CHECKING:
+    from gcl.training import State
+
+
+class ProgressBar(Callback):
+    """A bar with the loss; on anything but a terminal it stays silent.
+
+    Args:
+        label: shown before the bar.
+        console: where to draw; standard error if None.
+    """
+
+    def __init__(self, label: str = "training", *, console: Console | None = None):
+        self.label = label
+        self.console = Console(stderr=True) if console is None else console
+
+    def on_start(self, state: State) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[shown]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._bar.add_task(
+            self.label, total=state.epochs, completed=state.epoch, shown=""
+        )
+        self._bar.start()
+
+    def on_epoch_end(self, state: State) -> None:
+        shown = f"loss {state.loss:.4f}"
+        self._bar.update(self._task, completed=state.epoch, shown=shown)
+
+    def on_end(self, state: State) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.stop()
