@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gcl.losses.checks import check_choice, check_columns, check_count
 from gcl.losses.similarity import unit_rows
-from gcl.losses.streaming import as_tau
+from gcl.losses.stream_rows import as_tau
 
 Proxy: TypeAlias = Literal["node", "pair", "paper"]
 PROXIES = ("node", "pair", "paper")

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gcl.losses.multi_view import log_add
-from gcl.losses.streaming import dense_logits, stream_rows, streaming_logsumexp, takes_dense
+from gcl.losses.stream_rows import dense_logits, stream_rows, takes_dense
+from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.tiles import Precision
 
 

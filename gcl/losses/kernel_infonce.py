@@ -11,7 +11,8 @@ from torch import Tensor
 from gcl.losses.multi_view import combine, log_add
 from gcl.losses.similarity import row_similarity
 from gcl.losses.softmax import SoftmaxLoss, Temperature
-from gcl.losses.streaming import as_tau, streaming_logsumexp
+from gcl.losses.stream_rows import as_tau
+from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.tiles import LogWeight
 
 # Added to squared distances: the slope of ||u - v||^gamma, gamma < 2, stays finite where u = v,

@@ -18,7 +18,9 @@ from torch import Tensor
 
 from gcl.autograd import first_order_only
 from gcl.losses.checks import check_choice, check_positive, check_views
-from gcl.losses.streaming import as_tau, merge, streaming_logsumexp
+from gcl.losses.reductions import merge
+from gcl.losses.stream_rows import as_tau
+from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.tiles import (
     LN2,
     LOG2E,
