@@ -11,7 +11,7 @@ from torch_geometric.transforms import BaseTransform
 from gcl.augment.checks import probability
 from gcl.augment.describe import describe
 from gcl.augment.pairing import edge_pairs
-from gcl.augment.sampling import distinct
+from gcl.augment.sampling import distinct, sorted_unique
 from gcl.augment.selection import (
     edge_attributes,
     edge_stores,
@@ -21,15 +21,17 @@ from gcl.augment.selection import (
     pointer,
     take,
 )
+from gcl.structure import stable_order
 from gcl.typing import Graph
 
 
 def _local(graph: Tensor, num_graphs: int) -> tuple[Tensor, Tensor, Tensor]:
     """Number of each node within its graph, the nodes graph by graph, and where each begins."""
-    order = torch.argsort(graph, stable=True)
+    order = stable_order(graph, num_graphs)
     ptr = pointer(graph, num_graphs)
     local = torch.empty_like(order)
-    local[order] = torch.arange(order.numel(), device=order.device) - ptr[graph[order]]
+    begin = ptr.index_select(0, graph.index_select(0, order))
+    local[order] = torch.arange(order.numel(), device=order.device) - begin
     return local, order, ptr
 
 
@@ -97,16 +99,17 @@ class EdgeAdding(BaseTransform):
         same = (u_local, u_nodes, u_ptr) if src is dst else None
         v_local, v_nodes, v_ptr = same or _local(dst_graph, num_graphs)
         source, target = store.edge_index
-        graph = src_graph[source]
+        graph = src_graph.index_select(0, source)  # twice as fast as indexing
         n, m = u_ptr.diff(), v_ptr.diff()
 
         # Number the pairs of a graph without gaps. Between two types: u * m + v. Within a type by
         # the step d = (v - u) mod n >= 1: (d - 1) * n + u, and for unordered pairs d <= n / 2.
-        u, v, here = u_local[source], v_local[target], graph
+        u, v, here = u_local.index_select(0, source), v_local.index_select(0, target), graph
         if src is dst:
             proper = u < v if both else u != v  # of the two directions of an edge, one is enough
-            u, v, here = u[proper], v[proper], here[proper]
-            size = n[here]
+            proper = proper.nonzero().view(-1)
+            u, v, here = (part.index_select(0, proper) for part in (u, v, here))
+            size = n.index_select(0, here)
             step = torch.remainder(v - u, size)
             if both:
                 swap = (2 * step > size) | ((2 * step == size) & (u > v))
@@ -117,7 +120,7 @@ class EdgeAdding(BaseTransform):
             pair = u * m[here] + v
             total = n * m
         base = total.cumsum(0) - total
-        taken = torch.unique(base[here] + pair)
+        taken = sorted_unique(base.index_select(0, here) + pair)
         taken_per_graph = pointer(torch.bucketize(taken, base + total, right=True), num_graphs)
         free = total - taken_per_graph.diff()
 
@@ -138,7 +141,7 @@ class EdgeAdding(BaseTransform):
             u, v = pair // m[where], pair % m[where]
         new = torch.stack([u_nodes[u_ptr[where] + u], v_nodes[v_ptr[where] + v]])
 
-        by_graph = torch.argsort(graph, stable=True)
+        by_graph = stable_order(graph, num_graphs)
         pick = (torch.rand_like(new[0], dtype=torch.float64) * edges[where]).long()
         return new, by_graph[(edges.cumsum(0) - edges)[where] + pick]
 
@@ -148,11 +151,11 @@ class EdgeAdding(BaseTransform):
 
 def _append(data: Graph, store: Any, new: Tensor, donor: Tensor) -> None:
     names = edge_attributes(data, store)
-    node_graph, _ = graphs(data, ends(data, store)[0])
+    node_graph, num_graphs = graphs(data, ends(data, store)[0])
     old = store.edge_index
     edge_index = torch.cat([old, new.to(old.dtype)], dim=1)
     index = torch.cat([torch.arange(old.size(1), device=old.device), donor])
-    graph = node_graph[edge_index[0]]
-    order = torch.argsort(graph, stable=True)
-    take(data, store, names, index[order], graph[order])
+    graph = node_graph.index_select(0, edge_index[0])
+    order = stable_order(graph, num_graphs)
+    take(data, store, names, index.index_select(0, order), graph.index_select(0, order))
     store.edge_index = edge_index[:, order]

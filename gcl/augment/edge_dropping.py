@@ -85,6 +85,8 @@ class EdgeDropping(BaseTransform):
 
     def edge_rates(self, data: Graph, store: Any) -> Tensor | float:
         """The chance of every edge of a store to be dropped."""
+        if self.weight is None and not isinstance(self.p, str):
+            return self.p
         graph, num_graphs = graph_of_edges(data, store)
         p = rates_of("EdgeDropping", data, self.p, graph, num_graphs)
         if self.weight is None:

@@ -14,7 +14,8 @@ from gcl.augment.selection import (
     ends,
     graphs,
     node_attributes,
-    pointer,
+    reslice,
+    rising_pointer,
     take,
 )
 from gcl.typing import Graph
@@ -48,27 +49,28 @@ def keep_nodes(data: Graph, stores: list[Any], kept: dict[Any, Tensor]) -> None:
     graph_of = {store._key: graphs(data, store)[0] for store in data.node_stores}
     node_names = {store._key: node_attributes(store) for store in data.node_stores}
     edge_names = {store._key: edge_attributes(data, store) for store in stores}
-    number = {key: mask.cumsum(0) - 1 for key, mask in keep.items()}
+    number = {key: torch.where(mask, mask.cumsum(0) - 1, -1) for key, mask in keep.items()}
     start = {}
-
     for store in stores:
         src, dst = (end._key for end in ends(data, store))
         source, target = store.edge_index
-        index = (keep[src][source] & keep[dst][target]).nonzero().view(-1)
-        source, target = source[index], target[index]
-        take(data, store, edge_names[store._key], index, graph_of[src][source])
-        store.edge_index = torch.stack([number[src][source], number[dst][target]])
-
+        # index_select is twice as fast as indexing by a tensor.
+        new = number[src].index_select(0, source), number[dst].index_select(0, target)
+        index = ((new[0] | new[1]) >= 0).nonzero().view(-1)  # a sign bit says that an end is gone
+        graph = graph_of[src].index_select(0, source.index_select(0, index))
+        take(data, store, [n for n in edge_names[store._key] if n != "edge_index"], index, graph)
+        store.edge_index = torch.stack([end.index_select(0, index) for end in new])
+        reslice(data, store, ["edge_index"], graph)
     for store in data.node_stores:
         key = store._key
         index = keep[key].nonzero().view(-1)
-        graph = graph_of[key][index]
+        graph = graph_of[key].index_select(0, index)
         if "num_nodes" in store:
             store.num_nodes = index.numel()
         # `edge_index` was renumbered, and names with one row an edge are done.
         take(data, store, node_names[key], index, graph)
         if "ptr" in store:
-            start[key] = store.ptr = pointer(graph, store.ptr.numel() - 1)
+            start[key] = store.ptr = rising_pointer(graph, store.ptr.numel() - 1)
             if "_num_nodes" in store.__dict__:
                 store.__dict__["_num_nodes"] = store.ptr.diff().tolist()
 

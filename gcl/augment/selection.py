@@ -137,7 +137,7 @@ def reslice(data: Graph, store: Any, names: list[str], graph: Tensor | None) -> 
     if slices is None or incs is None or graph is None:
         return
     num_graphs = data._num_graphs
-    ptr = pointer(graph, num_graphs)
+    ptr = rising_pointer(graph, num_graphs)
     for name in names:
         # What was never collated (`batch`, `e_batch`) is not taken apart either.
         if name in slices or name == "edge_weight":
@@ -169,6 +169,11 @@ def _graph_of_edges(data: Graph, store: Any, index: Tensor | None = None) -> Ten
 
 
 def pointer(graph: Tensor, num_graphs: int) -> Tensor:
-    """`[num_graphs + 1]`: where the rows of each graph begin."""
+    """`[num_graphs + 1]`: where the rows of each graph begin, once they lie one after another."""
     sizes = torch.bincount(graph, minlength=num_graphs)
     return torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+
+
+def rising_pointer(graph: Tensor, num_graphs: int) -> Tensor:
+    """The same where they already do: faster, as only the borders are looked for."""
+    return torch.searchsorted(graph, torch.arange(num_graphs + 1, device=graph.device))
