@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -42,14 +41,14 @@ class Structure:
         # perm[s] is the list position of slot s; None where the list is in slot order already.
         self.perm = _order(dst, num_dst, src, num_src)
         # Always copies: holding on to edge_index itself would keep its storage alive.
-        self.col = src.clone() if self.perm is None else src[self.perm]
+        self.col = src.clone() if self.perm is None else src.index_select(0, self.perm)
         self.rowptr = _pointer(dst, num_dst)
         # A list sorted by (source, target), as PyG makes them, with both directions of every edge:
         # sorted by (target, source) it reads the other way round, and no second sort is needed.
         self._mirrored = (
             self.perm is not None
             and torch.equal(self.col, dst)
-            and torch.equal(dst[self.perm], src)
+            and torch.equal(dst.index_select(0, self.perm), src)
         )
 
     @property
@@ -109,7 +108,7 @@ def csr_transpose(rowptr: Tensor, col: Tensor, num_cols: int) -> tuple[Tensor, T
     rows = torch.arange(len(rowptr) - 1, device=col.device)
     row = torch.repeat_interleave(rows, rowptr.diff(), output_size=col.numel())
     slots = stable_order(col, num_cols)
-    return _pointer(col, num_cols), row[slots], slots
+    return _pointer(col, num_cols), row.index_select(0, slots), slots
 
 
 def remember(tensor: Tensor, key: tuple[Hashable, ...], build: Callable[[], T]) -> T:
@@ -136,16 +135,19 @@ def remember(tensor: Tensor, key: tuple[Hashable, ...], build: Callable[[], T]) 
 
 
 def stable_order(ids: Tensor, size: int) -> Tensor:
-    """`torch.argsort(ids, stable=True)` of whole numbers in [0, size), by counting on a CPU.
+    """`torch.argsort(ids, stable=True)` of whole numbers in [0, size), on a CPU by their digits.
 
-    Turning a matrix of one row from CSR to CSC is a counting sort: 8 times as fast as argsort for
-    16,000 numbers, twice for two million.
+    NumPy sorts numbers of 16 bits in linear time: 10 times as fast as argsort for 16,000 numbers
+    below 65,536, and not slower for millions of larger ones, which take a pass for every 16 bits.
     """
-    if ids.device.type != "cpu" or not ids.numel():
+    if ids.device.type != "cpu":
         return torch.argsort(ids, stable=True)
-    place = np.arange(len(ids))
-    row = sp.csr_array((place, ids.numpy(), np.array([0, len(ids)])), shape=(1, size))
-    return torch.from_numpy(row.tocsc().data)
+    numbers = ids.numpy()
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")  # the lowest 16 bits
+    for shift in range(16, max(size - 1, 0).bit_length(), 16):
+        digits = (numbers[order] >> shift).astype(np.uint16)
+        order = order[np.argsort(digits, kind="stable")]
+    return torch.from_numpy(order)
 
 
 def _order(major: Tensor, num_major: int, minor: Tensor, num_minor: int) -> Tensor | None:

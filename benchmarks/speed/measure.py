@@ -23,9 +23,13 @@ from gcl.results import provenance
 
 
 def interleaved(
-    rivals: dict[str, Callable[[], Any]], repeats: int, device: str = "cpu", warm: int = 1
+    rivals: dict[str, Callable[[], Any]],
+    repeats: int,
+    device: str = "cpu",
+    warm: int = 1,
+    calls: int = 1,
 ) -> dict[str, dict[str, float]]:
-    """Median wall and CPU milliseconds of every rival, one call of each in turn.
+    """Median wall and CPU milliseconds of a call of every rival, so many calls of each in turn.
 
     CPU time counts all threads; with one thread it is the robust figure on a shared machine.
     """
@@ -35,12 +39,13 @@ def interleaved(
         for name, call in rivals.items():
             gc.collect()
             started, used = time.perf_counter(), time.process_time()
-            call()
+            for _ in range(calls):
+                call()
             if device == "cuda":
                 torch.cuda.synchronize()
             if turn >= warm:  # the first turns warm up
-                wall[name].append(1e3 * (time.perf_counter() - started))
-                cpu[name].append(1e3 * (time.process_time() - used))
+                wall[name].append(1e3 * (time.perf_counter() - started) / calls)
+                cpu[name].append(1e3 * (time.process_time() - used) / calls)
     return {
         name: {"wall_ms": statistics.median(wall[name]), "cpu_ms": statistics.median(cpu[name])}
         for name in rivals

@@ -73,13 +73,14 @@ class NodeDropping(BaseTransform):
                 coin = coins[store._key]
                 graph, num_graphs = graphs(data, store)
                 highest = coin.new_zeros(num_graphs).scatter_reduce(0, graph, coin, "amax")
-                keep[store._key] = heads[store._key] | (coin == highest[graph])
+                keep[store._key] = heads[store._key] | (coin == highest.index_select(0, graph))
             keep_nodes(data, stores, keep)
             return data
         for store in stores:
             src, dst = ends(data, store)
             source, target = store.edge_index
-            kept = heads[src._key][source] & heads[dst._key][target]
+            kept = heads[src._key].index_select(0, source)
+            kept &= heads[dst._key].index_select(0, target)
             take_edges(data, store, kept.nonzero().view(-1))
         return data
 

@@ -35,7 +35,8 @@ def distinct(count: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
     number = rank - first[group]
     shuffle = torch.randperm(group.numel(), device=count.device)
     shuffle = shuffle[stable_order(group[shuffle], count.numel())]
-    kept = number[shuffle[number < count[group]]] + start[group[number < count[group]]]
+    wanted = number < count[group]
+    kept = number[shuffle[wanted]] + start[group[wanted]]
     # Elsewhere a draw is new with a chance above one half: draw what is missing until none is.
     taken = kept.new_empty(0)
     missing = torch.where(dense, 0, count)
@@ -47,7 +48,7 @@ def distinct(count: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
         taken = sorted_unique(torch.cat([taken, draw]))
         have = torch.bincount(_group(taken, start, size), minlength=count.numel())
         missing = torch.where(dense, 0, count) - have
-    found = torch.cat([kept, taken]).sort().values
+    found = sorted_unique(torch.cat([kept, taken]))
     group = _group(found, start, size)
     return group, found - start[group]
 

@@ -164,8 +164,9 @@ def _graph_of_edges(data: Graph, store: Any, index: Tensor | None = None) -> Ten
     """The graph of every edge (of those in index); None where nobody keeps books on it."""
     if book(data, store, "_slice_dict") is None:
         return None
-    source = store.edge_index[0] if index is None else store.edge_index[0, index]
-    return graphs(data, ends(data, store)[0])[0][source]
+    source = store.edge_index[0]
+    source = source if index is None else source.index_select(0, index)
+    return graphs(data, ends(data, store)[0])[0].index_select(0, source)
 
 
 def pointer(graph: Tensor, num_graphs: int) -> Tensor:
