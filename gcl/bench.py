@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import shutil
+import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch_geometric.data import Data
 
-from gcl import benchmark, results
+from gcl import benchmark, datasets, results
 from gcl.benchmark import Run
 
 REFERENCE = "reference"  # stands where the name of a recipe does
@@ -36,13 +41,20 @@ class Task:
     seed: int
     kind: Literal["train", "raw", "supervised"] = "train"
 
-    def rows(self) -> list[dict[str, Any]]:
-        data = _load(self.run.dataset, self.run.root, self.run.protocol)
+    def rows(self, work: Path | None = None) -> list[dict[str, Any]]:
+        """What is measured; a training keeps its checkpoint in a folder of `work` till it ends."""
+        data = _load(self.run.dataset, self.run.root)
+        benchmark.check_protocol(self.run, data)
         if self.kind == "raw":
             return benchmark.raw_rows(self.run, data)
         if self.kind == "supervised":
             return [benchmark.supervised_row(self.run, data, self.seed)]
-        return benchmark.train_seed(self.run, data, self.seed)[0]
+        if work is None:
+            return benchmark.train_seed(self.run, data, self.seed)[0]
+        folder = work / f"{benchmark.options_digest(self.run)}-{self.seed}"
+        rows = benchmark.train_seed(self.run, data, self.seed, folder, resume=True)[0]
+        shutil.rmtree(folder, ignore_errors=True)
+        return rows
 
 
 def under(entries: Sequence[Entry], protocol: str) -> list[Entry]:
@@ -51,6 +63,9 @@ def under(entries: Sequence[Entry], protocol: str) -> list[Entry]:
     Of several configurations of a recipe and a data set the one that is written for the protocol
     counts, else the one named like the data set. Data sets that the protocol is not for (no masks,
     graphs in sets, several node types) are left out.
+
+    Raises:
+        ValueError, FileNotFoundError: unknown, absent or malformed data.
     """
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
@@ -83,7 +98,7 @@ def tasks(entries: Sequence[Entry], seeds: int, rows: Sequence[dict[str, Any]]) 
     """
     done: dict[str, set[int]] = {}
     for entry in entries:
-        mine = [row for row in rows if row["config"] == entry.name]
+        mine = of_entry(rows, entry)
         if any(row["options"] != benchmark.options_digest(entry.run) for row in mine):
             raise ValueError(
                 f"The results file holds rows of {entry.name} from other options than its "
@@ -107,25 +122,47 @@ def tasks(entries: Sequence[Entry], seeds: int, rows: Sequence[dict[str, Any]]) 
     return todo
 
 
-def run_tasks(todo: Sequence[Task], jobs: int = 1) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
-    """The tasks and their rows, in the order in which they are done.
+def of_entry(rows: Sequence[dict[str, Any]], entry: Entry) -> list[dict[str, Any]]:
+    """The rows of one configuration under its protocol."""
+    key = (entry.name, entry.run.protocol)
+    return [row for row in rows if (row["config"], row["protocol"]) == key]
+
+
+def run_tasks(
+    todo: Sequence[Task], jobs: int = 1, work: Path | None = None
+) -> Iterator[tuple[Task, list[dict[str, Any]] | Exception]]:
+    """The tasks with their rows, or with what went wrong, in the order in which they are done.
 
     Args:
         todo: the tasks.
         jobs: processes, >= 1; the threads of this one are shared out among them.
+        work: a folder for the checkpoints of trainings that have not ended; none if None.
     """
     if jobs == 1 or len(todo) < 2:
         for task in todo:
-            yield task, task.rows()
+            try:
+                found: list[dict[str, Any]] | Exception = task.rows(work)
+            except Exception as error:
+                found = error
+            yield task, found
         return
     threads = max(1, torch.get_num_threads() // jobs)
     # Started anew, not forked: torch's threads would not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as pool:
-        futures = {pool.submit(task.rows): task for task in todo}
+    with ProcessPoolExecutor(jobs, context, _start_worker, (threads,)) as pool:
+        futures = {pool.submit(task.rows, work): task for task in todo}
         try:
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                problem = future.exception()
+                if isinstance(problem, BrokenExecutor):
+                    raise ValueError(
+                        "A process of --jobs was killed, perhaps for its memory; what is done is "
+                        "kept, go on with fewer jobs."
+                    )
+                yield (
+                    futures[future],
+                    problem if isinstance(problem, Exception) else future.result(),
+                )
         except BaseException:
             # What runs ends by itself; nothing new begins.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -146,13 +183,28 @@ def told(task: Task, command: str) -> dict[str, Any]:
 
 def _is_for(run: Run) -> bool:
     """Whether the protocol knows what to do with the data set."""
-    try:
-        data = _load(run.dataset, run.root, run.protocol)
-    except ValueError:
+    source = datasets.DATASETS.get(run.dataset.lower().replace("_", "-"))
+    if source is not None and source.graphs:
+        return False  # without reading it
+    data = _load(run.dataset, run.root)
+    if not isinstance(data, Data):
         return False
     return run.protocol != "public" or "train_mask" in data
 
 
 @lru_cache(maxsize=2)
-def _load(dataset: str, root: str, protocol: str) -> Any:
-    return benchmark.load_data(Run("", dataset, protocol, root=root))
+def _load(dataset: str, root: str) -> Any:
+    return benchmark.open_data(Run("", dataset, root=root))
+
+
+def _start_worker(threads: int) -> None:
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed can tell its workers nothing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -136,10 +136,34 @@ def load_data(run: Run) -> Data | HeteroData | GraphSet:
         ValueError, FileNotFoundError: unknown, absent or malformed data, or data that the protocol
             is not for.
     """
+    data = open_data(run)
+    check_protocol(run, data)
+    return data
+
+
+def open_data(run: Run) -> Data | HeteroData | GraphSet:
+    """The data set of a run under any protocol.
+
+    Raises:
+        ValueError, FileNotFoundError: unknown, absent or malformed data, or no labels.
+    """
     if ":" in run.dataset:
         data = resolve(run.dataset, datasets, "data set")()
     else:
         data = datasets.load(run.dataset, run.root or None)
+    if isinstance(data, GraphSet):
+        return data
+    validate_graph(data)
+    if _target(data) is None:
+        raise ValueError(
+            f"{run.dataset} has no labels (data.y), so nothing can be evaluated; train with "
+            "gcl.fit and use gcl.embed instead."
+        )
+    return data
+
+
+def check_protocol(run: Run, data: Data | HeteroData | GraphSet) -> None:
+    """Raises ValueError where the protocol of a run is not for its data."""
     if isinstance(data, GraphSet):
         kind, known = "a set of graphs", list(evaluate.GRAPH_PROTOCOLS)
     elif isinstance(data, HeteroData):
@@ -151,15 +175,6 @@ def load_data(run: Run) -> Data | HeteroData | GraphSet:
             f"{run.dataset} is {kind}, which protocol {run.protocol!r} is not for; choose one of "
             f"{', '.join(known)}."
         )
-    if isinstance(data, GraphSet):
-        return data
-    validate_graph(data)
-    if _target(data) is None:
-        raise ValueError(
-            f"{run.dataset} has no labels (data.y), so nothing can be evaluated; train with "
-            "gcl.fit and use gcl.embed instead."
-        )
-    return data
 
 
 def load_config(path: str | Path) -> dict[str, Any]:
@@ -188,6 +203,9 @@ def config_run(path: Path) -> Run:
         raise ValueError(f"{path} lacks {' and '.join(sorted(missing))}.")
     config.pop("reported", None)
     fields = {k: config.pop(k) for k in list(config) if k in Run.__dataclass_fields__}
+    options = inspect.signature(resolve(fields["recipe"], methods, "recipe")).parameters
+    if unknown := set(config) - set(options):
+        raise ValueError(f"{path}: {fields['recipe']} has no option {', '.join(sorted(unknown))}.")
     return Run(**fields, method=config)
 
 
@@ -328,6 +346,7 @@ def options_digest(run: Run) -> str:
     usual = {"root": run.root, "patience": 0, "probe_lr": 0.01, "probe_decay": 0.0, "batch_size": 0}
     # Options that came later leave the names of older runs as they are.
     decisive = {k: v for k, v in asdict(run).items() if k not in usual or v != usual[k]}
+    decisive["device"] = "cpu"  # a table begun on one device may go on on another
     later = {
         "meta_nodes": 0,
         "macl": 0.0,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gcl.bench import REFERENCE, Entry
+from gcl.bench import REFERENCE, Entry, of_entry
 from gcl.benchmark import RAW, SUPERVISED, UNTRAINED
 
 HEADS = (
@@ -75,7 +75,7 @@ def leaderboard(
     """
     board: dict[str, list[Line]] = {}
     for entry in entries:
-        mine = [r for r in rows if r["config"] == entry.name and int(r["seed"]) < seeds]
+        mine = [row for row in of_entry(rows, entry) if int(row["seed"]) < seeds]
         groups: dict[str, list[dict[str, Any]]] = {}
         for row in mine:
             groups.setdefault(str(row["features"]), []).append(row)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from gcl.checkpoint import write_atomically
 
@@ -38,8 +39,7 @@ class Results:
     def add(self, key: dict[str, Any], *found: dict[str, Any]) -> list[dict[str, Any]]:
         """Write rows under a key, with commit and machine; returns them as they stand there."""
         new = [{**key, **row, **provenance()} for row in found]
-        self.rows += new
-        write_rows(self.path, self.rows)
+        self.rows = add_rows(self.path, new)
         return new
 
 
@@ -57,6 +57,25 @@ def read_rows(path: Path, needs: Sequence[str] = ()) -> list[dict[str, Any]]:
         if missing:
             raise ValueError(f"{path} is no results file of gcl: it has no column {missing[0]!r}.")
         return list(reader)
+
+
+def add_rows(
+    path: Path, new: Sequence[dict[str, Any]], key: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Add rows to a results file that other programs may be adding to; returns all it holds.
+
+    Args:
+        path: the file.
+        new: the rows.
+        key: columns by which a row that is there already is known, and not added again.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        rows = read_rows(path)
+        known = {tuple(str(row.get(k)) for k in key) for row in rows if key}
+        rows += [row for row in new if tuple(str(row.get(k)) for k in key) not in known]
+        write_rows(path, rows)
+    return rows
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -1,8 +1,13 @@
 """The leaderboard on graphs that need no files: what runs, what is kept, what is shown."""
 
+import contextlib
 import json
 import math
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,11 +70,11 @@ def test_one_protocol_for_all_with_references(command, tmp_path, capsys):
 def test_goes_on_where_it_was(command, tmp_path, monkeypatch):
     train, seen = gcl.benchmark.train_seed, []
 
-    def stop(run, data, seed):
+    def stop(run, data, seed, *folder, **options):
         seen.append((run.recipe, seed))
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return train(run, data, seed)
+        return train(run, data, seed, *folder, **options)
 
     monkeypatch.setattr(gcl.benchmark, "train_seed", stop)
     assert main([*command, "--seeds", "1"]) == 130
@@ -90,6 +95,134 @@ def test_several_processes_give_the_same_numbers(command, tmp_path):
         return sorted(tuple(row[k] for k in keys) for row in results.read_rows(path))
 
     assert numbers(other) == numbers(tmp_path / "board.csv")
+
+
+def test_a_training_that_was_killed_goes_on_from_its_checkpoint(command, tmp_path, monkeypatch):
+    assert main([*command, "--seeds", "1"]) == 0
+    whole = results.read_rows(tmp_path / "board.csv")
+    command[-1] = str(tmp_path / "other.csv")
+    fit, first = gcl.benchmark.fit, []
+
+    def killed(*arguments, **options):
+        end, steps = options["callbacks"][-1].on_epoch_end, []
+
+        def stop(state):
+            end(state)
+            steps.append(state.epoch)
+            raise KeyboardInterrupt
+
+        if not first:
+            first.append(True)
+            options["callbacks"][-1].every = 1
+            options["callbacks"][-1].on_epoch_end = stop
+        else:
+            assert len(first) > 1 or options["resume"].is_file()
+            first.append(True)
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(gcl.benchmark, "fit", killed)
+    assert main([*command, "--seeds", "1"]) == 130
+    assert len(list((tmp_path / "other.csv.work").iterdir())) == 1
+    assert main([*command, "--seeds", "1"]) == 0
+    assert not (tmp_path / "other.csv.work").exists()
+    again = results.read_rows(tmp_path / "other.csv")
+    for old, new in zip(whole, again, strict=True):
+        assert (old["config"], old["accuracy"]) == (new["config"], new["accuracy"])
+
+
+def test_a_configuration_that_fails_does_not_stop_the_others(configs, command, tmp_path, capsys):
+    (configs / "gbt").mkdir()
+    (configs / "gbt" / "karate.toml").write_text(
+        'recipe = "gbt"\ndataset = "karate"\nepochs = 2\nhidden = 0\n'
+    )
+    for jobs in ("1", "2"):
+        command[-1] = str(tmp_path / f"jobs-{jobs}.csv")
+        assert main([*command, "--seeds", "1", "--jobs", jobs]) == 2
+        told = capsys.readouterr()
+        assert "gbt/karate seed 0 failed, ValueError: " in told.err
+        assert "1 runs failed: gbt/karate seed 0" in told.err
+        assert "grace" in told.out
+        rows = results.read_rows(tmp_path / f"jobs-{jobs}.csv")
+        assert {row["features"] for row in rows} >= {"grace", "dgi"}
+
+
+def test_a_data_set_that_cannot_be_read_is_no_data_set_that_is_left_out(configs, command, capsys):
+    path = configs / "dgi" / "karate.toml"
+    path.write_text(path.read_text().replace('"karate"', '"karatee"'))
+    assert main([*command, "--seeds", "1"]) == 2
+    assert "unknown data set 'karatee'; did you mean 'karate'?" in capsys.readouterr().err
+
+
+def test_what_a_protocol_is_not_for_is_named(configs, command, capsys):
+    path = configs / "dgi" / "karate.toml"
+    path.write_text(path.read_text().replace('"karate"', '"mutag"'))
+    assert main([*command, "--seeds", "1"]) == 0
+    expected = "left out, as protocol random-10-10-80 is not for them: mutag"
+    assert expected in capsys.readouterr().err
+
+
+def test_another_protocol_and_another_program_may_use_the_same_file(command, tmp_path, monkeypatch):
+    out = tmp_path / "board.csv"
+    train = gcl.benchmark.train_seed
+
+    def meanwhile(*arguments, **options):
+        # Another program adds a row while this one trains.
+        results.add_rows(
+            out, [{**dict.fromkeys(results.read_rows(out)[0], "0"), "config": "other"}]
+        )
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(gcl.benchmark, "train_seed", meanwhile)
+    assert main([*command, "--seeds", "1"]) == 0
+    monkeypatch.setattr(gcl.benchmark, "train_seed", train)
+    command[3] = "e2"
+    assert main([*command, "--seeds", "1"]) == 0
+    rows = results.read_rows(out)
+    assert sum(row["config"] == "other" for row in rows) == 2
+    trained = [(row["config"], row["protocol"]) for row in rows if row["features"] == "grace"]
+    assert sorted(trained) == [("grace/karate", "random-10-10-80"), ("grace/karate-e2", "e2")]
+
+
+def test_rows_that_another_program_has_added_are_not_added_again(tmp_path):
+    rows = [{"config": "a", "seed": 0, "accuracy": 0.5}]
+    key = ("config", "seed")
+    assert len(results.add_rows(tmp_path / "r.csv", rows, key)) == 1
+    assert len(results.add_rows(tmp_path / "r.csv", rows, key)) == 1
+    assert len(results.add_rows(tmp_path / "r.csv", [{**rows[0], "seed": 1}], key)) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_workers_end_with_their_parent(configs, command):
+    for path in configs.rglob("*.toml"):
+        path.write_text(path.read_text().replace("epochs = 2", "epochs = 10000000"))
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "gcl", *command, "--seeds", "2", "--jobs", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def workers():
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                if int(stat.read_text().rpartition(")")[2].split()[1]) == parent.pid:
+                    found.append(stat.parent)
+        return found
+
+    def wait(until):
+        end = time.monotonic() + 60
+        while not until() and time.monotonic() < end:
+            time.sleep(0.2)
+        assert until()
+
+    try:
+        wait(lambda: len(workers()) > 2)  # two, and the tracker of resources
+        children = workers()
+        parent.kill()
+        parent.wait()
+        wait(lambda: not any(child.exists() for child in children))
+    finally:
+        parent.kill()
 
 
 def test_page(command, tmp_path):
@@ -137,8 +270,8 @@ def test_which_configuration_counts():
 
 def test_deviation_is_over_seeds_and_splits():
     rows = [
-        {"config": "grace/karate", "seed": seed, "features": "grace", "commit": "c",
-         "accuracy": accuracy, "accuracy_std": std}
+        {"config": "grace/karate", "protocol": "random-10-10-80", "seed": seed,
+         "features": "grace", "commit": "c", "accuracy": accuracy, "accuracy_std": std}
         for seed, accuracy, std in ((0, 0.7, 0.03), (1, 0.9, 0.04), (2, 0.1, 0.5))
     ]  # fmt: skip
     (line,) = leaderboard.leaderboard(rows, [entry("grace/karate")], seeds=2)["karate"]

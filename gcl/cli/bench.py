@@ -6,6 +6,7 @@ import fnmatch
 import json
 import math
 import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gcl.bench import Entry
 from gcl.checkpoint import write_atomically
 from gcl.cli.options import SHOWN, Parser, protocol_line, read_config
 from gcl.cli.train import percent
+from gcl.training import NonFiniteLossError
 
 
 def bench_command(arguments: list[str]) -> None:
@@ -46,21 +48,28 @@ def bench_command(arguments: list[str]) -> None:
         raise ValueError("--page shows one protocol; give --protocol too.")
     entries = _entries(Path(chosen.folder), chosen.only, chosen.device)
     if chosen.protocol:
+        every = {entry.run.dataset for entry in entries}
         entries = bench.under(entries, chosen.protocol)
         if not entries:
             raise ValueError(f"No configuration has data that {chosen.protocol!r} is for.")
+        if without := sorted(every - {entry.run.dataset for entry in entries}):
+            _say(f"left out, as protocol {chosen.protocol} is not for them: {', '.join(without)}")
         entries = [*bench.references(entries), *entries]
     out, command = Path(chosen.out), "gcl bench " + shlex.join(arguments)
-    rows = results.read_rows(out, ("config", "options", "seed", "features", *SHOWN))
-    rows = _fill(out, rows, bench.tasks(entries, chosen.seeds, rows), command, chosen.jobs)
+    rows = results.read_rows(out, ("config", "options", "protocol", "seed", "features", *SHOWN))
+    rows, failed = _fill(out, rows, bench.tasks(entries, chosen.seeds, rows), command, chosen.jobs)
     if chosen.protocol:
         _show_leaderboard(rows, entries, chosen, command)
-        return
-    summary = [_summary(entry, rows, chosen.seeds) for entry in entries]
-    if chosen.json:
-        print(json.dumps(summary))
-        return
-    _print_bench(summary)
+    else:
+        summary = [_summary(entry, rows, chosen.seeds) for entry in entries]
+        if chosen.json:
+            print(json.dumps(summary))
+        else:
+            _print_bench(summary)
+    if failed:
+        broken = all(isinstance(error, NonFiniteLossError) for error in failed.values())
+        kind = NonFiniteLossError if broken else ValueError
+        raise kind(f"{len(failed)} runs failed: {', '.join(failed)}; the reasons stand above.")
 
 
 def _entries(folder: Path, only: list[str], device: str) -> list[Entry]:
@@ -83,19 +92,31 @@ def _entries(folder: Path, only: list[str], device: str) -> list[Entry]:
 
 def _fill(
     out: Path, rows: list[dict[str, Any]], todo: list[bench.Task], command: str, jobs: int
-) -> list[dict[str, Any]]:
-    """Run what is missing; every row is kept as soon as it is there."""
+) -> tuple[list[dict[str, Any]], dict[str, Exception]]:
+    """Run what is missing; every row is kept as soon as it is there. Also what failed, and why."""
+    failed: dict[str, Exception] = {}
     if todo:
         # Written before the first long run, so that an unwritable place shows at once.
-        results.write_rows(out, rows)
-    for task, found in bench.run_tasks(todo, jobs):
-        rows = [*rows, *({**bench.told(task, command), **row} for row in found)]
-        results.write_rows(out, rows)
-    return rows
+        rows = results.add_rows(out, [])
+    work = out.with_name(f"{out.name}.work")
+    for task, found in bench.run_tasks(todo, jobs, work):
+        if isinstance(found, Exception):
+            failed[f"{task.name} seed {task.seed}"] = found
+            _say(f"{task.name} seed {task.seed} failed, {type(found).__name__}: {found}")
+            continue
+        new = [{**bench.told(task, command), **row} for row in found]
+        rows = results.add_rows(out, new, key=("config", "protocol", "seed", "features"))
+    if work.is_dir() and not any(work.iterdir()):
+        work.rmdir()
+    return rows, failed
+
+
+def _say(sentence: str) -> None:
+    print(f"gcl: {sentence}", file=sys.stderr)
 
 
 def _summary(entry: Entry, rows: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
-    mine = [r for r in rows if r["config"] == entry.name and int(r["seed"]) < seeds]
+    mine = [row for row in bench.of_entry(rows, entry) if int(row["seed"]) < seeds]
     table = results.summarize(mine, list(SHOWN))
     told = {"config": entry.name, "protocol": entry.run.protocol, "reported": entry.reported}
     return {**told, **table}
@@ -148,7 +169,7 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
         words = column in ("config", "protocol")
         shown.add_column(column, justify="left" if words else "right", no_wrap=True)
     for row in summary:
-        ours = next(k for k in row if isinstance(row[k], dict) and _is_trained(k))
+        ours = next((k for k in row if isinstance(row[k], dict) and _is_trained(k)), "")
         reported = row["reported"]
         cells = [
             percent(row[k]["accuracy"], row[k]["accuracy_std"]) if k in row else ""
