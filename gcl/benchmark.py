@@ -288,7 +288,7 @@ def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
     if run.batch_size < 0:
         raise ValueError(f"--batch_size must be >= 0, got {run.batch_size}.")
     graphs: Any = data
-    if type(method).prepare is not methods.Method.prepare:
+    if type(method).prepare is not methods.Method.prepare or method.whole_graph is not None:
         graphs = method.prepare(Batch.from_data_list(list(data))).to_data_list()
     size = run.batch_size or GRAPHS_PER_BATCH
     return DataLoader(graphs, size, shuffle=True), DataLoader(graphs, size)

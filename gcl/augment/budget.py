@@ -23,11 +23,19 @@ from gcl.augment.feature_shuffling import FeatureShuffling
 from gcl.augment.rates import adaptive_rates, importance
 from gcl.augment.selection import edge_stores, graphs
 from gcl.structure import structure
+from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
 _EDGES = (EdgeDropping, CommunalEdgeDropping)
 _MASKS = (FeatureMasking, CommunalAttributeVoting)
-_FEATURES = (FeatureDropout, FeatureNoise, FeatureShuffling, NormalizeFeatures, ToSparseFeatures)
+_FEATURES = (
+    FeatureDropout,
+    FeatureNoise,
+    FeatureShuffling,
+    NormalizeFeatures,
+    NormalizeRows,
+    ToSparseFeatures,
+)
 
 EdgeDropper: TypeAlias = EdgeDropping | CommunalEdgeDropping
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
-from torch_geometric.transforms import NormalizeFeatures
 
 from gcl.evaluate.inputs import as_labels
 from gcl.evaluate.linear_probe import choose_splits, look_up
@@ -19,6 +18,7 @@ from gcl.evaluate.scores import split_accuracy, split_macro_f1
 from gcl.evaluate.splits import Splits
 from gcl.losses.checks import check_count
 from gcl.nn.gcn_encoder import GCNEncoder
+from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
 
@@ -81,7 +81,7 @@ def supervised_gcn(
             f"supervised_gcn: {splits.name!r} has splits without validation nodes, by which the "
             "epoch is chosen; take another protocol."
         )
-    data = NormalizeFeatures()(copy.copy(data)) if normalize else copy.copy(data)
+    data = NormalizeRows()(copy.copy(data)) if normalize else copy.copy(data)
     data = ToSparseFeatures()(data)
     y = y.to(data.edge_index.device)
     predicted = []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
 
-from gcl.typing import Graph
+from gcl.typing import Graph, Transform
 
 
 class Method(nn.Module, ABC):
@@ -17,9 +18,12 @@ class Method(nn.Module, ABC):
     `loss` and `embed` are all a subclass must have; `gcl.testing.check_method` checks one.
     """
 
+    whole_graph: Transform | None = None
+    """What `prepare` applies, if anything."""
+
     def prepare(self, data: Graph) -> Graph:
         """What must see the whole graph, once before training; the input stays as it is."""
-        return data
+        return data if self.whole_graph is None else self.whole_graph(copy.copy(data))
 
     @abstractmethod
     def loss(self, data: Graph) -> Tensor:

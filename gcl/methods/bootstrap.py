@@ -19,7 +19,7 @@ from gcl.methods.base import Method
 from gcl.methods.two_view import seed_rows
 from gcl.nn.ema import EMA
 from gcl.nn.hops import add_hops
-from gcl.typing import Encoder, Graph, Transform
+from gcl.typing import Encoder, Transform
 
 Positives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
 """`(z [n, d], target [n, d], data) -> [2, P]`: pairs (node, other node it shall predict)."""
@@ -108,10 +108,7 @@ class Bootstrap(Method):
         self.predictor, self.contrast = predictor, BootstrapCosine()
         self.views, self.positives, self.target_loss = tuple(views), positives, target_loss
         self.momentum, self.schedule, self.hops = momentum, schedule, hops
-        self._prepare = prepare
-
-    def prepare(self, data: Graph) -> Graph:
-        return data if self._prepare is None else self._prepare(copy.copy(data))
+        self.whole_graph = prepare
 
     def loss(self, data: Any) -> Tensor:
         graphs = [view(copy.copy(data)) for view in self.views]
@@ -142,7 +139,7 @@ class Bootstrap(Method):
         return 1 - (1 - self.momentum) * (1 + math.cos(math.pi * step / total)) / 2
 
     def extra_repr(self) -> str:
-        shown: dict[str, Any] = {"views": self.views, "prepare": self._prepare}
+        shown: dict[str, Any] = {"views": self.views, "prepare": self.whole_graph}
         if not isinstance(self.positives, nn.Module):
             shown["positives"] = self.positives
         shown["momentum"] = f"{self.momentum:g}, {self.schedule}"

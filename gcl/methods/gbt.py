@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from torch_geometric.data import Data
-from torch_geometric.transforms import BaseTransform, Compose, NormalizeFeatures
 
-from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses import BarlowTwins
+from gcl.methods.node_contrast import preparation, uniform_view
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder
-from gcl.transforms import ToSparseFeatures
 from gcl.typing import Encoder
 
 
@@ -65,13 +63,5 @@ def gbt(
             norm_kwargs={"momentum": 0.01},
             plain_last=True,
         )
-    prepare: list[BaseTransform] = [NormalizeFeatures()] if normalize else []
-    if own:
-        prepare.append(ToSparseFeatures())
-    view = Compose(
-        [
-            EdgeDropping(drop_edge, undirected=undirected, as_weight=own),
-            FeatureMasking(mask_feature),
-        ]
-    )
-    return TwoView(encoder, (view, view), BarlowTwins(lam), prepare=Compose(prepare))
+    view = uniform_view(drop_edge, mask_feature, undirected, own)
+    return TwoView(encoder, (view, view), BarlowTwins(lam), prepare=preparation(normalize, own))

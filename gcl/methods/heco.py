@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Literal
 
 import torch
@@ -21,7 +20,7 @@ from gcl.nn.type_projection import GAIN, TypeProjection
 from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
 from gcl.transforms.meta_path_chains import OURS, EdgeType, MetaPaths
-from gcl.transforms.normalize_sparse_features import NormalizeSparseFeatures
+from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.typing import Graph
 
 
@@ -77,7 +76,7 @@ class HeCo(Method):
         self.attention = SemanticAttention(d, dropout)
         self.head = projector(d, d)
         self.contrast = InfoNCE(tau, intra=False, symmetric=False, positives="sum")
-        self.lam, self._prepare = lam, prepare
+        self.lam, self.whole_graph = lam, prepare
         for weight in [*self.weights, *(linear.weight for linear in self.head.lins)]:
             nn.init.xavier_normal_(weight, gain=GAIN)
         for linear in self.head.lins:
@@ -85,7 +84,7 @@ class HeCo(Method):
 
     def prepare(self, data: Graph) -> Graph:
         check_hetero(data, "HeCo")
-        return self._prepare(copy.copy(data))
+        return super().prepare(data)
 
     def loss(self, data: Any) -> Tensor:
         check_hetero(data, "HeCo")
@@ -118,7 +117,7 @@ class HeCo(Method):
         return next(iter(metapath_contexts(data)))[0]
 
     def extra_repr(self) -> str:
-        return f"(prepare): {self._prepare}\n(lam): {self.lam:g}"
+        return f"(prepare): {self.whole_graph}\n(lam): {self.lam:g}"
 
 
 def heco(
@@ -180,7 +179,7 @@ def heco(
         AddHeCoPositives(threshold, ties=ties),
     ]
     if normalize:
-        prepare.append(NormalizeSparseFeatures())
+        prepare.append(NormalizeRows(sparse_only=True))
     return HeCo(
         TypeProjection(
             data,

@@ -19,7 +19,7 @@ from gcl.losses.checks import check_count
 from gcl.methods.base import Method
 from gcl.methods.two_view import membership, seed_rows
 from gcl.nn.hops import add_hops
-from gcl.typing import Encoder, Graph, Loss, Readout, Transform
+from gcl.typing import Encoder, Loss, Readout, Transform
 
 Score: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 """`(z [n, d], summary [n or 1, d] or None) -> [n]`: how real a node looks beside the summary."""
@@ -160,10 +160,7 @@ class Infomax(Method):
         self.encoder, self.across, self.score = encoder, across, score
         self.corrupt, self.readout, self.view, self.hops = corrupt, readout, view, hops
         self.contrast = GroupDiscrimination() if loss is None else loss
-        self._prepare = prepare
-
-    def prepare(self, data: Graph) -> Graph:
-        return data if self._prepare is None else self._prepare(copy.copy(data))
+        self.whole_graph = prepare
 
     def loss(self, data: Any) -> Tensor:
         real = data if self.view is None else self.view(copy.copy(data))
@@ -205,7 +202,7 @@ class Infomax(Method):
         return summary if num_graphs == 1 else seed_rows(summary[batch], data)
 
     def extra_repr(self) -> str:
-        named = {"corrupt": self.corrupt, "view": self.view, "prepare": self._prepare}
+        named = {"corrupt": self.corrupt, "view": self.view, "prepare": self.whole_graph}
         shown = [f"({key}): {value}" for key, value in named.items() if value is not None]
         if self.readout is not None and not isinstance(self.readout, nn.Module):
             shown.append(f"(readout): {getattr(self.readout, '__name__', self.readout)}")

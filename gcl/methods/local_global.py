@@ -65,11 +65,8 @@ class LocalGlobal(Method):
         self.encoders = nn.ModuleList(encoders)  # type: ignore[arg-type]
         self.local_head, self.global_head = local_head, global_head
         self.contrast = LocalGlobalJSD() if loss is None else loss
-        self.views, self.readout, self._prepare = views, readout, prepare
+        self.views, self.readout, self.whole_graph = views, readout, prepare
         self.embed_head = embed_head
-
-    def prepare(self, data: Graph) -> Graph:
-        return data if self._prepare is None else self._prepare(copy.copy(data))
 
     def loss(self, data: Graph) -> Tensor:
         nodes = self._encode(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, cast
 
@@ -23,7 +22,7 @@ from gcl.nn.type_projection import TypeProjection
 from gcl.sparse import csr_tensor
 from gcl.transforms.add_meta_paths import AddMetaPaths
 from gcl.transforms.meta_path_chains import EdgeType, check_metapaths, resolve
-from gcl.transforms.normalize_sparse_features import NormalizeSparseFeatures
+from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.typing import Graph
 
 Objective: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -106,11 +105,11 @@ class MetaPathContrast(Method):
         self.attention = SemanticAttention(channels, dropout)
         self.head = nn.Linear(channels, channels if proj is None else proj)
         self.mask_edge, self.mask_feature, self.resample = rates, mask_feature, resample
-        self.self_loops, self._prepare = self_loops, prepare
+        self.self_loops, self.whole_graph = self_loops, prepare
 
     def prepare(self, data: Graph) -> Graph:
         check_hetero(data)
-        return self._prepare(copy.copy(data))
+        return super().prepare(data)
 
     def loss(self, data: Any) -> Tensor:
         return self.contrast(*self.views(data))
@@ -174,7 +173,7 @@ class MetaPathContrast(Method):
 
     def extra_repr(self) -> str:
         shown = {
-            "prepare": self._prepare,
+            "prepare": self.whole_graph,
             "mask_edge": self.mask_edge,
             "mask_feature": self.mask_feature,
             "resample": self.resample,
@@ -216,7 +215,7 @@ def metapath_contrast(
         )
     ]
     if normalize:
-        prepare.append(NormalizeSparseFeatures())
+        prepare.append(NormalizeRows(sparse_only=True))
     return MetaPathContrast(
         TypeProjection(data, [chains[0][0][0], *along], hidden, dropout),
         MetaPathContexts(positions, hidden, dropout),

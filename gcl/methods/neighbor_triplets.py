@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from gcl.methods.base import Method
 from gcl.methods.two_view import seed_rows
 from gcl.nn.hops import propagate
 from gcl.structure import structure
-from gcl.typing import Encoder, Graph, Transform
+from gcl.typing import Encoder, Transform
 
 
 class NeighborTriplets(Method):
@@ -64,10 +63,7 @@ class NeighborTriplets(Method):
             if not 0 <= p < 1:
                 raise ValueError(f"NeighborTriplets: {name} must lie in [0, 1), got {p}.")
         self.encoder, self.contrast, self.num_neighbors = encoder, loss, num_neighbors
-        self.input_dropout, self.dropout, self._prepare = input_dropout, dropout, prepare
-
-    def prepare(self, data: Graph) -> Graph:
-        return data if self._prepare is None else self._prepare(copy.copy(data))
+        self.input_dropout, self.dropout, self.whole_graph = input_dropout, dropout, prepare
 
     def loss(self, data: Any) -> Tensor:
         x = _dropout(data.x, self.input_dropout, self.training)
@@ -84,7 +80,7 @@ class NeighborTriplets(Method):
     def extra_repr(self) -> str:
         return (
             f"num_neighbors={self.num_neighbors}, input_dropout={self.input_dropout:g}, "
-            f"dropout={self.dropout:g}\n(prepare): {self._prepare}"
+            f"dropout={self.dropout:g}\n(prepare): {self.whole_graph}"
         )
 
 

@@ -7,7 +7,7 @@ from itertools import cycle, islice
 
 from torch import nn
 from torch_geometric.data import Data
-from torch_geometric.transforms import Compose, NormalizeFeatures
+from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses import AdaptiveTemperature
@@ -15,7 +15,7 @@ from gcl.losses.checks import check_count
 from gcl.losses.softmax import Temperature
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
-from gcl.transforms import ToSparseFeatures
+from gcl.transforms import NormalizeRows, ToSparseFeatures
 from gcl.typing import Encoder, Loss, Transform
 
 
@@ -65,7 +65,7 @@ def preparation(normalize: bool, sparse: bool, *further: Transform) -> Compose:
         sparse: store features that are mostly zero as a sparse matrix, for the encoders here.
         further: applied between the two.
     """
-    first: list[Transform] = [NormalizeFeatures()] if normalize else []
+    first: list[Transform] = [NormalizeRows()] if normalize else []
     return Compose([*first, *further, *([ToSparseFeatures()] if sparse else [])])
 
 

@@ -72,10 +72,7 @@ class TwoView(Method):
             compared.forward if isinstance(compared, nn.Module) else compared
         )
         self.projector, self.readout = projector, readout
-        self.views, self._prepare = tuple(views), prepare
-
-    def prepare(self, data: Graph) -> Graph:
-        return data if self._prepare is None else self._prepare(copy.copy(data))
+        self.views, self.whole_graph = tuple(views), prepare
 
     def loss(self, data: Graph) -> Tensor:
         return self.compare(data, self.views)
@@ -130,7 +127,7 @@ class TwoView(Method):
         return z if self.projector is None else self.projector(z)
 
     def extra_repr(self) -> str:
-        shown: dict[str, Any] = {"views": self.views, "prepare": self._prepare}
+        shown: dict[str, Any] = {"views": self.views, "prepare": self.whole_graph}
         return "\n".join(f"({key}): {value}" for key, value in shown.items() if value is not None)
 
 

@@ -8,7 +8,7 @@ from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
 from gcl.transforms.add_soft_positives import AddSoftPositives
-from gcl.transforms.normalize_sparse_features import NormalizeSparseFeatures
+from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
 __all__ = [
@@ -22,5 +22,5 @@ __all__ = [
     "AddSoftPositives",
     "ToSparseFeatures",
     "metapath_contexts",
-    "NormalizeSparseFeatures",
+    "NormalizeRows",
 ]

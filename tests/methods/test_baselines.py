@@ -91,11 +91,11 @@ def test_other_encoders_take_the_place(name):
 def test_prints_its_parts_and_normalises_on_request(name):
     data = gcl.datasets.load("karate")
     shown = repr(recipe(name)(data, **SMALL[name]))
-    assert "NormalizeFeatures" in shown
+    assert "NormalizeRows" in shown
     assert "object at" not in shown
     assert "function" not in shown
     raw = repr(recipe(name)(data, normalize=False, **SMALL[name]))
-    assert "NormalizeFeatures" not in raw
+    assert "NormalizeRows" not in raw
 
 
 @pytest.mark.parametrize("name", ["bgrl", "costa", "progcl"])
