@@ -395,3 +395,19 @@ def test_two_view_takes_plain_functions_and_protects_the_data():
     )
     method(data).backward()
     assert data.num_edges == 2
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("layout", ["csr", "coo"])
+def test_sparse_features_give_the_embeddings_of_dense_ones(name, layout):
+    data = gcl.datasets.sbm(40, 2, num_features=12)
+    data.x = data.x.relu()  # bags of words are not negative
+    sparse = data.clone()
+    sparse.x = getattr(data.x, f"to_sparse_{layout}")()
+    found = []
+    for graph in (data, sparse):
+        torch.manual_seed(0)
+        method = getattr(gcl.methods, name)(graph, **RECIPES[name])
+        found.append(gcl.embed(method, graph))
+        gcl.fit(method, graph, epochs=1)
+    torch.testing.assert_close(*found)
