@@ -250,9 +250,7 @@ def train_seed(
         method,
         training,
         epochs=run.epochs,
-        optimizer=partial(
-            _optimizer_class(run.optimizer), lr=run.lr, weight_decay=run.weight_decay
-        ),
+        optimizer=partial(optimizer_class(run.optimizer), lr=run.lr, weight_decay=run.weight_decay),
         scheduler=warmup_cosine(run.warmup, total) if run.warmup >= 0 else None,
         clip=run.clip or None,
         callbacks=callbacks,
@@ -390,7 +388,8 @@ def read_run(folder: Path) -> tuple[Run, int]:
         ) from None
 
 
-def _optimizer_class(name: str) -> Any:
+def optimizer_class(name: str) -> Any:
+    """A class of torch.optim by its name; ValueError where there is none."""
     found = getattr(torch.optim, name, None)
     if not (inspect.isclass(found) and issubclass(found, torch.optim.Optimizer)):
         raise ValueError(f"optimizer must be a class of torch.optim such as AdamW, got {name!r}.")

@@ -233,6 +233,11 @@ def compactness(
             f"compactness: expected one number a node, got shapes {sorted(sizes)}; see "
             "gcl.evaluate.compactness."
         )
+    if edge_index.numel() and int(edge_index.max()) >= size[0]:
+        raise ValueError(
+            f"compactness: edge_index names node {int(edge_index.max())}, but there are values of "
+            f"{size[0]} nodes; give the edges of the same graph."
+        )
     target = edge_index[1][edge_index[0] != edge_index[1]].cpu()
     degree = torch.bincount(target, minlength=size[0]).numpy()
     bucket = np.where(degree > 0, np.floor(np.log2(np.maximum(degree, 1))) + 1, 0).astype(int)

@@ -75,14 +75,21 @@ class State:
         """Continue from what `state_dict` returned.
 
         Raises:
-            CheckpointError: it belongs to another method, optimizer or set of callbacks.
+            CheckpointError: it belongs to another method or optimizer, or holds the state of a
+                callback that this run has not.
         """
-        names = [type(c).__name__ for c in self.callbacks]
-        if names != [name for name, _ in saved["callbacks"]]:
-            raise checkpoint.CheckpointError(
-                f"The checkpoint was written with callbacks "
-                f"{[name for name, _ in saved['callbacks']]}, this run has {names}."
-            )
+        callbacks = [*self.callbacks]
+        restored = []
+        for name, state in saved["callbacks"]:
+            found = next((c for c in callbacks if type(c).__name__ == name), None)
+            if found is not None:
+                callbacks.remove(found)
+                restored.append((found, state))
+            elif state:
+                raise checkpoint.CheckpointError(
+                    f"The checkpoint holds the state of a callback {name}, which this run has not; "
+                    "give it, too."
+                )
         if (self.scheduler is None) != (saved["scheduler"] is None):
             raise checkpoint.CheckpointError(
                 "The checkpoint and this run disagree on having a learning-rate scheduler."
@@ -97,7 +104,7 @@ class State:
             ) from None
         if self.scheduler is not None:
             self.scheduler.load_state_dict(saved["scheduler"])
-        for callback, (_, state) in zip(self.callbacks, saved["callbacks"], strict=True):
+        for callback, state in restored:
             callback.load_state_dict(state)
         self.epoch, self.step = saved["epoch"], saved["step"]
         self.history, self.stop = saved["history"], saved["stop"]

@@ -30,6 +30,11 @@ def test_several_curves_have_a_legend():
     assert np.allclose(figure.axes[1].lines[1].get_ydata(), 1)
 
 
+def test_edges_of_another_graph_are_refused():
+    with pytest.raises(ValueError, match="values of 2 nodes; give the edges of the same graph"):
+        plot.compactness(torch.ones(2), torch.tensor([[0, 1], [1, 2]]))
+
+
 @pytest.mark.parametrize(
     "values",
     [torch.ones(0), torch.ones(3, 2), {}, {"a": torch.ones(3), "b": torch.ones(4)}],

@@ -269,12 +269,19 @@ def test_killed_and_resumed_ends_bit_equal(tmp_path):
 
 def test_resume_refuses_what_does_not_fit(data, tmp_path):
     path = tmp_path / "c.safetensors"
-    gcl.fit(small(data), data, epochs=1, callbacks=[callbacks.Checkpoint(path)])
-    with pytest.raises(checkpoint.CheckpointError, match="with callbacks"):
+    saving = [callbacks.Checkpoint(path), callbacks.EarlyStopping()]
+    gcl.fit(small(data), data, epochs=1, callbacks=saving)
+    with pytest.raises(checkpoint.CheckpointError, match="of a callback EarlyStopping, which"):
         gcl.fit(small(data), data, epochs=2, resume=path)
+    # Callbacks without a state may come and go.
+    state = gcl.fit(
+        small(data), data, epochs=2, resume=path,
+        callbacks=[callbacks.ProgressBar(), callbacks.EarlyStopping()],
+    )  # fmt: skip
+    assert (state.epoch, state.callbacks[1].best_epoch) == (2, 2)
     other = gcl.methods.grace(data, hidden=4)
     with pytest.raises(checkpoint.CheckpointError, match="does not fit"):
-        gcl.fit(other, data, epochs=2, callbacks=[callbacks.Checkpoint(path)], resume=path)
+        gcl.fit(other, data, epochs=2, callbacks=saving, resume=path)
     with pytest.raises(FileNotFoundError, match="No checkpoint at"):
         gcl.fit(small(data), data, epochs=1, resume=tmp_path / "none")
 

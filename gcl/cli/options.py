@@ -113,6 +113,7 @@ def run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespac
         method={p: getattr(chosen, p) for p in parameters},
     )
     benchmark.check_device(run.device)
+    benchmark.optimizer_class(run.optimizer)
     if run.epochs < 0:
         raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
     if run.patience < 0:

@@ -24,7 +24,8 @@ class AdaptiveTemperature(nn.Module):
         A0: alignment at which tau = tau0, in [0, 1].
         momentum: share of the old alignment that stays, in [0, 1); 0.9 smooths mini-batches. The
             state is saved in checkpoints. Only training mode moves it.
-        bounds: tau is clamped to this range: early alignments can be negative.
+        bounds: tau is clamped to this range, widened to hold tau0, as early alignments can be
+            negative.
 
     Shape:
         similarities of the positive pairs `[p]` -> scalar.
@@ -63,7 +64,7 @@ class AdaptiveTemperature(nn.Module):
                 f"AdaptiveTemperature: bounds must be two numbers 0 < low <= high, got {bounds}."
             )
         self.tau0, self.alpha, self.A0 = tau0, alpha, A0
-        self.momentum, self.bounds = momentum, bounds
+        self.momentum, self.bounds = momentum, (min(bounds[0], tau0), max(bounds[1], tau0))
         self.register_buffer("alignment", torch.tensor(float("nan")))
 
     @torch.no_grad()

@@ -41,8 +41,8 @@ class LocalGlobalPositives:
 
     Reference:
         Lee, Lee and Park, "Augmentation-Free Self-Supervised Learning on Graphs" (AFGRL), AAAI
-        2022, with Euclidean k-means of unnormalised targets; here it is on the sphere, as the
-        cosines of the search.
+        2022, with k-means of the unit targets around centroids of any length; here centroids lie
+        on the sphere, too, as the cosines of the search do.
     """
 
     def __init__(self, topk: int = 4, clusters: int = 100, runs: int = 5, iterations: int = 20):
@@ -87,7 +87,8 @@ def afgrl(
     momentum: float = 0.9,
     act: str = "prelu",
     num_layers: int = 1,
-    normalize: bool = True,
+    norm_momentum: float = 0.01,
+    normalize: bool = False,
     encoder: Encoder | None = None,
 ) -> Bootstrap:
     """AFGRL: nodes predict their nearest neighbours and cluster mates in a slowly moving encoder.
@@ -106,7 +107,9 @@ def afgrl(
         momentum: share of the target that stays in a step; rises to 1 by a cosine.
         act: activation after the batch norm, by PyG's name.
         num_layers: layers of the encoder.
-        normalize: divide every row of features by its sum.
+        norm_momentum: weight of the newest statistics in the batch norm of the encoder, PyTorch's
+            sense.
+        normalize: divide every row of features by its sum, which the authors do not.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -118,10 +121,16 @@ def afgrl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    check_count("afgrl", predictor=predictor)
     prepare = preparation(normalize, encoder is None)
     if encoder is None:
         encoder = GCNEncoder(
-            data.num_features, hidden, num_layers=num_layers, act=act, norm="batch"
+            data.num_features,
+            hidden,
+            num_layers=num_layers,
+            act=act,
+            norm="batch",
+            norm_kwargs={"momentum": norm_momentum},
         )
     width = encoder.out_channels
     return Bootstrap(

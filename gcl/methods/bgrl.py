@@ -6,6 +6,7 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 
+from gcl.losses.checks import check_count
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.node_contrast import preparation, uniform_view, view_rates
 from gcl.nn import GCNEncoder
@@ -61,6 +62,7 @@ def bgrl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    check_count("bgrl", predictor=predictor)
     rates = view_rates("bgrl", drop_edge, mask_feature)
     own = encoder is None
     if encoder is None:

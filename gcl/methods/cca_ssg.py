@@ -39,8 +39,8 @@ def cca_ssg(
         lam: weight of the decorrelation, > 0.
         act: activation between layers, by PyG's name; the last layer is linear.
         num_layers: layers of the GCN.
-        mlp: read features only, by a network of two layers, as the authors do on Coauthor-CS
-            (theirs has a batch norm).
+        mlp: read features only, by a network of two layers with a batch norm between, as the
+            authors do on Coauthor-CS.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
         encoder: replaces the GCN; needs `out_channels`.
@@ -58,7 +58,7 @@ def cca_ssg(
     own = encoder is None
     prepare = preparation(normalize, own)
     if encoder is None and mlp:
-        encoder = MLPEncoder(data.num_features, (hidden,), hidden)
+        encoder = MLPEncoder(data.num_features, (hidden,), hidden, norm="batch")
     if encoder is None:
         encoder = GCNEncoder(
             data.num_features, hidden, num_layers=num_layers, act=act, plain_last=True

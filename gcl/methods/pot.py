@@ -40,7 +40,7 @@ class POT(Method):
     Args:
         method: a `TwoView` with a `gcl.nn.GCNEncoder` (ReLU, LeakyReLU or PReLU, no norm, no
             dropout) whose views drop edges by `EdgeDropping` or `CommunalEdgeDropping` and else
-            change only features: `grace`, `gca`, `csgcl`.
+            change only features: `grace`, `gca`, `csgcl`, `progcl`, `costa`, of two views.
         kappa: weight of the term, in [0, 1]; 0.1 to 0.5 in the paper's runs.
         mode: the bound.
 

@@ -8,6 +8,7 @@ from torch_geometric.nn import MLP
 from torch_geometric.transforms import Compose
 
 from gcl.losses import unit_rows
+from gcl.losses.checks import check_count
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.node_contrast import preparation
 from gcl.nn import GCNEncoder
@@ -75,6 +76,7 @@ def sgrl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    check_count("sgrl", predictor=predictor)
     prepare = preparation(normalize, encoder is None)
     if encoder is None:
         encoder = GCNEncoder(data.num_features, hidden, num_layers=num_layers, act=act)

@@ -62,6 +62,11 @@ def boundable(method: Any, *, masks: bool = False) -> TwoView:
         )
     if method.readout is not None:
         raise ValueError("node compactness is one of nodes; the method has a readout of graphs.")
+    if len(method.views) != 2:
+        raise ValueError(
+            f"node compactness is one of two views; the method compares {len(method.views)}: take "
+            "num_views=2."
+        )
     gcn_layers(method.encoder)
     for view in method.views:
         check_view(view, masks=masks)

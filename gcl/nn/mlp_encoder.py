@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_count
+from gcl.losses.checks import check_choice, check_count
 from gcl.nn.propagation import sparse_linear
 
 
 class MLPEncoder(nn.Module):
     r"""Linear layers with ReLU between and none after the last.
 
-        z = W_L relu( ... relu(W_1 x + b_1) ... ) + b_L
+        z = W_L relu( ... relu( norm(W_1 x + b_1) ) ... ) + b_L
 
     No messages pass; the edges of the encoder contract are accepted and ignored, so what the graph
     knows must come in through the loss. Features may be a torch sparse CSR matrix
@@ -30,13 +30,14 @@ class MLPEncoder(nn.Module):
         in_channels: width of x.
         hidden: widths of the layers before the last; (500, 500, 2000) in DEC, SDCN and PamC.
         out_channels: width of the embeddings.
+        norm: "batch" for a batch norm before every ReLU, or None.
 
     Shape:
         x `[n, in_channels]`, edge_index and edge_weight ignored -> `[n, out_channels]`.
 
     Raises:
         TypeError: a width is no whole number.
-        ValueError: a width below 1.
+        ValueError: a width below 1, another norm.
 
     Reference:
         Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (DEC),
@@ -48,14 +49,24 @@ class MLPEncoder(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, hidden: Sequence[int] = (500, 500, 2000), out_channels: int = 10
+        self,
+        in_channels: int,
+        hidden: Sequence[int] = (500, 500, 2000),
+        out_channels: int = 10,
+        *,
+        norm: Literal["batch"] | None = None,
     ):
         super().__init__()
+        if not isinstance(hidden, Sequence):
+            raise TypeError(f"MLPEncoder: hidden must be widths such as (512,), got {hidden!r}.")
         self.widths = (in_channels, *hidden, out_channels)
         for width in self.widths:
             check_count("MLPEncoder", width=width)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(self.widths))
+        if norm is not None:
+            check_choice("MLPEncoder", "norm", norm, ("batch",))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in hidden) if norm else None
 
     def forward(
         self,
@@ -69,7 +80,8 @@ class MLPEncoder(nn.Module):
             z = sparse_linear(x, first.weight.t()) + first.bias
         else:
             z = first(x)
-        for layer in others:
+        for at, layer in enumerate(others):
+            z = z if self.norms is None else self.norms[at](z)
             z = layer(z.relu())
         return z
 

@@ -77,3 +77,8 @@ def test_momentum_is_training_state():
 def test_bad_numbers(bad, message):
     with pytest.raises(ValueError, match=message):
         AdaptiveTemperature(**bad)
+
+
+@pytest.mark.parametrize("tau0", [0.01, 5.0])
+def test_the_range_holds_the_start(tau0):
+    assert AdaptiveTemperature(tau0, alpha=0.0)(torch.tensor([0.3])).item() == pytest.approx(tau0)

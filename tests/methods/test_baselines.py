@@ -90,7 +90,7 @@ def test_other_encoders_take_the_place(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_prints_its_parts_and_normalises_on_request(name):
     data = gcl.datasets.load("karate")
-    shown = repr(recipe(name)(data, **SMALL[name]))
+    shown = repr(recipe(name)(data, normalize=True, **SMALL[name]))
     assert "NormalizeRows" in shown
     assert "object at" not in shown
     assert "function" not in shown
@@ -102,3 +102,9 @@ def test_prints_its_parts_and_normalises_on_request(name):
 def test_rates_come_in_pairs(name):
     with pytest.raises(ValueError, match=f"{name}: drop_edge must be two rates, one a view"):
         recipe(name)(gcl.datasets.load("karate"), drop_edge=0.3)
+
+
+@pytest.mark.parametrize("name", ["afgrl", "bgrl", "sgrl"])
+def test_a_predictor_has_a_width(name):
+    with pytest.raises(ValueError, match=f"{name}: predictor must be at least 1, got 0"):
+        recipe(name)(gcl.datasets.load("karate"), predictor=0)

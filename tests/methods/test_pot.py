@@ -37,10 +37,18 @@ def small(data, **options):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("recipe", ["grace", "gca", "csgcl"])
+@pytest.mark.parametrize("recipe", ["grace", "gca", "csgcl", "progcl", "costa"])
 def test_every_mode_of_every_recipe_keeps_the_contract(recipe, mode, data):
     method = getattr(gcl.methods, recipe)(data, hidden=6, proj=6)
     check_method(pot(method, mode=mode, warmup=0.2), data)
+
+
+def test_more_than_two_views_are_refused(data):
+    method = gcl.methods.grace(data, hidden=6, proj=6, num_views=3)
+    with pytest.raises(ValueError, match="one of two views; the method compares 3"):
+        pot(method)
+    with pytest.raises(ValueError, match="take num_views=2"):
+        gcl.evaluate.compactness(method, data)
 
 
 @pytest.mark.parametrize("recipe", [pot_grace, pot_gca])

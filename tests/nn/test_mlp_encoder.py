@@ -26,6 +26,19 @@ def test_defaults_are_the_papers():
     assert MLPEncoder(4, (), 2).widths == (4, 2)
 
 
+def test_batch_norm_before_every_relu():
+    encoder = MLPEncoder(7, (5, 9), 3, norm="batch")
+    first, second, last = encoder.layers
+    plain = nn.Sequential(
+        first, nn.BatchNorm1d(5), nn.ReLU(), second, nn.BatchNorm1d(9), nn.ReLU(), last
+    )
+    x = torch.randn(4, 7)
+    assert torch.equal(encoder(x), plain(x))
+    assert torch.equal(encoder.eval()(x), plain.eval()(x))
+    with pytest.raises(ValueError, match="norm must be one of 'batch'"):
+        MLPEncoder(7, (5,), 3, norm="layer")
+
+
 def test_edges_are_ignored():
     encoder, x = MLPEncoder(3, (4,), 2), torch.randn(5, 3)
     edges = torch.tensor([[0, 1], [1, 0]])
@@ -50,4 +63,6 @@ def test_bad_widths():
         MLPEncoder(3, (0,))
     with pytest.raises(TypeError, match="width must be a whole number"):
         MLPEncoder(3, (2.5,))
+    with pytest.raises(TypeError, match=r"hidden must be widths such as \(512,\), got 4"):
+        MLPEncoder(3, 4)
     assert repr(MLPEncoder(3, (4,), 2)).startswith("MLPEncoder(\n  3 -> 4 -> 2")
