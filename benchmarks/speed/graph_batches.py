@@ -20,7 +20,14 @@ from torch_geometric.transforms import Compose
 from torch_geometric.utils import add_random_edge, dropout_edge, mask_feature, subgraph
 
 import gcl
-from gcl.augment import EdgeAdding, EdgeDropping, FeatureNoise, NodeDropping, RandomWalkSubgraph
+from gcl.augment import (
+    EdgeAdding,
+    EdgeDropping,
+    FeatureNoise,
+    NodeDropping,
+    RandomChoice,
+    RandomWalkSubgraph,
+)
 
 P, STARTS, LENGTH = 0.1, 0.1, 5
 CALLS = 10
@@ -69,11 +76,21 @@ def _induced(graph: Data, keep: Tensor) -> Data:
     return Data(x=graph.x[keep], edge_index=edge_index, y=graph.y)
 
 
+def any_of_them(graph: Data) -> Data:
+    return LOOPS[int(torch.randint(len(LOOPS), (1,)))](graph)
+
+
+LOOPS = [drop_nodes, walk, perturb_edges, mask_rows]
+KERNELS = [
+    NodeDropping(P, remove=True),
+    RandomWalkSubgraph(STARTS, LENGTH),
+    Compose([EdgeDropping(P), EdgeAdding(P)]),
+    FeatureNoise(0.5, P, mean=0.5, replace=True),
+]
+NAMES = ["node dropping", "random-walk subgraph", "edge perturbation", "attribute masking"]
 AUGMENTATIONS: dict[str, tuple[Any, Callable[[Data], Data]]] = {
-    "node dropping": (NodeDropping(P, remove=True), drop_nodes),
-    "random-walk subgraph": (RandomWalkSubgraph(STARTS, LENGTH), walk),
-    "edge perturbation": (Compose([EdgeDropping(P), EdgeAdding(P)]), perturb_edges),
-    "attribute masking": (FeatureNoise(0.5, P, mean=0.5, replace=True), mask_rows),
+    **{name: (kernel, one) for name, kernel, one in zip(NAMES, KERNELS, LOOPS, strict=True)},
+    "one of them a graph": (RandomChoice(KERNELS, per_graph=True), any_of_them),
 }
 
 

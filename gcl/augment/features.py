@@ -87,7 +87,7 @@ def with_values(x: Tensor, values: Tensor) -> Tensor:
 def take_rows(x: Tensor, index: Tensor) -> Tensor:
     """`x[index]`, for CSR too."""
     if not is_csr(x):
-        return x[index]
+        return x.index_select(0, index)
     crow, col, values = x.crow_indices(), x.col_indices(), x.values()
     counts = crow.diff()[index]
     start = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).to(crow.dtype)

@@ -9,12 +9,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.augment.induced import check_relabelling, keep_nodes
-from gcl.augment.selection import book, edge_attributes, node_attributes, pointer, reslice
+from gcl.augment.features import is_csr, take_rows
+from gcl.augment.induced import check_relabelling
+from gcl.augment.selection import (
+    edge_attributes,
+    node_attributes,
+    recount,
+    recut,
+    reslice,
+    rising_pointer,
+    take,
+    tell_owners,
+)
+from gcl.sparse import csr_tensor
+from gcl.structure import stable_order
 
 
 def split_graphs(data: Any, group: Tensor, num_groups: int) -> list[Any]:
     """Batches of the graphs of each group; the other graphs are there without nodes.
+
+    All rows are sorted by group once; a part has slices of them.
 
     Args:
         data: a `Batch` of `Data`.
@@ -25,12 +39,40 @@ def split_graphs(data: Any, group: Tensor, num_groups: int) -> list[Any]:
         ValueError: an attribute besides `edge_index` holds node numbers by PyG's rules.
     """
     check_relabelling("RandomChoice", data)
-    of_node = group[data.batch]
-    parts = []
+    whole = copy.copy(data)
+    tell_owners(whole)
+    source, target = data.edge_index
+    graph_of_edge = data.batch.index_select(0, source)
+    rows = {
+        "node": stable_order(group.index_select(0, data.batch), num_groups),
+        "edge": stable_order(group.index_select(0, graph_of_edge), num_groups),
+    }
+    place = _inverse(rows["node"])
+    names = {"node": node_attributes(whole._store), "edge": edge_attributes(whole, whole._store)}
+    for owner, order in rows.items():
+        take(whole, whole._store, [n for n in names[owner] if n != "edge_index"], order, None)
+    whole.edge_index = torch.stack(
+        [place.index_select(0, end.index_select(0, rows["edge"])) for end in (source, target)]
+    )
+    counts = {
+        "node": data.ptr.diff(),
+        "edge": torch.bincount(graph_of_edge, minlength=data.num_graphs),
+    }
+    parts, begin = [], {"node": 0, "edge": 0}
     for g in range(num_groups):
-        part = copy.copy(data)
-        keep_nodes(part, list(part.edge_stores), {None: of_node == g})
+        part = copy.copy(whole)
+        ptr, end = {}, {}
+        for owner, sizes in counts.items():
+            ptr[owner] = _pointer(torch.where(group == g, sizes, 0))
+            end[owner] = begin[owner] + int(ptr[owner][-1])
+            for name in names[owner]:
+                dim = data.__cat_dim__(name, whole[name], whole._store)
+                part[name] = _rows(whole[name], dim, begin[owner], end[owner])
+            recut(part, part._store, names[owner], ptr[owner])
+        part.edge_index = part.edge_index - begin["node"]
+        recount(part, ptr["node"])
         parts.append(part)
+        begin = end
     return parts
 
 
@@ -47,15 +89,19 @@ def merge_graphs(data: Any, parts: Sequence[Any]) -> Any:
     out = copy.copy(data)
     stores = [part._store for part in parts]
     graph = torch.cat([part.batch for part in parts])
-    order = graph.argsort(stable=True)
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order), device=order.device)
+    order = stable_order(graph, data.num_graphs)
+    place = _inverse(order)
     starts = [0, *torch.tensor([part.num_nodes for part in parts]).cumsum(0).tolist()]
-    edge_index = torch.cat(
-        [place[part.edge_index + at] for part, at in zip(parts, starts, strict=False)], 1
+    source, target = (
+        place.index_select(0, torch.cat(ends))
+        for ends in zip(
+            *((part.edge_index + at).unbind() for part, at in zip(parts, starts, strict=False)),
+            strict=True,
+        )
     )
-    graph = graph[order]
-    edge_order = graph[edge_index[0]].argsort(stable=True)
+    graph = graph.index_select(0, order)
+    of_edge = graph.index_select(0, source)
+    edge_order = stable_order(of_edge, data.num_graphs)
     of_nodes = _names(
         data, parts, node_attributes(data._store), [node_attributes(s) for s in stores]
     )
@@ -65,24 +111,48 @@ def merge_graphs(data: Any, parts: Sequence[Any]) -> Any:
         edge_attributes(data, data._store),
         [edge_attributes(p, s) for p, s in zip(parts, stores, strict=True)],
     )
-    rows = (
+    for names, index, owner in (
         (of_nodes, order, graph),
-        (of_edges, edge_order, graph[edge_index[0, edge_order]]),
-    )
-    for names, index, owner in rows:
+        (of_edges, edge_order, of_edge.index_select(0, edge_order)),
+    ):
         for name in names - {"edge_index", "batch"}:
-            out[name] = torch.cat([part[name] for part in parts])[index]
+            out[name] = take_rows(_stack([part[name] for part in parts]), index)
         reslice(out, out._store, sorted(names), owner)
-    out.edge_index = edge_index[:, edge_order]
-    out.batch, out.ptr = graph, pointer(graph, data.num_graphs)
-    if "num_nodes" in out._store:
-        out.num_nodes = len(graph)
-    incs = book(out, out._store, "_inc_dict")
-    if incs is not None:
-        incs["edge_index"] = out.ptr[:-1].cpu()
-    if "_num_nodes" in out._store.__dict__:
-        out._store.__dict__["_num_nodes"] = out.ptr.diff().tolist()
+    out.edge_index = torch.stack([end.index_select(0, edge_order) for end in (source, target)])
+    out.batch = graph
+    recount(out, rising_pointer(graph, data.num_graphs))
     return out
+
+
+def _inverse(order: Tensor) -> Tensor:
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device)
+    return place
+
+
+def _pointer(sizes: Tensor) -> Tensor:
+    return torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+
+
+def _stack(values: list[Tensor]) -> Tensor:
+    """`torch.cat`, for CSR too."""
+    if not is_csr(values[0]):
+        return torch.cat(values)
+    lengths = torch.cat([x.crow_indices().diff() for x in values])
+    return csr_tensor(
+        _pointer(lengths),
+        torch.cat([x.col_indices() for x in values]),
+        torch.cat([x.values() for x in values]),
+        (len(lengths), values[0].size(1)),
+    )
+
+
+def _rows(value: Any, dim: int, begin: int, end: int) -> Any:
+    if isinstance(value, Tensor) and is_csr(value):
+        return take_rows(value, torch.arange(begin, end, device=value.device))
+    if isinstance(value, Tensor):
+        return value.narrow(dim, begin, end - begin)
+    return value[begin:end]
 
 
 def _names(data: Any, parts: Sequence[Any], known: list[str], found: list[list[str]]) -> set[str]:

@@ -7,6 +7,7 @@ written to. The book-keeping of a `Batch` (`ptr`, slices, increments) is kept ri
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,24 +76,74 @@ def graphs(data: Graph, store: Any) -> tuple[Tensor, int]:
 
 def edge_attributes(data: Graph, store: Any) -> list[str]:
     """Names of what has one row per edge, `edge_index` included; ask before replacing it."""
-    names = [n for n in store if n not in _OF_NEITHER and store.is_edge_attr(n)]
-    if isinstance(data, HeteroData):
-        return names
-    # A batch of g graphs with g edges: labels of the graphs look like attributes of the edges.
-    if store.edge_index.size(1) in (num_graphs := graphs(data, store)[1], num_graphs + 1):
-        return [name for name in names if "edge" in name]
-    return names
+    cuts = _cuts(data, store)
+    edges = cuts.get("edge_index")
+    if edges is None:
+        return _owned(store, "edge", store.is_edge_attr)
+    nodes = None if isinstance(data, HeteroData) else _node_cuts(store)
+    # With an edge a graph, or as many as nodes, only the name tells.
+    vague = bool((edges.diff() == 1).all()) or (nodes is not None and torch.equal(edges, nodes))
+
+    def of_edges(name: str) -> bool:
+        right = _is_cut(store, name, cuts, edges, store.is_edge_attr)
+        return right and ("edge" in name or not vague)
+
+    return _owned(store, "edge", of_edges)
 
 
 def node_attributes(store: Any) -> list[str]:
     """Names of what has one row per node; ask before changing the number of nodes."""
-    names = [n for n in store if n not in _OF_NEITHER and store.is_node_attr(n)]
-    if "ptr" not in store or len(store.ptr) - 1 != store.num_nodes:
-        return names
-    # A batch of g graphs with g nodes: labels of the graphs look like attributes of the nodes.
-    cuts = getattr(store._parent(), "_slice_dict", {})
-    cuts = cuts.get(store._key, {}) if store._key is not None else cuts
-    return [n for n in names if n not in cuts or torch.equal(cuts[n].to(store.ptr), store.ptr)]
+    cuts, nodes = _cuts(store._parent(), store), _node_cuts(store)
+    if not cuts or nodes is None:
+        return _owned(store, "node", store.is_node_attr)
+    edges = cuts.get("edge_index")
+    vague = isinstance(edges, Tensor) and torch.equal(edges, nodes)
+    return _owned(
+        store,
+        "node",
+        lambda n: (
+            _is_cut(store, n, cuts, nodes, store.is_node_attr) and not (vague and "edge" in n)
+        ),
+    )
+
+
+def tell_owners(data: Any) -> None:
+    """Writes down what belongs to nodes, edges and graphs, for parts in which no rule can tell."""
+    store = data._store
+    nodes, edges = node_attributes(store), edge_attributes(data, store)
+    store.__dict__["_owner"] = {
+        name: "node" if name in nodes else "edge" if name in edges else "graph" for name in store
+    }
+
+
+def _owned(store: Any, owner: str, rule: Callable[[str], bool]) -> list[str]:
+    told = store.__dict__.get("_owner", {})
+    return [
+        name
+        for name in store
+        if name not in _OF_NEITHER and (told[name] == owner if name in told else rule(name))
+    ]
+
+
+def _is_cut(
+    store: Any, name: str, cuts: dict[str, Any], wanted: Tensor, by_length: Callable[[str], bool]
+) -> bool:
+    """Whether a batch cuts an attribute at these places; one it never cuts goes by its length."""
+    if name not in cuts:
+        return by_length(name)
+    right = isinstance(store[name], Tensor | np.ndarray)
+    return right and torch.equal(torch.as_tensor(cuts[name]), wanted)
+
+
+def _cuts(data: Any, store: Any) -> dict[str, Any]:
+    """Where a batch cuts each attribute of a store into those of its graphs; {} for one graph."""
+    top = data._global_store if isinstance(data, HeteroData) else data._store
+    whole: dict[str, Any] = top.__dict__.get("_slice_dict") or {}
+    return whole if store._key is None else whole.get(store._key, {})
+
+
+def _node_cuts(store: Any) -> Tensor | None:
+    return store.ptr.cpu() if "ptr" in store else None
 
 
 def take(data: Graph, store: Any, names: list[str], index: Tensor, graph: Tensor | None) -> None:
@@ -133,18 +184,35 @@ def set_edge_weight(data: Graph, store: Any, weight: Tensor) -> None:
 
 def reslice(data: Graph, store: Any, names: list[str], graph: Tensor | None) -> None:
     """Tells a `Batch` how many rows of the named attributes each of its graphs has now."""
+    if book(data, store, "_slice_dict") is not None and graph is not None:
+        recut(data, store, names, rising_pointer(graph, data._num_graphs))
+
+
+def recut(data: Graph, store: Any, names: list[str], ptr: Tensor) -> None:
+    """Tells a `Batch` where it cuts the named attributes now."""
     slices, incs = book(data, store, "_slice_dict"), book(data, store, "_inc_dict")
-    if slices is None or incs is None or graph is None:
+    if slices is None or incs is None:
         return
-    num_graphs = data._num_graphs
-    ptr = rising_pointer(graph, num_graphs)
     for name in names:
         # What was never collated (`batch`, `e_batch`) is not taken apart either.
         if name in slices or name == "edge_weight":
             slices[name] = ptr.cpu()
-            incs.setdefault(name, torch.zeros(num_graphs, dtype=torch.long))
+            incs.setdefault(name, torch.zeros(len(ptr) - 1, dtype=torch.long))
         if f"{name}_ptr" in store:
             store[f"{name}_ptr"] = ptr
+
+
+def recount(data: Any, ptr: Tensor) -> None:
+    """Tells a `Batch` of `Data` where the nodes of each of its graphs begin now."""
+    store = data._store
+    data.ptr = ptr
+    if "num_nodes" in store:
+        data.num_nodes = int(ptr[-1])
+    incs = book(data, store, "_inc_dict")
+    if incs is not None:
+        incs["edge_index"] = ptr[:-1].cpu()
+    if "_num_nodes" in store.__dict__:
+        store.__dict__["_num_nodes"] = ptr.diff().tolist()
 
 
 def book(data: Graph, store: Any, name: str) -> dict[str, Any] | None:

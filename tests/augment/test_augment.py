@@ -253,3 +253,44 @@ def test_bad_features(transform: Any) -> None:
         transform(Data(x=torch.eye(2).to_sparse_coo()))
     with pytest.raises(ValueError, match=r"\[num_nodes, features\]"):
         transform(Data(x=torch.ones(3)))
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        NodeDropping(0.4, remove=True),
+        RandomWalkSubgraph(0.3, 2),
+        EdgeDropping(0.4),
+        EdgeAdding(0.5),
+        RandomChoice([NodeDropping(0.4, remove=True), EdgeDropping(0.4)], per_graph=True),
+    ],
+    ids=repr,
+)
+def test_a_batch_knows_what_belongs_to_nodes_edges_and_graphs(transform):
+    """By how it cuts attributes, not by their lengths, which agree by chance in small batches."""
+    torch.manual_seed(0)
+    for _ in range(150):
+        graphs = []
+        for n in (6, *torch.randint(2, 5, (3,)).tolist()):  # with six nodes no other count agrees
+            edge_index = (torch.rand(n, n) < 0.4).nonzero().t()
+            if n == 6:
+                edge_index = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]])
+            number = 100.0 * len(graphs)
+            graphs.append(
+                Data(
+                    x=torch.rand(n, 2),
+                    edge_index=edge_index,
+                    bond=number + torch.arange(edge_index.size(1)),
+                    charge=number + torch.arange(n),
+                    target=number + torch.tensor([1.0, 2.0]),
+                    y=torch.tensor([number]),
+                )
+            )
+        out = transform(Batch.from_data_list(graphs)).to_data_list()
+        for before, after in zip(graphs, out, strict=True):
+            assert torch.equal(after.y, before.y)
+            assert torch.equal(after.target, before.target)
+            assert len(after.charge) == len(after.x)
+            assert len(after.bond) == after.edge_index.size(1)
+            assert set(after.bond.tolist()) <= set(before.bond.tolist())
+            assert set(after.charge.tolist()) <= set(before.charge.tolist())

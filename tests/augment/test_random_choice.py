@@ -158,3 +158,17 @@ def test_labels_of_graphs_stay_where_a_part_has_as_many_nodes_or_edges() -> None
         out = RandomChoice([shifted, EdgeDropping(0.0)], per_graph=True)(batch)
         assert out.y.tolist() == [0, 1, 2, 3]
         assert out.x.shape == (8, 1)
+
+
+def test_sparse_features_are_put_together_as_dense_ones() -> None:
+    batch = Batch.from_data_list([g for g in molecules(30) if g.num_nodes])
+    batch.x = batch.x.relu()
+    sparse = batch.clone()
+    sparse.x = batch.x.to_sparse_csr()
+    choice = RandomChoice([NodeDropping(0.5, remove=True), EdgeDropping(0.5)], per_graph=True)
+    found = []
+    for data in (batch, sparse):
+        torch.manual_seed(0)
+        found.append(choice(data))
+    assert torch.equal(found[0].x, found[1].x.to_dense())
+    assert torch.equal(found[0].edge_index, found[1].edge_index)
