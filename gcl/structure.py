@@ -86,6 +86,26 @@ class Structure:
         partner[self.perm] = self.perm[slots]
         return partner
 
+    @cached_property
+    def some_partners(self) -> Tensor:
+        """`partner` where only some edges have a reverse; -1 for the others.
+
+        Of u -> v there may be more copies than of v -> u: the last ones have none.
+        """
+        if self.num_src != self.num_dst:
+            raise ValueError("edges between two types of nodes have no reverse among themselves")
+        n = max(self.num_dst, 1)
+        key, reverse = self.row * n + self.col, self.col * n + self.row
+        copy = torch.arange(len(key), device=key.device) - torch.searchsorted(key, key)
+        slot = torch.searchsorted(key, reverse) + copy
+        inside = slot.clamp(max=max(len(key) - 1, 0))
+        found = torch.where((slot < len(key)) & (key[inside] == reverse), inside, -1)
+        if self.perm is None:
+            return found
+        partner = torch.empty_like(found)
+        partner[self.perm] = torch.where(found < 0, -1, self.perm[inside])
+        return partner
+
     def to_slots(self, values: Tensor) -> Tensor:
         """Values in the order of the list -> values in the order of the slots."""
         return values if self.perm is None else values[self.perm]

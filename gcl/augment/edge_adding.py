@@ -78,20 +78,33 @@ class EdgeAdding(BaseTransform):
         stores = edge_stores("EdgeAdding", data)
         fix_num_nodes(data)
         for store, reverse, match in edge_pairs(data, stores, self.undirected):
-            both = reverse is store
-            new, donor = self._draw(data, store, both)
-            if match is None:
+            if reverse is not store or match is None:
+                new, donor = self._draw(data, store, both=False)
                 _append(data, store, new, donor)
-            elif both:
-                flipped = new.flip(0)
-                _append(data, store, torch.cat([new, flipped], 1), torch.cat([donor, match[donor]]))
-            else:
-                _append(data, store, new, donor)
-                _append(data, reverse, new.flip(0), match[donor])
+                if match is not None:
+                    _append(data, reverse, new.flip(0), match[donor])
+                continue
+            directed = _directed(data, store, match)
+            mixed = bool(directed.any())
+            new, donor = self._draw(data, store, both=True, only=~directed if mixed else None)
+            ends_of_new, donors = [new, new.flip(0)], [donor, match[donor]]
+            if mixed:
+                new, donor = self._draw(data, store, both=False, only=directed)
+                ends_of_new, donors = [*ends_of_new, new], [*donors, donor]
+            _append(data, store, torch.cat(ends_of_new, 1), torch.cat(donors))
         return data
 
-    def _draw(self, data: Graph, store: Any, both: bool) -> tuple[Tensor, Tensor]:
-        """New edges `[2, m]` (one direction) and the existing edge each copies."""
+    def _draw(
+        self, data: Graph, store: Any, both: bool, only: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """New edges `[2, m]` (one direction) and the existing edge each copies.
+
+        Args:
+            data: the graph.
+            store: whose edges.
+            both: pairs without a direction.
+            only: `[num_graphs]`, the graphs that get new edges; all if None.
+        """
         src, dst = ends(data, store)
         src_graph, num_graphs = graphs(data, src)
         dst_graph, _ = graphs(data, dst)
@@ -107,6 +120,8 @@ class EdgeAdding(BaseTransform):
         u, v, here = u_local.index_select(0, source), v_local.index_select(0, target), graph
         if src is dst:
             proper = u < v if both else u != v  # of the two directions of an edge, one is enough
+            if only is not None:
+                proper &= only.index_select(0, graph)
             proper = proper.nonzero().view(-1)
             u, v, here = (part.index_select(0, proper) for part in (u, v, here))
             size = n.index_select(0, here)
@@ -127,6 +142,8 @@ class EdgeAdding(BaseTransform):
         edges = torch.bincount(graph, minlength=num_graphs)
         mean = self.p * edges.double() / (2 if both else 1)
         wanted = (mean + torch.rand_like(mean)).floor().long()
+        if only is not None:
+            wanted = torch.where(only, wanted, 0)
         where, rank = distinct(torch.minimum(wanted, free), free)
 
         # The r-th free pair: r plus the number of taken pairs in front of it.
@@ -147,6 +164,16 @@ class EdgeAdding(BaseTransform):
 
     def __repr__(self) -> str:
         return describe(self)
+
+
+def _directed(data: Graph, store: Any, match: Tensor) -> Tensor:
+    """`[num_graphs]`: where edges besides loops are their own match, see `edge_pairs`."""
+    graph, num_graphs = graphs(data, ends(data, store)[0])
+    source, target = store.edge_index
+    alone = (match == torch.arange(len(match), device=match.device)) & (source != target)
+    found = torch.zeros(num_graphs, dtype=torch.bool, device=match.device)
+    found[graph.index_select(0, source[alone])] = True
+    return found
 
 
 def _append(data: Graph, store: Any, new: Tensor, donor: Tensor) -> None:

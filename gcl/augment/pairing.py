@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from gcl.augment.selection import ends
+from gcl.augment.selection import ends, graphs
 from gcl.structure import structure
 from gcl.typing import Graph
 
@@ -19,7 +19,8 @@ def edge_pairs(
 ) -> Iterator[tuple[Any, Any, Tensor | None]]:
     """Every edge store once: `(store, reverse store, match)`.
 
-    `match[i]` is the position in the reverse store of the reverse of edge i. A store that holds
+    `match[i]` is the position in the reverse store of the reverse of edge i; of a batch with
+    undirected and directed graphs the edges of the latter are their own match. A store that holds
     both directions is its own reverse; a directed one has the reverse None and match None. In
     `HeteroData` the reverse of (a, r, b) is a type (b, s, a) with exactly the flipped edges, by
     preference the one that PyG's `ToUndirected` names `rev_r`.
@@ -39,6 +40,8 @@ def _reverse(
     src, dst = ends(data, store)
     if src is dst:
         partner = structure(store.edge_index, src.num_nodes).partner
+        if partner is None:
+            partner = _of_some_graphs(data, store, src)
         if partner is not None:
             return store, partner
     if not isinstance(data, HeteroData):
@@ -58,6 +61,21 @@ def _reverse(
         if match is not None:
             return other, match
     return None, None
+
+
+def _of_some_graphs(data: Graph, store: Any, nodes: Any) -> Tensor | None:
+    """The match in a batch where some graphs are undirected; None if none is."""
+    graph, num_graphs = graphs(data, nodes)
+    if num_graphs < 2:
+        return None
+    partner = structure(store.edge_index, nodes.num_nodes).some_partners
+    of_edge = graph.index_select(0, store.edge_index[0])
+    directed = graph.new_zeros(num_graphs, dtype=torch.bool)
+    directed[of_edge[partner < 0]] = True
+    alone = directed[of_edge]
+    if bool(alone.all()):
+        return None
+    return torch.where(alone, torch.arange(len(partner), device=partner.device), partner)
 
 
 def _flipped(edge_index: Tensor, other: Tensor, num_src: int, num_dst: int) -> Tensor | None:

@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Batch, Data, HeteroData
 
+from gcl.augment import EdgeAdding, EdgeDropping
 from gcl.augment.pairing import edge_pairs
 from gcl.structure import Structure
 from tests.augment.odd_graphs import hetero
@@ -83,3 +84,47 @@ def test_mirrored_lists_need_one_sort_and_give_the_same_partners(seed: int) -> N
     assert not other._mirrored
     assert torch.equal(edges[:, shuffle][:, other.partner], edges[:, shuffle].flip(0))
     assert Structure(edges[:, edges[0] <= edges[1]], 5, 5).partner is None
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=14))
+def test_some_edges_have_a_reverse(edges: list[tuple[int, int]]) -> None:
+    found = Structure(torch.tensor(edges, dtype=torch.long).view(-1, 2).t(), 4, 4).some_partners
+    for i, (u, v) in enumerate(edges):
+        copies, reverses = (
+            [k for k, edge in enumerate(edges) if edge == pair] for pair in ((u, v), (v, u))
+        )
+        k = copies.index(i)
+        assert found[i] == (reverses[k] if k < len(reverses) else -1)
+
+
+def test_directed_and_undirected_graphs_of_one_batch() -> None:
+    """Each is treated as if it were alone."""
+    ring = torch.arange(6)
+    undirected = torch.stack([torch.cat([ring, (ring + 1) % 6]), torch.cat([(ring + 1) % 6, ring])])
+    path = torch.stack([torch.arange(5), torch.arange(1, 6)])
+    parts = [
+        Data(edge_index=edges, tag=torch.arange(edges.size(1)), num_nodes=6)
+        for edges in (undirected, path, undirected, path)
+    ]
+    batch = Batch.from_data_list(parts * 30)
+    torch.manual_seed(0)
+    single = 0
+    for transform in (EdgeDropping(0.4), EdgeAdding(0.4)):
+        for i, view in enumerate(transform(batch).to_data_list()):
+            there = set(map(tuple, view.edge_index.t().tolist()))
+            if i % 2 == 0:
+                assert there == {(v, u) for u, v in there}
+            else:
+                single += sum((v, u) not in there for u, v in there)
+            old = parts[i % 4].edge_index[:, view.tag]
+            if isinstance(transform, EdgeDropping):
+                assert torch.equal(old, view.edge_index)
+            else:
+                assert torch.equal(
+                    view.edge_index[:, : parts[i % 4].num_edges], parts[i % 4].edge_index
+                )
+                assert len(there) == view.num_edges
+    assert single > 300
+    sizes = [EdgeDropping(0.4)(batch)[1].num_edges for _ in range(400)]
+    assert abs(sum(sizes) - 400 * 5 * 0.6) < 4 * (400 * 5 * 0.24) ** 0.5
