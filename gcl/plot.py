@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
+from torch_geometric.data import Batch
 
 from gcl import benchmark, checkpoint, methods, results
 from gcl.losses import unit_rows
@@ -352,6 +353,7 @@ def _two_views(run: benchmark.Run, data: Any, home: Path) -> tuple[Tensor, Tenso
     method.eval()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        prepared = method.prepare(data)
+        whole = Batch.from_data_list(list(data)) if method.graph_level else data
+        prepared = method.prepare(whole)
         first, second = (method.embed(view(copy.copy(prepared))) for view in inner.views)
     return first, second

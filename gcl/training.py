@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch_geometric.data import Batch, Data, Dataset
 from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
@@ -171,6 +172,11 @@ def fit(
         raise TypeError(f"fit: method must be a gcl.Method, got {type(inner).__name__}.")
     if not isinstance(data, BaseData | Iterable):
         raise TypeError(f"fit: data must be a graph or a loader of graphs, got {data!r}.")
+    if inner.graph_level and _are_single_graphs(data):
+        raise TypeError(
+            f"fit: a {type(data).__name__} of graphs would be trained on graph by graph; give "
+            "torch_geometric.loader.DataLoader(graphs, batch_size=128, shuffle=True)."
+        )
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"fit: epochs must be a whole number >= 0, got {epochs!r}.")
     if clip is not None and not clip > 0:
@@ -212,6 +218,13 @@ def fit(
         for callback in state.callbacks:
             callback.on_end(state)
     return state
+
+
+def _are_single_graphs(data: Any) -> bool:
+    if isinstance(data, Dataset):
+        return True
+    listed = isinstance(data, Sequence) and len(data) > 1
+    return listed and all(isinstance(g, Data) and not isinstance(g, Batch) for g in data)
 
 
 def embed(
@@ -320,8 +333,11 @@ def _epoch(
         if state.scheduler is not None:
             state.scheduler.step()
         state.step += 1
-        per_epoch = len(batches) if hasattr(batches, "__len__") else len(losses)
+        known = len(batches) if hasattr(batches, "__len__") else None
+        per_epoch = len(losses) if known is None else known
         state.method.after_step(state.step, state.epochs * per_epoch)
+        for callback in state.callbacks:
+            callback.on_step_end(state, 1 if single else known)
     if not losses:
         raise ValueError(
             "fit: the loader gave no batch; check its batch size and drop_last, and that it can be "

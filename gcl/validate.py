@@ -81,11 +81,17 @@ def _check_nodes(store: Any, where: str, num_graphs: int, x_required: bool) -> i
             )
     y = store.get("y")
     # A label may belong to a node, or in graph-level tasks to a graph.
-    if isinstance(y, Tensor) and y.dim() > 0 and y.size(0) not in (num_nodes, num_graphs):
+    if isinstance(y, Tensor) and y.dim() > 0 and not _are_labels(y.size(0), num_nodes, num_graphs):
         raise ValueError(
             f"{where}.y: expected one label for each of the {num_nodes} nodes, got {y.size(0)}."
         )
     return num_nodes
+
+
+def _are_labels(rows: int, num_nodes: int, num_graphs: int) -> bool:
+    # Several targets of a graph in one vector are put one after another in a batch.
+    several = num_graphs > 1 and rows % num_graphs == 0
+    return rows in (num_nodes, num_graphs) or several
 
 
 def _check_features(x: Any, where: str) -> None:

@@ -194,6 +194,8 @@ def test_sets_of_graphs_train_and_resume(toy, recipe, tmp_path, capsys):
     assert len(second) == 5
     for row, same in zip(first, second, strict=False):
         assert row["accuracy"] == same["accuracy"]
+    assert main(["plot", str(tmp_path / "a"), "--projection", "pca"]) == 0
+    assert (tmp_path / "a" / "similarity.png").exists() == (recipe == "graphcl")
 
 
 def test_sets_of_graphs_name_their_protocol(toy, capsys):

@@ -127,20 +127,44 @@ class PPRDiffusion(BaseTransform):
         fix_num_nodes(data)
         for store in stores:
             nodes = ends(data, store)[0]
-            graph, num_graphs = graphs(data, nodes)
-            order = torch.argsort(graph, stable=True)
-            ptr = pointer(graph, num_graphs)
             weight = _edge_weight(store, nodes)
-            edge_index, weight = self._diffuse(store.edge_index, weight, graph, order, ptr)
+            graph, num_graphs = graphs(data, nodes)
+            edge_index, weight = self._diffuse(store.edge_index, weight, graph, num_graphs)
             self._replace(data, store, edge_index, weight)
         return data
 
     def _diffuse(
-        self, edge_index: Tensor, weight: Tensor, graph: Tensor, order: Tensor, ptr: Tensor
+        self, edge_index: Tensor, weight: Tensor, graph: Tensor, num_graphs: int
     ) -> tuple[Tensor, Tensor]:
+        """Sources and targets of the diffusion, sorted by target, and its weights.
+
+        Every graph costs as many columns as the largest beside it has nodes: those of like size,
+        within a factor of two, go together.
+        """
         n = graph.numel()
         if n == 0:
             return edge_index, weight
+        size = torch.bincount(graph, minlength=num_graphs)[graph]
+        kind = size.double().log2().ceil().long()
+        found = []
+        for one in kind.unique().tolist():
+            nodes = (kind == one).nonzero().view(-1)
+            place = torch.full_like(graph, -1)
+            place[nodes] = torch.arange(len(nodes), device=nodes.device)
+            ends_here = place[edge_index]
+            mine = (ends_here[0] >= 0).nonzero().view(-1)
+            there, values = self._diffuse_alike(ends_here[:, mine], weight[mine], graph[nodes])
+            found.append((nodes[there], values))
+        (source, target), weight = (torch.cat(part, -1) for part in zip(*found, strict=True))
+        slot = torch.argsort(target * n + source)
+        return torch.stack([source[slot], target[slot]]), weight[slot]
+
+    def _diffuse_alike(
+        self, edge_index: Tensor, weight: Tensor, graph: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        n, graph = graph.numel(), graph.unique(return_inverse=True)[1]
+        order = torch.argsort(graph, stable=True)
+        ptr = pointer(graph, int(graph.max()) + 1)
         matrix = _propagation(edge_index, weight, n, self.self_loops)
         width = int(ptr.diff().max())
         local = torch.empty_like(order)
@@ -150,9 +174,7 @@ class PPRDiffusion(BaseTransform):
         else:
             found = self._above(matrix, local, width, self.threshold or 0.0)
         target, column, weight = found
-        source = order[ptr[graph[target]] + column]
-        slot = torch.argsort(target * n + source)
-        return torch.stack([source[slot], target[slot]]), weight[slot]
+        return torch.stack([order[ptr[graph[target]] + column], target]), weight
 
     def _largest(
         self, matrix: Tensor, local: Tensor, width: int, topk: int

@@ -19,6 +19,9 @@ class Callback:
     def on_start(self, state: State) -> None:
         """Before the first epoch (after resuming)."""
 
+    def on_step_end(self, state: State, batches: int | None) -> None:
+        """After every optimizer step; batches is how many an epoch has, None where nobody knows."""
+
     def on_epoch_end(self, state: State) -> None:
         """After every epoch; `state.history[-1]` is its row, `state.stop = "why"` ends training."""
 

@@ -41,6 +41,10 @@ class ProgressBar(Callback):
         )
         self._bar.start()
 
+    def on_step_end(self, state: State, batches: int | None) -> None:
+        if batches is not None and batches > 1:
+            self._bar.update(self._task, completed=state.step / batches)
+
     def on_epoch_end(self, state: State) -> None:
         shown = f"loss {state.loss:.4f}"
         self._bar.update(self._task, completed=state.epoch, shown=shown)

@@ -130,7 +130,7 @@ def _classify(
     if runs < 1:
         raise ValueError(f"{where}: seeds must be at least 1, got {runs}.")
     x = as_matrix(z, where, l2=table.classifier == "kernel")
-    labels = as_labels(y, x.shape[0], where)[0].numpy()
+    labels = as_labels(y, x.shape[0], where, of="graph")[0].numpy()
     rarest = int(np.bincount(labels).min())
     if rarest < max(table.folds, 3):
         raise ValueError(
@@ -219,7 +219,8 @@ def _fits(
     """For every split and strength the classes of the test rows, `[K, test]`."""
     fit: Any = fit_linear_svm if classifier == "svm" else fit_logistic
     longest = max(len(train) for train, _ in splits)
-    step = max(1, BUDGET // (longest * x.shape[1]))
+    # Rows, and for the SVM a matrix of second derivatives.
+    step = max(1, BUDGET // (longest * x.shape[1] + min(longest, x.shape[1]) ** 2))
     classes = int(y.max()) + 1
     for start in range(0, len(splits), step):
         some = splits[start : start + step]

@@ -60,15 +60,17 @@ def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
     return sp.csr_array(sp.diags_array(1 / np.maximum(norms, 1e-12)).astype(z.dtype) @ z)
 
 
-def as_labels(y: Any, num_nodes: int, where: str) -> tuple[Tensor, list[int]]:
+def as_labels(y: Any, num_nodes: int, where: str, of: str = "node") -> tuple[Tensor, list[int]]:
     """Labels as codes 0, 1, ... on the CPU, and the label of each code.
+
+    A negative label marks a node without one, and is a label like others of a graph.
 
     Raises:
         TypeError: if there are no labels.
         ValueError: if they are not one integer a node, or hold fewer than two classes.
     """
     if y is None:
-        raise TypeError(f"{where}: expected one label a node, got None; pass y, e.g. data.y.")
+        raise TypeError(f"{where}: expected one label a {of}, got None; pass y, e.g. data.y.")
     if isinstance(y, np.ndarray):
         y = np.require(y, requirements=["C", "W"])
     y = torch.as_tensor(y).detach().cpu()
@@ -76,7 +78,7 @@ def as_labels(y: Any, num_nodes: int, where: str) -> tuple[Tensor, list[int]]:
         y = y.flatten()
     if tuple(y.shape) != (num_nodes,):
         raise ValueError(
-            f"{where}: expected {num_nodes} labels, one a node, got shape {tuple(y.shape)}; "
+            f"{where}: expected {num_nodes} labels, one a {of}, got shape {tuple(y.shape)}; "
             "pass the labels of the rows of the embeddings."
         )
     whole = y.long()
@@ -85,7 +87,7 @@ def as_labels(y: Any, num_nodes: int, where: str) -> tuple[Tensor, list[int]]:
             f"{where}: expected whole numbers as labels, got NaN or fractions; encode the classes "
             "as integers."
         )
-    if bool((whole < 0).any()):
+    if of == "node" and bool((whole < 0).any()):
         raise ValueError(
             f"{where}: {int((whole < 0).sum())} labels are negative, which marks unlabelled nodes; "
             "pass only the labelled rows of the embeddings and labels."
@@ -93,7 +95,7 @@ def as_labels(y: Any, num_nodes: int, where: str) -> tuple[Tensor, list[int]]:
     labels, codes = whole.unique(return_inverse=True)
     if len(labels) < 2:
         raise ValueError(
-            f"{where}: every node has label {int(labels[0])}; pass labels of at least two classes."
+            f"{where}: every {of} has label {int(labels[0])}; pass labels of at least two classes."
         )
     return codes, labels.tolist()
 

@@ -87,7 +87,12 @@ def fit_linear_svm(
     classes = int(y.max()) + 1 if num_classes is None else num_classes
     if classes < 2:
         raise ValueError(f"fit_linear_svm: expected at least two classes, got {classes}.")
-    rows = pad(x.double(), (0, 1), value=1.0)
+    x, basis = x.double(), None
+    if x.shape[2] > x.shape[1]:
+        # The optimum lies in the span of the rows: n columns in place of D.
+        basis, r = torch.linalg.qr(x.transpose(1, 2))
+        x = r.transpose(1, 2)
+    rows = pad(x, (0, 1), value=1.0)
     # Two classes are one problem: the scores of the first are those of the second, negated.
     solved = [1] if classes == 2 else list(range(classes))
     order = sorted(range(len(Cs)), key=lambda k: Cs[k])
@@ -98,7 +103,8 @@ def fit_linear_svm(
     converged = torch.stack([fit[1] for fit in fits], -1).all(-1)[:, back]
     if classes == 2:
         w = torch.cat([-w, w], -1)
-    return LinearSVMFit(w[:, :, :-1], w[:, :, -1], converged)
+    weight = w[:, :, :-1] if basis is None else basis.unsqueeze(1) @ w[:, :, :-1]
+    return LinearSVMFit(weight, w[:, :, -1], converged)
 
 
 def _path(

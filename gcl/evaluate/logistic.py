@@ -50,6 +50,9 @@ def fit_logistic(
 
         minimise  C_k * sum_i CE(y_i, x_i W + b) + 1/2 ||W||^2      (b is not penalised)
 
+    and with two classes, as there, 1/2 ||w||^2 of the difference w of the two columns, which is
+    the double of that.
+
     Three exact changes of variable make it quick. Centring the columns decouples the bias. Rotating
     the columns onto the eigenvectors of their covariance leaves the penalty as it is and makes the
     Hessian at W = 0 diagonal, so that a diagonal starting matrix makes the first step a Newton step
@@ -127,6 +130,8 @@ def fit_logistic(
         spread=spread[:, None, None],
     )
     penalty = 1 / (torch.tensor(list(Cs), dtype=x.dtype, device=x.device) * counts)
+    # The columns of two classes are w / 2 and -w / 2: half the penalty that scikit-learn has.
+    penalty = torch.where(present.sum(1, keepdim=True) == 2, 2 * penalty, penalty)
     solution, objective, iterations, converged = _minimise(loss, present, penalty, tol, max_iter)
     if not bool(converged.all()):
         warnings.warn(

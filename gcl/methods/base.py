@@ -21,6 +21,9 @@ class Method(nn.Module, ABC):
     whole_graph: Transform | None = None
     """What `prepare` applies, if anything."""
 
+    graph_level = False
+    """Whether the rows of `embed` are graphs, and a loss needs a batch of them."""
+
     def prepare(self, data: Graph) -> Graph:
         """What must see the whole graph, once before training; the input stays as it is."""
         return data if self.whole_graph is None else self.whole_graph(copy.copy(data))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch_geometric.data import HeteroData
 from torch_geometric.nn import MLP, global_add_pool
 from torch_geometric.transforms import BaseTransform
 
@@ -26,8 +27,15 @@ def num_features(recipe: str, data: Any) -> int:
     """Width of the features of a graph, a batch, a data set or a list of graphs.
 
     Raises:
+        TypeError: a heterogeneous graph, or none of these.
         ValueError: there are none.
     """
+    hetero = isinstance(data, HeteroData)
+    if hetero or not (hasattr(data, "num_features") or isinstance(data, Sequence)):
+        raise TypeError(
+            f"{recipe}: expected a graph, a batch, a data set or a list of graphs of one node "
+            f"type, got {type(data).__name__}."
+        )
     width = getattr(data, "num_features", None)
     if width is None:
         width = data[0].num_features if len(data) else 0

@@ -70,7 +70,7 @@ class JOAO(Method):
             raise ValueError(f"JOAO: gamma must be a number >= 0, got {gamma}.")
         check_count("JOAO", every=every)
         self.contrast, self.pool, self.lr, self.gamma = contrast, list(pool), lr, gamma
-        self.every = every
+        self.every, self.graph_level = every, contrast.graph_level
         self.register_buffer("chances", torch.full((len(pool),), 1 / len(pool)))
         self.register_buffer("last", torch.full((len(pool),), float("nan")))
         self.register_buffer("steps", torch.tensor(0))

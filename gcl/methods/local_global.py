@@ -66,7 +66,7 @@ class LocalGlobal(Method):
         self.local_head, self.global_head = local_head, global_head
         self.contrast = LocalGlobalJSD() if loss is None else loss
         self.views, self.readout, self.whole_graph = views, readout, prepare
-        self.embed_head = embed_head
+        self.embed_head, self.graph_level = embed_head, True
 
     def loss(self, data: Graph) -> Tensor:
         nodes = self._encode(data)

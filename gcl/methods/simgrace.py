@@ -59,6 +59,7 @@ class SimGRACE(Method):
             raise ValueError(f"SimGRACE: eta must be a number >= 0, got {eta}.")
         self.encoder, self.contrast, self.eta = encoder, loss, eta
         self.projector, self.readout = projector, readout
+        self.graph_level = readout is not None
 
     def loss(self, data: Graph) -> Tensor:
         z = self._encode(self.encoder, data)

@@ -72,6 +72,7 @@ class TwoView(Method):
             compared.forward if isinstance(compared, nn.Module) else compared
         )
         self.projector, self.readout = projector, readout
+        self.graph_level = readout is not None
         self.views, self.whole_graph = tuple(views), prepare
 
     def loss(self, data: Graph) -> Tensor:
@@ -149,7 +150,8 @@ def membership(data: Any, z: Tensor) -> tuple[Tensor, int]:
     batch = data.get("batch")
     if batch is None:
         return z.new_zeros(len(z)).long(), 1
-    return batch, data.num_graphs
+    known = getattr(data, "num_graphs", None)
+    return batch, int(batch.max()) + 1 if known is None and len(batch) else int(known or 0)
 
 
 def seed_rows(z: Tensor, data: Any) -> Tensor:

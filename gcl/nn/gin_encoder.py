@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import Any
+
+from torch import Tensor, nn
 from torch_geometric.nn import GIN
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 
@@ -54,6 +56,11 @@ class GINEncoder(GIN):
             norm_kwargs={"allow_single_element": True}, jk="cat",
         )  # fmt: skip
         side_by_side(self)
+
+    def forward(self, x: Tensor, *rest: Any, **options: Any) -> Tensor:
+        """As PyG's `GIN`, for features of any precision."""
+        z: Tensor = super().forward(x.to(next(self.parameters()).dtype), *rest, **options)
+        return z
 
 
 def side_by_side(gnn: BasicGNN) -> BasicGNN:

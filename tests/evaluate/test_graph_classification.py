@@ -141,3 +141,10 @@ def test_errors():
         graph_classification(z, None, protocol=SMALL)
     with pytest.raises(ValueError, match=r"label_rate must lie in \(0, 1\], got 0"):
         semi_supervised(z, y, label_rate=0)
+
+
+def test_labels_of_graphs_may_be_negative():
+    x, y = torch.randn(40, 3), torch.arange(40) % 2
+    x[:, 0] += 3 * y
+    one, other = (graph_classification(x, labels, seeds=1) for labels in (y, 2 * y - 1))
+    assert one["accuracy"] == other["accuracy"]

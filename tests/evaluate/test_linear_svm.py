@@ -34,6 +34,19 @@ def test_equal_to_scikit_learn(classes):
             np.testing.assert_allclose(mine[1], theirs.intercept_, atol=1e-5)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_more_columns_than_rows(classes):
+    x, y = problem(n=20, d=90, classes=classes)
+    mask = torch.ones_like(y, dtype=torch.bool)
+    mask[1, 15:] = False
+    fit = fit_linear_svm(x, y, mask, Cs=[0.1])
+    for s in range(3):
+        theirs = LinearSVC(C=0.1, dual=False, tol=1e-10, max_iter=100_000)
+        theirs.fit(x[s][mask[s]].numpy(), y[s][mask[s]].numpy())
+        mine = fit.weight[s, 0].T.numpy()
+        np.testing.assert_allclose(mine[1:] if classes == 2 else mine, theirs.coef_, atol=1e-5)
+
+
 def test_wide_rows_and_separable_classes():
     x, y = problem(n=8, d=30)
     x[..., 0] += 20 * y

@@ -168,3 +168,19 @@ def test_eigenvectors_that_do_not_settle_in_float32(monkeypatch):
     monkeypatch.setattr(torch.linalg, "eigh", unsettled)
     fit = fit_logistic(x, y, Cs=[1.0], num_classes=3)
     torch.testing.assert_close(fit.weight, expected.weight, atol=1e-3, rtol=1e-3)
+
+
+def test_two_classes_are_penalised_as_by_scikit_learn():
+    torch.manual_seed(0)
+    x, y = torch.randn(60, 4, dtype=torch.float64), torch.randint(2, (60,))
+    x[:, 0] += y
+    for c in (0.1, 1.0, 10.0):
+        fit = fit_logistic(x[None], y[None], Cs=[c], tol=1e-12)
+        theirs = LogisticRegression(C=c, tol=1e-12, max_iter=100_000).fit(x.numpy(), y.numpy())
+        weight, bias = fit.weight[0, 0], fit.bias[0, 0]
+        difference = (weight[:, 1] - weight[:, 0]).numpy()
+        np.testing.assert_allclose(difference, theirs.coef_[0], rtol=1e-5)
+        np.testing.assert_allclose(float(bias[1] - bias[0]), theirs.intercept_[0], atol=1e-6)
+        # A third class that no row has changes nothing.
+        wide = fit_logistic(x[None], y[None], Cs=[c], tol=1e-12, num_classes=3)
+        assert torch.allclose(wide.weight[0, 0, :, :2], weight, atol=1e-6)

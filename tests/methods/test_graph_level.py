@@ -395,3 +395,28 @@ def test_mvgrl_graph_needs_layers_of_some_width():
     for name in ("hidden", "num_layers"):
         with pytest.raises(ValueError, match=f"mvgrl_graph: {name}"):
             gcl.methods.mvgrl_graph(data, **{name: 0})
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_graphs_without_a_loader_are_refused(recipe):
+    several = graphs(3)
+    method = recipe(several)
+    with pytest.raises(TypeError, match="a list of graphs would be trained on graph by graph"):
+        gcl.fit(method, several, epochs=1)
+    gcl.fit(method, [Batch.from_data_list(several)], epochs=1)
+
+
+def test_what_gives_no_width():
+    with pytest.raises(TypeError, match="of one node type, got HeteroData"):
+        gcl.methods.graphcl(gcl.datasets.hetero_sbm(20, num_authors=9, num_subjects=3))
+    with pytest.raises(TypeError, match="a list of graphs of one node type, got DataLoader"):
+        gcl.methods.graphcl(DataLoader(graphs()))
+
+
+def test_several_targets_a_graph_and_features_of_another_precision():
+    several = graphs(4)
+    for graph in several:
+        graph.x, graph.y = graph.x.double(), torch.tensor([1.0, 2.0])
+    method = gcl.methods.graphcl(several, hidden=4)
+    gcl.fit(method, DataLoader(several, 4), epochs=1)
+    assert gcl.embed(method, DataLoader(several, 4)).shape == (4, 12)
