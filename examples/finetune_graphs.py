@@ -8,7 +8,7 @@ from torch_geometric.seed import seed_everything
 
 import gcl
 
-epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 accuracies = {"largest class": [], "from scratch": [], "pre-trained": []}
 for seed in range(3):
     for name in ("from scratch", "pre-trained"):
