@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from torch_geometric.data import Data
-from torch_geometric.transforms import Compose
 
-from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses import InfoNCE, PolyView
 from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import (
+    adaptive_view,
     node_contrast,
     several_views,
     temperature,
@@ -78,13 +77,8 @@ def gca(
         torch.Size([34, 8])
     """
     views = [
-        Compose(
-            [
-                EdgeDropping(p_edge, "edge_importance", p_max, undirected, encoder is None),
-                FeatureMasking(p_feature, "feature_importance", p_max),
-            ]
-        )
-        for p_edge, p_feature in view_rates("gca", drop_edge, mask_feature)
+        adaptive_view(*rates, p_max, undirected, encoder is None)
+        for rates in view_rates("gca", drop_edge, mask_feature)
     ]
     tau_ = temperature(tau, macl)
     views, loss = several_views(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from torch_geometric.data import Data
-from torch_geometric.transforms import Compose
 
-from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses import InfoNCE, MetaNodeNegatives, PairwiseViews, PolyView
 from gcl.losses.softmax import Negatives
 from gcl.losses.tiles import Precision
@@ -13,6 +11,7 @@ from gcl.methods.node_contrast import (
     node_contrast,
     several_views,
     temperature,
+    uniform_view,
     view_rates,
 )
 from gcl.methods.two_view import TwoView
@@ -81,13 +80,8 @@ def grace(
     if meta_nodes and negatives is not None:
         raise ValueError("grace: give either meta_nodes or negatives, not both.")
     views = [
-        Compose(
-            [
-                EdgeDropping(p_edge, undirected=undirected, as_weight=encoder is None),
-                FeatureMasking(p_feature),
-            ]
-        )
-        for p_edge, p_feature in view_rates("grace", drop_edge, mask_feature)
+        uniform_view(*rates, undirected, encoder is None)
+        for rates in view_rates("grace", drop_edge, mask_feature)
     ]
     if meta_nodes:
         negatives = MetaNodeNegatives(meta_nodes)

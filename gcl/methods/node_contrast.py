@@ -86,6 +86,26 @@ def uniform_view(p_edge: float, p_feature: float, undirected: bool, as_weight: b
     )
 
 
+def adaptive_view(
+    p_edge: float, p_feature: float, p_max: float, undirected: bool, as_weight: bool
+) -> Compose:
+    """GCA's view: rates by the importance that `AddCentrality` wrote, at most p_max.
+
+    Args:
+        p_edge: mean probability that an edge is dropped.
+        p_feature: mean probability that a feature column is zeroed.
+        p_max: largest probability of either.
+        undirected: drop both directions of an undirected edge together.
+        as_weight: zero the weights of dropped edges, for encoders that honour weights.
+    """
+    return Compose(
+        [
+            EdgeDropping(p_edge, "edge_importance", p_max, undirected, as_weight),
+            FeatureMasking(p_feature, "feature_importance", p_max),
+        ]
+    )
+
+
 def node_contrast(
     data: Data,
     views: Sequence[Transform],

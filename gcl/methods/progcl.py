@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from torch_geometric.data import Data
-from torch_geometric.transforms import BaseTransform, Compose
+from torch_geometric.transforms import BaseTransform
 
-from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.progcl import ProGCL
 from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import (
+    adaptive_view,
     node_contrast,
     several_views,
     temperature,
@@ -94,15 +94,7 @@ def progcl(
     whole_graph: list[BaseTransform] = []
     if centrality != "none":
         whole_graph.append(AddCentrality(centrality))
-        views = [
-            Compose(
-                [
-                    EdgeDropping(p_edge, "edge_importance", p_max, undirected, own),
-                    FeatureMasking(p_feature, "feature_importance", p_max),
-                ]
-            )
-            for p_edge, p_feature in rates
-        ]
+        views = [adaptive_view(*pair, p_max, undirected, own) for pair in rates]
     loss = ProGCL(temperature(tau, macl), t0=t0, share=share, columns=columns, precision=precision)
     views, contrast = several_views("progcl", views, num_views, loss, PairwiseViews(loss))
     return node_contrast(
