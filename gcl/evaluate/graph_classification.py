@@ -41,6 +41,7 @@ def graph_classification(
     | `10-fold-svm` (MVGRL) | standardised | linear SVM |
     | `10-fold-lr` | standardised | logistic regression |
     | `10-fold-rbf` | standardised | SVM, Gaussian kernel |
+    | `10-fold-rbf-raw` | as they are, as in GraphCL's code | the same |
     | `10-fold-kernel` | of length one | SVM on inner products, for histograms of a graph kernel |
 
     The graphs are divided into 10 folds, each is the test part once; C is chosen by 5-fold
@@ -248,8 +249,9 @@ def _predict_kernel(
     for train, test, inner in parts:
         estimator: Any = SVC(kernel="precomputed")
         name, columns = "C", train
-        if classifier == "rbf":
-            estimator = make_pipeline(StandardScaler(), SVC())
+        if classifier != "kernel":
+            scale = StandardScaler() if classifier == "rbf" else "passthrough"
+            estimator = make_pipeline(scale, SVC())
             name, columns = "svc__C", np.arange(rows.shape[1])
         place = {graph: at for at, graph in enumerate(train)}
         folds = [tuple(np.array([place[g] for g in part]) for part in split) for split in inner]

@@ -50,7 +50,7 @@ def test_linear_svm_equals_the_protocol_written_with_scikit_learn(label_rate):
     assert result["macro_f1"] == pytest.approx(np.mean(macro))
 
 
-@pytest.mark.parametrize("classifier", ["rbf", "kernel"])
+@pytest.mark.parametrize("classifier", ["rbf", "rbf-raw", "kernel"])
 def test_kernels_equal_scikit_learn(classifier):
     z, y = (part.numpy() for part in clouds())
     protocol = GraphProtocol("mine", classifier, folds=3, Cs=(0.1, 10.0))
@@ -61,13 +61,15 @@ def test_kernels_equal_scikit_learn(classifier):
         base, name = (SVC(kernel="linear"), "C")
         if classifier == "rbf":
             base, name = make_pipeline(StandardScaler(), SVC()), "svc__C"
+        if classifier == "rbf-raw":
+            base = SVC()
         folds = StratifiedKFold(5, shuffle=True, random_state=0)
         search = GridSearchCV(base, {name: [0.1, 10.0]}, cv=folds).fit(rows[train], y[train])
         accuracy.append(search.score(rows[test], y[test]))
     assert result.per_run["accuracy"] == pytest.approx(accuracy)
 
 
-@pytest.mark.parametrize("classifier", ["svm", "lr", "rbf", "kernel"])
+@pytest.mark.parametrize("classifier", ["svm", "lr", "rbf", "rbf-raw", "kernel"])
 def test_separates_what_can_be_separated_and_nothing_else(classifier):
     protocol = GraphProtocol("mine", classifier, folds=3, runs=2, Cs=(1.0, 10.0))
     z, y = clouds(classes=2, gap=20)
@@ -121,7 +123,15 @@ def test_few_labels_keep_two_of_every_class():
 
 
 def test_named_protocols():
-    assert set(GRAPH_PROTOCOLS) == {"10-fold-svm", "10-fold-lr", "10-fold-rbf", "10-fold-kernel"}
+    names = {f"10-fold-{kind}" for kind in ("svm", "lr", "rbf", "rbf-raw", "kernel")}
+    assert set(GRAPH_PROTOCOLS) == names
+    for options, message in (
+        ({"classifier": "forest"}, "classifier must be one of"),
+        ({"classifier": "svm", "folds": 1}, "folds must be at least 2"),
+        ({"classifier": "svm", "runs": 0}, "runs must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            GraphProtocol("mine", **options)
     assert all(p.folds == 10 for p in GRAPH_PROTOCOLS.values())
 
 
