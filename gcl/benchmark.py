@@ -351,6 +351,7 @@ def options_digest(run: Run) -> str:
         "num_views": 2,
         "similarity": "pathsim",
         "budget": 1 << 29,
+        "ties_seed": 0,
     }
     decisive["method"] = {
         k: v for k, v in run.method.items() if later.get(k) != v or k not in later

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from gcl import bench, benchmark, evaluate, leaderboard, results
 from gcl.bench import Entry
 from gcl.checkpoint import write_atomically
 from gcl.cli.options import SHOWN, Parser, protocol_line, read_config
+from gcl.cli.tables import print_table
 from gcl.cli.train import percent
 from gcl.training import NonFiniteLossError
 
@@ -144,8 +144,6 @@ def _show_leaderboard(
     if chosen.json:
         print(json.dumps({name: [asdict(x) for x in lines] for name, lines in board.items()}))
         return
-    # Narrower than its cells a table would cut the numbers.
-    console = Console(width=max(110, Console().width))
     for dataset, lines in board.items():
         shown = Table(title=f"{dataset}, test accuracy, %", box=box.SIMPLE_HEAD, padding=(0, 1))
         for head in leaderboard.HEADS:
@@ -153,7 +151,7 @@ def _show_leaderboard(
             shown.add_column(head, justify="left" if words else "right", no_wrap=True)
         for line in lines:
             shown.add_row(*line.cells())
-        console.print(shown)
+        print_table(shown)
     print(f"protocol {protocol_line(chosen.protocol)}")
 
 
@@ -178,7 +176,7 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
         value = reported.get("accuracy", math.nan)
         told = percent(value, reported.get("std", 0.0)) if math.isfinite(value) else "-"
         shown.add_row(row["config"], *cells, told, row["protocol"])
-    Console().print(shown)
+    print_table(shown)
     for row in summary:
         if "source" in row["reported"]:
             protocol = row["reported"].get("protocol", row["protocol"])

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from gcl import benchmark, methods, results
@@ -22,6 +21,7 @@ from gcl.cli.options import (
     run_parser,
     underscored,
 )
+from gcl.cli.tables import print_table
 
 
 def train_command(arguments: list[str]) -> None:
@@ -105,7 +105,7 @@ def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> No
         shown.add_column(known[key], justify="right", no_wrap=True)
     for name, row in table.items():
         shown.add_row(name, *(percent(row[key], row[f"{key}_std"]) for key in keys))
-    Console().print(shown)
+    print_table(shown)
 
 
 def percent(value: float, deviation: float) -> str:

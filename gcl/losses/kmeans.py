@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.losses.checks import check_columns, check_positive
+from gcl.losses.checks import check_columns, check_count
 from gcl.losses.similarity import unit_rows
 from gcl.losses.tiles import blocks
 
@@ -59,7 +59,7 @@ def spherical_kmeans(
         True
     """
     check_columns("spherical_kmeans", z, z if init is None else init)
-    check_positive("spherical_kmeans", k=k)
+    check_count("spherical_kmeans", k=k)
     if len(z) == 0:
         raise ValueError("spherical_kmeans: expected at least one row, got none.")
     if init is not None and len(init) != k:

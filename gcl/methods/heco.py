@@ -21,6 +21,7 @@ from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
 from gcl.transforms.meta_path_chains import OURS, EdgeType, MetaPaths
 from gcl.transforms.normalize_rows import NormalizeRows
+from gcl.transforms.to_sparse_features import ToSparseFeatures
 from gcl.typing import Graph
 
 
@@ -129,6 +130,7 @@ def heco(
     lam: float = 0.5,
     threshold: int = 5,
     ties: Literal["random", "index", "legacy"] = "random",
+    ties_seed: int = 0,
     samples: dict[str, int] | int = 5,
     feature_dropout: float = 0.3,
     attention_dropout: float = 0.5,
@@ -150,6 +152,7 @@ def heco(
         lam: weight of the direction from meta-paths to schema, in [0, 1].
         threshold: positives of a node, itself counted.
         ties: how equally close nodes are decided, see `AddHeCoPositives`; "legacy" is the authors'.
+        ties_seed: of ties="random".
         samples: neighbours drawn at every step, by type or for all; with a dict only the types it
             names are seen.
         feature_dropout: rate on the projected features.
@@ -175,11 +178,11 @@ def heco(
     edge_types, numbers = _neighbour_types(data, target, samples)
     others = [name[0] for name in edge_types]
     prepare: list[BaseTransform] = [
-        AddMetaPaths(metapaths, "none", budget=budget),
-        AddHeCoPositives(threshold, ties=ties),
+        AddMetaPaths(metapaths, "none", topk_form="row", budget=budget),
+        AddHeCoPositives(threshold, ties=ties, seed=ties_seed),
     ]
-    if normalize:
-        prepare.append(NormalizeRows(sparse_only=True))
+    # Sparse features come out as CSR either way.
+    prepare.append(NormalizeRows(sparse_only=True) if normalize else ToSparseFeatures(0.0))
     return HeCo(
         TypeProjection(
             data,

@@ -19,9 +19,10 @@ def meow(
     tau: float = 0.4,
     lam: float = 1.0,
     clusters: tuple[int, ...] | int | None = (100, 300),
-    topk: int | list[int] | None = None,
+    topk: int | list[int | None] | None = None,
     topk_form: Literal["transpose", "row", "union", "mutual"] = "transpose",
     ties: Literal["random", "index", "legacy"] = "random",
+    ties_seed: int = 0,
     similarity: Literal["pathsim", "count"] = "pathsim",
     contexts: Literal["set", "walk", "none"] = "set",
     budget: int = 1 << 29,
@@ -56,6 +57,7 @@ def meow(
         topk_form: "transpose", as in the released code: a node listens to those that chose it.
         ties: how equal scores at the cut are decided, see `AddMetaPaths`; "legacy" is the
             authors', which on ACM lets the order of the files tell labels.
+        ties_seed: of ties="random".
         similarity: what is largest in a row, see `AddMetaPaths`.
         contexts: what lies along a meta-path as "set" or "walk", or "none".
         budget: bytes that one edge type of these may take; beyond it contexts are walks.
@@ -101,6 +103,7 @@ def meow(
         topk=topk,
         topk_form=topk_form,
         ties=ties,
+        ties_seed=ties_seed,
         similarity=similarity,
         contexts=contexts,
         budget=budget,

@@ -23,6 +23,7 @@ from gcl.sparse import csr_tensor
 from gcl.transforms.add_meta_paths import AddMetaPaths
 from gcl.transforms.meta_path_chains import EdgeType, check_metapaths, resolve
 from gcl.transforms.normalize_rows import NormalizeRows
+from gcl.transforms.to_sparse_features import ToSparseFeatures
 from gcl.typing import Graph
 
 Objective: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -169,7 +170,7 @@ class MetaPathContrast(Method):
         return torch.Generator().manual_seed(0) if self.resample == "once" else None
 
     def _project(self, z: Tensor) -> Tensor:
-        return unit_rows(self.head(z).tanh())
+        return unit_rows(self.head(z.to(self.head.weight.dtype)).tanh())
 
     def extra_repr(self) -> str:
         shown = {
@@ -190,6 +191,7 @@ def metapath_contrast(
     topk: int | Sequence[int | None] | None,
     topk_form: str,
     ties: str,
+    ties_seed: int,
     similarity: str,
     contexts: str,
     budget: int,
@@ -211,11 +213,12 @@ def metapath_contrast(
             similarity=similarity,
             topk_form=topk_form,
             ties=ties,
+            seed=ties_seed,
             budget=budget,
         )
     ]
-    if normalize:
-        prepare.append(NormalizeRows(sparse_only=True))
+    # Sparse features come out as CSR either way.
+    prepare.append(NormalizeRows(sparse_only=True) if normalize else ToSparseFeatures(0.0))
     return MetaPathContrast(
         TypeProjection(data, [chains[0][0][0], *along], hidden, dropout),
         MetaPathContexts(positions, hidden, dropout),

@@ -21,8 +21,9 @@ def metapath_adjacency(
 ) -> Adjacency:
     """`D^-1/2 U D^-1/2` of a meta-path graph that `AddMetaPaths` has written.
 
-    D sums the weights by the node whose choice an edge is (`selector`), as MEOW does; for a
-    symmetric graph these are the degrees. Remembered as long as the edge list lives.
+    D sums the weights by the node whose choice an edge is (`selector`), as MEOW does, and for a
+    node that chose nobody by those that chose it; for a symmetric graph both are the degrees.
+    Remembered as long as the edge list and its weights live.
 
     Args:
         data: the graph.
@@ -33,24 +34,28 @@ def metapath_adjacency(
             empty.
     """
     edge_index, n = data[name].edge_index, int(data[name[0]].num_nodes)
-    key = ("metapath_adjacency", n, dtype, binary, self_loops, int(data[name].selector))
+    given = None if binary else data[name].get("edge_weight")
+    pattern = structure(edge_index, n)
+    # The answer holds the pattern, so that nothing else can come to have its id.
+    key = ("metapath_adjacency", id(pattern), dtype, binary, self_loops, int(data[name].selector))
 
     def build() -> Adjacency:
-        pattern = structure(edge_index, n)
         weight = torch.ones(pattern.num_edges, dtype=dtype, device=edge_index.device)
-        if not binary and "edge_weight" in data[name]:
-            weight = pattern.to_slots(data[name].edge_weight.to(dtype))
-        chooser = pattern.row if data[name].selector else pattern.col
-        total = weight.new_zeros(n).index_add_(0, chooser, weight)
+        if given is not None:
+            weight = pattern.to_slots(given.to(dtype))
+        arrives, leaves = (
+            weight.new_zeros(n).index_add_(0, end, weight) for end in (pattern.row, pattern.col)
+        )
+        chose, chosen = (arrives, leaves) if data[name].selector else (leaves, arrives)
+        total = torch.where(chose > 0, chose, chosen)
         loop = None
         if self_loops:
-            arrives = weight.new_zeros(n).index_add_(0, pattern.row, weight)
             alone = arrives == 0
             loop = alone.to(dtype) if bool(alone.any()) else None
         scale = torch.where(total > 0, total, 1.0).rsqrt() * (total > 0)
         return Adjacency(pattern, scale[pattern.row] * weight * scale[pattern.col], loop)
 
-    return remember(edge_index, key, build)
+    return remember(edge_index if given is None else given, key, build)
 
 
 def masked_adjacency(

@@ -36,7 +36,7 @@ class AddMetaPaths(BaseTransform):
     `I_1 .. I_L` (parallel edges count; weights and features of edges do not):
 
         A = I_1 I_2 .. I_L                       paths from i to j, exact integers
-        s_ij = (A_ij + A_ji) / (A_ii + A_jj)     PathSim, 0 where the denominator is
+        s_ij = (A_ij + A_ji) / (A_ii + A_jj)     PathSim; A_ij / sum_k A_ik if A_ii or A_jj is 0
         T = A with, in every row i, the k entries of largest s_ij
 
     Equal scores are decided by the larger count, then by lot; the node itself, where it has a path

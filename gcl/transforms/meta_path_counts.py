@@ -116,7 +116,11 @@ def path_counts(
             score = counts.data.astype(np.float64)
         else:
             mirrored = None if back is None else back[0][first:last] @ back[1]
-            score = _pathsim(counts, mirrored, own[row] + own[counts.indices])
+            there, back_home = own[row], own[counts.indices]
+            score = _pathsim(counts, mirrored, there + back_home)
+            # A node that no path leads back to has no PathSim: the chance of a random walk.
+            walk = counts.data / np.asarray(counts.sum(axis=1))[row - first]
+            score = np.where((there > 0) & (back_home > 0), score, walk)
         if ties == "legacy":
             return keep_top_unstable(counts, score, k)
         score[row == counts.indices] = np.inf
@@ -152,8 +156,7 @@ def _pathsim(counts: Any, mirrored: Any, both_own: np.ndarray) -> np.ndarray:
     else:
         mirrored.sort_indices()
         there_and_back = (counts + mirrored.multiply(counts.astype(bool))).data
-    zero = both_own == 0
-    return np.where(zero, 0.0, there_and_back / np.where(zero, 1, both_own))
+    return there_and_back / np.where(both_own == 0, 1, both_own)
 
 
 def product_in_blocks(

@@ -26,6 +26,9 @@ class NormalizeRows(BaseTransform):
     Shape:
         x `[n, f]` -> the same, sparse ones of any layout as CSR; whole numbers as floating-point.
 
+    Raises:
+        ValueError: x is no matrix.
+
     Reference:
         scikit-learn's `normalize(x, norm="l1")`.
 
@@ -47,8 +50,12 @@ class NormalizeRows(BaseTransform):
             if x.layout != torch.strided:
                 store["x"] = _sparse(x.to_sparse_csr())
             elif not self.sparse_only:
+                if x.dim() != 2:
+                    raise ValueError(f"NormalizeRows: x must be [n, f], got {list(x.shape)}.")
                 x = x if x.is_floating_point() else x.to(torch.get_default_dtype())
-                store["x"] = x / _divisor(x.abs().sum(-1, keepdim=True))
+                wide = torch.promote_types(x.dtype, torch.float32)  # half precision overflows
+                sums = x.abs().sum(-1, keepdim=True, dtype=wide)
+                store["x"] = (x / _divisor(sums)).to(x.dtype)
         return data
 
     def __repr__(self) -> str:

@@ -129,7 +129,7 @@ def test_no_gradient_and_half_precision():
 
 def test_bad_input():
     z = torch.ones(3, 2)
-    with pytest.raises(ValueError, match="k must be a number above 0"):
+    with pytest.raises(ValueError, match="k must be at least 1"):
         spherical_kmeans(z, 0)
     with pytest.raises(ValueError, match="at least one row"):
         spherical_kmeans(z[:0], 2)

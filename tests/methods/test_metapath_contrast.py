@@ -12,7 +12,9 @@ import gcl
 from gcl.callbacks import Checkpoint
 from gcl.datasets import hetero_sbm
 from gcl.losses import unit_rows
+from gcl.nn.metapath_adjacency import metapath_adjacency
 from gcl.testing import check_method
+from gcl.transforms import AddMetaPaths
 
 PAP, PSP = ["paper", "author", "paper"], ["paper", "subject", "paper"]
 RECIPES = {
@@ -330,3 +332,63 @@ def test_a_type_that_edges_alone_name():
     data["i", "to", "u"].edge_index = torch.tensor([[0, 1], [0, 1]])
     with pytest.raises(ValueError, match=r"set data\['i'\].num_nodes"):
         gcl.methods.meow(data, metapaths=[["u", "i", "u"]])
+
+
+def directed(weights=None):
+    """Papers that cite: nobody cites 0 and 1 but 0 is cited by 3, which nobody cites."""
+    data = HeteroData()
+    data["paper"].x = torch.rand(4, 3)
+    data["paper", "cites", "paper"].edge_index = torch.tensor([[0, 1, 3], [2, 2, 0]])
+    return data
+
+
+@pytest.mark.parametrize("form", ["transpose", "row"])
+def test_nobody_is_left_without_an_edge_in_a_directed_graph(form):
+    data = AddMetaPaths([[("paper", "cites", "paper")]], topk_form=form)(directed())
+    name = ("paper", "metapath_0", "paper")
+    matrix = metapath_adjacency(data, name) @ torch.eye(4)
+    edges = {tuple(pair) for pair in data[name].edge_index.t().tolist()}
+    for source in range(4):
+        for target in range(4):
+            own = source == target and not any(t == target for _, t in edges)
+            assert bool(matrix[target, source] > 0) == ((source, target) in edges or own)
+
+
+def test_heco_reads_a_directed_graph_the_way_it_chooses_positives():
+    data = directed()
+    data["author"].num_nodes = 2
+    data["author", "to", "paper"].edge_index = torch.tensor([[0, 1, 1], [0, 1, 2]])
+    method = gcl.methods.heco(data, metapaths=[[("paper", "cites", "paper")]], hidden=4)
+    edges = method.prepare(data)["paper", "metapath_0", "paper"].edge_index
+    # Row 0 of A says that paper 0 cites paper 2: it listens to it.
+    assert [2, 0] in edges.t().tolist()
+
+
+def test_changed_weights_of_a_meta_path_count():
+    data = graph()
+    method = make("meow", data)
+    prepared = method.prepare(data)
+    before = gcl.embed(method, prepared.clone())
+    store = prepared["paper", "metapath_0", "paper"]
+    method.eval()
+    with torch.no_grad():
+        assert torch.allclose(method.embed(prepared), before)
+        store.edge_weight = torch.rand_like(store.edge_weight) + 0.1
+        assert not torch.allclose(method.embed(prepared), before)
+
+
+@pytest.mark.parametrize("layout", ["coo", "csc"])
+def test_sparse_features_of_any_layout_that_are_not_normalised(layout):
+    data = graph()
+    sparse = copy.copy(data)
+    sparse["paper"].x = getattr(data["paper"].x.relu(), f"to_sparse_{layout}")()
+    method = make("meow", sparse, normalize=False)
+    gcl.fit(method, sparse, epochs=1)
+
+
+def test_the_draw_of_ties_is_an_option():
+    data = graph()
+    for name, seed in (("meow", 3), ("adameow", 3), ("heco", 3)):
+        method = make(name, data, ties_seed=seed, **({} if name == "heco" else {"topk": 2}))
+        transforms = method.whole_graph.transforms
+        assert [t.seed for t in transforms if hasattr(t, "seed")][-1] == seed

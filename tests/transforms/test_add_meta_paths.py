@@ -85,8 +85,10 @@ def top_rows(counts, k, similarity):
             return float("inf")
         if similarity == "count":
             return counts[i, j]
-        own = counts.get((i, i), 0) + counts.get((j, j), 0)
-        return (counts[i, j] + counts.get((j, i), 0)) / own if own else 0.0
+        own = counts.get((i, i), 0), counts.get((j, j), 0)
+        if not all(own):
+            return counts[i, j] / sum(n for (r, _), n in counts.items() if r == i)
+        return (counts[i, j] + counts.get((j, i), 0)) / sum(own)
 
     kept = {}
     for i in range(SIZES["t"]):
