@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import gcl
+from gcl import benchmark
 from gcl.results import read_rows
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -48,10 +49,10 @@ def test_variants_differ_in_pot_alone(script):
 @pytest.mark.parametrize("method", ["grace", "gca"])
 @pytest.mark.parametrize("dataset", ["cora", "citeseer", "pubmed"])
 def test_configurations_fit_their_recipes(method, dataset):
-    run = gcl.benchmark.config_run(BENCHMARKS / "configs" / f"pot_{method}" / f"{dataset}.toml")
+    run = benchmark.config_run(BENCHMARKS / "configs" / f"pot_{method}" / f"{dataset}.toml")
     assert (run.recipe, run.dataset) == (f"pot_{method}", dataset)
     data = gcl.datasets.load("karate")
-    recipe = gcl.benchmark.resolve(run.recipe, gcl.methods, "recipe")
+    recipe = benchmark.resolve(run.recipe, gcl.methods, "recipe")
     assert f"kappa={run.method['kappa']}" in repr(recipe(data, **run.method))
 
 
