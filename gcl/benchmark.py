@@ -22,7 +22,7 @@ from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.loader import DataLoader
 from torch_geometric.seed import seed_everything
 
-from gcl import datasets, evaluate, methods
+from gcl import checkpoint, datasets, evaluate, methods
 from gcl.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import write_atomically
 from gcl.datasets import GraphSet
@@ -243,6 +243,8 @@ def train_seed(
     if folder is not None:
         saved = folder / "checkpoint.safetensors"
         callbacks += [CSVLog(folder / "log.csv"), Checkpoint(saved)]
+    goes_on = resume and saved is not None and saved.is_file()
+    earlier = checkpoint.load(saved)["history"] if goes_on and saved is not None else []
     total = run.epochs if run.epochs > 0 else 1
     states: list[State] = []
     train = partial(
@@ -254,12 +256,13 @@ def train_seed(
         scheduler=warmup_cosine(run.warmup, total) if run.warmup >= 0 else None,
         clip=run.clip or None,
         callbacks=callbacks,
-        resume=saved if resume and saved is not None and saved.is_file() else None,
+        resume=saved if goes_on else None,
     )
     started = time.perf_counter()
     kind = torch.device(run.device).type
     memory = peak_extra_mb(lambda: states.append(train()), kind, every=0.01)
-    cost = {"seconds": time.perf_counter() - started, "peak_mb": memory}
+    before = sum(float(row["seconds"]) for row in earlier)
+    cost = {"seconds": before + time.perf_counter() - started, "peak_mb": memory}
     state = states[0]
     z = embed(method, whole).cpu()
     if folder is not None:

@@ -42,7 +42,7 @@ class Structure:
         self.perm = _order(dst, num_dst, src, num_src)
         # Always copies: holding on to edge_index itself would keep its storage alive.
         self.col = src.clone() if self.perm is None else src.index_select(0, self.perm)
-        self.rowptr = _pointer(dst, num_dst)
+        self.rowptr = pointer(dst, num_dst)
         # A list sorted by (source, target), as PyG makes them, with both directions of every edge:
         # sorted by (target, source) it reads the other way round, and no second sort is needed.
         self._mirrored = (
@@ -128,7 +128,7 @@ def csr_transpose(rowptr: Tensor, col: Tensor, num_cols: int) -> tuple[Tensor, T
     rows = torch.arange(len(rowptr) - 1, device=col.device)
     row = torch.repeat_interleave(rows, rowptr.diff(), output_size=col.numel())
     slots = stable_order(col, num_cols)
-    return _pointer(col, num_cols), row.index_select(0, slots), slots
+    return pointer(col, num_cols), row.index_select(0, slots), slots
 
 
 def remember(tensor: Tensor, key: tuple[Hashable, ...], build: Callable[[], T]) -> T:
@@ -181,6 +181,7 @@ def _order(major: Tensor, num_major: int, minor: Tensor, num_minor: int) -> Tens
     return first[stable_order(major[first], num_major)]
 
 
-def _pointer(ids: Tensor, size: int) -> Tensor:
+def pointer(ids: Tensor, size: int) -> Tensor:
+    """`[size + 1]`: where the rows of each number begin, once they lie one after another."""
     counts = torch.bincount(ids, minlength=size)
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])

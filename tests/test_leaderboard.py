@@ -107,6 +107,7 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint(command, tmp_pat
         end, steps = options["callbacks"][-1].on_epoch_end, []
 
         def stop(state):
+            state.history[-1]["seconds"] = 1000.0
             end(state)
             steps.append(state.epoch)
             raise KeyboardInterrupt
@@ -128,6 +129,8 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint(command, tmp_pat
     again = results.read_rows(tmp_path / "other.csv")
     for old, new in zip(whole, again, strict=True):
         assert (old["config"], old["accuracy"]) == (new["config"], new["accuracy"])
+    # What was trained before counts.
+    assert sum(float(row["seconds"] or 0) > 1000 for row in again) == 1
 
 
 def test_a_configuration_that_fails_does_not_stop_the_others(configs, command, tmp_path, capsys):

@@ -18,10 +18,9 @@ from gcl.augment.selection import (
     ends,
     fix_num_nodes,
     graphs,
-    pointer,
     take,
 )
-from gcl.structure import stable_order
+from gcl.structure import pointer, stable_order
 from gcl.typing import Graph
 
 

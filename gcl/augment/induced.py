@@ -51,6 +51,7 @@ def keep_nodes(data: Graph, stores: list[Any], kept: dict[Any, Tensor]) -> None:
     edge_names = {store._key: edge_attributes(data, store) for store in stores}
     number = {key: torch.where(mask, mask.cumsum(0) - 1, -1) for key, mask in keep.items()}
     start = {}
+
     for store in stores:
         src, dst = (end._key for end in ends(data, store))
         source, target = store.edge_index
@@ -61,6 +62,7 @@ def keep_nodes(data: Graph, stores: list[Any], kept: dict[Any, Tensor]) -> None:
         take(data, store, [n for n in edge_names[store._key] if n != "edge_index"], index, graph)
         store.edge_index = torch.stack([end.index_select(0, index) for end in new])
         reslice(data, store, ["edge_index"], graph)
+
     for store in data.node_stores:
         key = store._key
         index = keep[key].nonzero().view(-1)

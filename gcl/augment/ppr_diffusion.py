@@ -21,10 +21,10 @@ from gcl.augment.selection import (
     ends,
     fix_num_nodes,
     graphs,
-    pointer,
     reslice,
 )
 from gcl.sparse import csr_tensor
+from gcl.structure import pointer
 from gcl.typing import Graph
 
 

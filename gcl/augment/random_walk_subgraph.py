@@ -13,8 +13,8 @@ from torch_geometric.transforms import BaseTransform
 from gcl.augment.checks import integer, number
 from gcl.augment.describe import describe
 from gcl.augment.induced import check_relabelling, keep_nodes
-from gcl.augment.selection import edge_stores, fix_num_nodes, graphs, pointer
-from gcl.structure import Structure, structure
+from gcl.augment.selection import edge_stores, fix_num_nodes, graphs
+from gcl.structure import Structure, pointer, structure
 from gcl.typing import Graph
 
 

@@ -237,12 +237,6 @@ def _graph_of_edges(data: Graph, store: Any, index: Tensor | None = None) -> Ten
     return graphs(data, ends(data, store)[0])[0].index_select(0, source)
 
 
-def pointer(graph: Tensor, num_graphs: int) -> Tensor:
-    """`[num_graphs + 1]`: where the rows of each graph begin, once they lie one after another."""
-    sizes = torch.bincount(graph, minlength=num_graphs)
-    return torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
-
-
 def rising_pointer(graph: Tensor, num_graphs: int) -> Tensor:
-    """The same where they already do: faster, as only the borders are looked for."""
+    """`pointer` of rows that lie in order already: only the borders are looked for."""
     return torch.searchsorted(graph, torch.arange(num_graphs + 1, device=graph.device))

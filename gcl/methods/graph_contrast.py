@@ -30,8 +30,8 @@ def num_features(recipe: str, data: Any) -> int:
         TypeError: a heterogeneous graph, or none of these.
         ValueError: there are none.
     """
-    hetero = isinstance(data, HeteroData)
-    if hetero or not (hasattr(data, "num_features") or isinstance(data, Sequence)):
+    unfit = isinstance(data, HeteroData | str)
+    if unfit or not (hasattr(data, "num_features") or isinstance(data, Sequence)):
         raise TypeError(
             f"{recipe}: expected a graph, a batch, a data set or a list of graphs of one node "
             f"type, got {type(data).__name__}."

@@ -409,6 +409,8 @@ def test_graphs_without_a_loader_are_refused(recipe):
 def test_what_gives_no_width():
     with pytest.raises(TypeError, match="of one node type, got HeteroData"):
         gcl.methods.graphcl(gcl.datasets.hetero_sbm(20, num_authors=9, num_subjects=3))
+    with pytest.raises(TypeError, match="a list of graphs of one node type, got str"):
+        gcl.methods.graphcl("mutag")
     with pytest.raises(TypeError, match="a list of graphs of one node type, got DataLoader"):
         gcl.methods.graphcl(DataLoader(graphs()))
 
