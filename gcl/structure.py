@@ -185,3 +185,13 @@ def pointer(ids: Tensor, size: int) -> Tensor:
     """`[size + 1]`: where the rows of each number begin, once they lie one after another."""
     counts = torch.bincount(ids, minlength=size)
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+
+
+def weighted_edges(edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
+    """The edges whose weight is not 0, which is how a view says that an edge was dropped.
+
+    The list itself where none is, so that what is known about it stays known.
+    """
+    if edge_weight is None or bool(edge_weight.all()):
+        return edge_index
+    return edge_index[:, edge_weight != 0]

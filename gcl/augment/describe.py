@@ -1,9 +1,11 @@
-"""One readable line for a transform."""
+"""One readable line for a transform, and for each of the parts of a method."""
 
 from __future__ import annotations
 
 import inspect
 from typing import Any
+
+from torch_geometric.transforms import Compose
 
 
 def describe(transform: Any) -> str:
@@ -17,3 +19,20 @@ def describe(transform: Any) -> str:
         if parameter.default is inspect.Parameter.empty or value != parameter.default:
             parts.append(f"{name}={value!r}")
     return f"{type(transform).__name__}({', '.join(parts)})"
+
+
+def describe_parts(**parts: Any) -> str:
+    """A line `(name): part` for each that is not None; transforms one after the other in a line."""
+    lines = []
+    for name, part in parts.items():
+        if isinstance(part, tuple | list):
+            lines += [f"({name} {i}): {_line(one)}" for i, one in enumerate(part, 1)]
+        elif part is not None:
+            lines.append(f"({name}): {_line(part)}")
+    return "\n".join(lines)
+
+
+def _line(part: Any) -> str:
+    if not isinstance(part, Compose):
+        return str(part)
+    return ", ".join(map(_line, part.transforms)) or "as it is"

@@ -16,6 +16,7 @@ from gcl.losses.negatives.hardest_negatives import hardest
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.node_contrast import preparation
 from gcl.nn import GCNEncoder
+from gcl.structure import weighted_edges
 from gcl.typing import Encoder
 
 
@@ -58,7 +59,8 @@ class LocalGlobalPositives:
         _, others = hardest(unit_rows(z), unit_rows(target), self.topk - 1)
         i, j = itself.repeat_interleave(others.shape[1]), others.flatten()
         # Of a sampled batch the first n nodes are compared: edges from others are no pairs here.
-        source, into = data.edge_index[:, (data.edge_index < n).all(0)]
+        edges = weighted_edges(data.edge_index, data.get("edge_weight"))
+        source, into = edges[:, (edges < n).all(0)]
         stays = torch.isin(i * n + j, into * n + source)
         for run in range(self.runs):
             labels, _ = spherical_kmeans(

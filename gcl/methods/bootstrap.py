@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from gcl.augment.describe import describe_parts
 from gcl.losses import BootstrapCosine
 from gcl.losses.checks import check_choice, check_count
 from gcl.losses.pairs import pair_dots
@@ -139,13 +140,14 @@ class Bootstrap(Method):
         return 1 - (1 - self.momentum) * (1 + math.cos(math.pi * step / total)) / 2
 
     def extra_repr(self) -> str:
-        shown: dict[str, Any] = {"views": self.views, "prepare": self.whole_graph}
-        if not isinstance(self.positives, nn.Module):
-            shown["positives"] = self.positives
-        shown["momentum"] = f"{self.momentum:g}, {self.schedule}"
-        shown["hops"] = self.hops or None
-        shown["target_loss"] = getattr(self.target_loss, "__name__", self.target_loss)
-        return "\n".join(f"({key}): {value}" for key, value in shown.items() if value is not None)
+        return describe_parts(
+            view=self.views,
+            prepare=self.whole_graph,
+            positives=None if isinstance(self.positives, nn.Module) else self.positives,
+            momentum=f"{self.momentum:g}, {self.schedule}",
+            hops=self.hops or None,
+            target_loss=getattr(self.target_loss, "__name__", self.target_loss),
+        )
 
 
 def _predict_pairs(q: Tensor, y: Tensor, pairs: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from gcl.augment.describe import describe_parts
 from gcl.losses.checks import check_count, check_pairs, check_positive
 from gcl.losses.pairs import pair_dots, segment_logsumexp
 from gcl.losses.self_training import SelfTraining
@@ -185,17 +186,16 @@ class ContrastiveClustering(Method):
             self.train(was_training)
 
     def extra_repr(self) -> str:
-        shown = {
-            "influence": self.influence,
-            "tau": self.tau,
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "whole_graph": self.whole_graph,
-            "pretrain_epochs": self.pretrain_epochs,
-        }
-        if not isinstance(self.negatives, nn.Module):  # modules are shown anyway
-            shown["negatives"] = self.negatives
-        return "\n".join(f"({key}): {value}" for key, value in shown.items())
+        return describe_parts(
+            influence=self.influence,
+            tau=self.tau,
+            alpha=self.alpha,
+            beta=self.beta,
+            prepare=self.whole_graph,
+            pretrain_epochs=self.pretrain_epochs,
+            # modules are shown anyway
+            negatives=None if isinstance(self.negatives, nn.Module) else self.negatives,
+        )
 
 
 def influence_logsumexp(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
+from gcl.augment.describe import describe_parts
 from gcl.losses.infonce import InfoNCE
 from gcl.methods.base import Method
 from gcl.methods.metapath_contrast import check_hetero, resolve_metapaths
@@ -118,7 +119,7 @@ class HeCo(Method):
         return next(iter(metapath_contexts(data)))[0]
 
     def extra_repr(self) -> str:
-        return f"(prepare): {self.whole_graph}\n(lam): {self.lam:g}"
+        return describe_parts(prepare=self.whole_graph, lam=self.lam)
 
 
 def heco(

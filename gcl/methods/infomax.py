@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import global_mean_pool
 from torch_geometric.nn.inits import glorot
 
+from gcl.augment.describe import describe_parts
 from gcl.losses import GroupDiscrimination
 from gcl.losses.checks import check_count
 from gcl.methods.base import Method
@@ -202,8 +203,11 @@ class Infomax(Method):
         return summary if num_graphs == 1 else seed_rows(summary[batch], data)
 
     def extra_repr(self) -> str:
-        named = {"corrupt": self.corrupt, "view": self.view, "prepare": self.whole_graph}
-        shown = [f"({key}): {value}" for key, value in named.items() if value is not None]
-        if self.readout is not None and not isinstance(self.readout, nn.Module):
-            shown.append(f"(readout): {getattr(self.readout, '__name__', self.readout)}")
-        return "\n".join(shown + ([f"(hops): {self.hops}"] if self.hops else []))
+        readout = None if isinstance(self.readout, nn.Module) else self.readout
+        return describe_parts(
+            corrupt=self.corrupt,
+            view=self.view,
+            prepare=self.whole_graph,
+            readout=getattr(readout, "__name__", readout),
+            hops=self.hops or None,
+        )

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gcl.augment.describe import describe_parts
 from gcl.losses.local_global import LocalGlobalJSD
 from gcl.methods.base import Method
 from gcl.methods.graph_contrast import Unchanged, sum_readout
@@ -91,4 +92,4 @@ class LocalGlobal(Method):
         ]
 
     def extra_repr(self) -> str:
-        return f"(views): {self.views}"
+        return describe_parts(view=self.views)

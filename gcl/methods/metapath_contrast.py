@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
+from gcl.augment.describe import describe_parts
 from gcl.losses.checks import check_choice
 from gcl.losses.similarity import unit_rows
 from gcl.methods.base import Method
@@ -173,13 +174,12 @@ class MetaPathContrast(Method):
         return unit_rows(self.head(z.to(self.head.weight.dtype)).tanh())
 
     def extra_repr(self) -> str:
-        shown = {
-            "prepare": self.whole_graph,
-            "mask_edge": self.mask_edge,
-            "mask_feature": self.mask_feature,
-            "resample": self.resample,
-        }
-        return "\n".join(f"({key}): {value}" for key, value in shown.items())
+        return describe_parts(
+            prepare=self.whole_graph,
+            mask_edge=self.mask_edge,
+            mask_feature=self.mask_feature,
+            resample=self.resample,
+        )
 
 
 def metapath_contrast(

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout, embedding_bag
 
+from gcl.augment.describe import describe_parts
 from gcl.augment.features import is_csr, with_values
 from gcl.losses import SUGRL
 from gcl.losses.checks import check_count
 from gcl.methods.base import Method
 from gcl.methods.two_view import seed_rows
 from gcl.nn.hops import propagate
-from gcl.structure import structure
+from gcl.structure import structure, weighted_edges
 from gcl.typing import Encoder, Transform
 
 
@@ -69,7 +70,8 @@ class NeighborTriplets(Method):
         x = _dropout(data.x, self.input_dropout, self.training)
         h = self.encoder(x, data.edge_index, data.get("edge_weight"))
         around = propagate(dropout(h, self.dropout, self.training), data, 1)
-        drawn = draw_neighbors(data.edge_index, len(h), self.num_neighbors)
+        edges = weighted_edges(data.edge_index, data.get("edge_weight"))
+        drawn = draw_neighbors(edges, len(h), self.num_neighbors)
         sample = embedding_bag(drawn, h, mode="mean")
         return self.contrast(*(seed_rows(z, data) for z in (h, around, sample)))
 
@@ -80,7 +82,7 @@ class NeighborTriplets(Method):
     def extra_repr(self) -> str:
         return (
             f"num_neighbors={self.num_neighbors}, input_dropout={self.input_dropout:g}, "
-            f"dropout={self.dropout:g}\n(prepare): {self.whole_graph}"
+            f"dropout={self.dropout:g}\n{describe_parts(prepare=self.whole_graph)}"
         )
 
 

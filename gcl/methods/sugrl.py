@@ -31,7 +31,7 @@ def sugrl(
     """SUGRL: an MLP whose nodes stay closer to their surroundings than to other nodes.
 
     The defaults are the authors' for Cora, where they train `epochs=500, lr=5e-3,
-    weight_decay=5e-5`.
+    weight_decay=5e-5`; the weights of the MLP start by Glorot's rule, as theirs.
 
     Args:
         data: gives the number of features; nothing else of it is read.
@@ -60,7 +60,7 @@ def sugrl(
     """
     prepare = preparation(normalize, encoder is None)
     if encoder is None:
-        encoder = MLPEncoder(data.num_features, hidden, dim)
+        encoder = MLPEncoder(data.num_features, hidden, dim, init="glorot")
     loss = SUGRL(m1=m1, m2=m2, w1=w1, w2=w2, w3=w3, num_negatives=num_negatives)
     return NeighborTriplets(
         encoder,

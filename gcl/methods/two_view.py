@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
 
+from gcl.augment.describe import describe_parts
 from gcl.augment.selection import node_attributes
 from gcl.losses.pairwise_views import PairwiseViews
 from gcl.methods.base import Method
@@ -128,8 +129,7 @@ class TwoView(Method):
         return z if self.projector is None else self.projector(z)
 
     def extra_repr(self) -> str:
-        shown: dict[str, Any] = {"views": self.views, "prepare": self.whole_graph}
-        return "\n".join(f"({key}): {value}" for key, value in shown.items() if value is not None)
+        return describe_parts(view=self.views, prepare=self.whole_graph)
 
 
 def _further_parameters(loss: Callable[..., Any]) -> list[str]:

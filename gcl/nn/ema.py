@@ -47,5 +47,8 @@ class EMA(nn.Module):
         for old, new in zip(self.module.buffers(), online.buffers(), strict=True):
             old.copy_(new)
 
+    def __repr__(self) -> str:
+        return f"EMA({type(self.module).__name__})"  # its parts are those of what it follows
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)

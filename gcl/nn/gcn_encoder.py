@@ -129,9 +129,13 @@ class GCNEncoder(nn.Module):
             return (adjacency @ x) @ weight
         return adjacency @ (x @ weight)
 
-    def extra_repr(self) -> str:
-        widths = [self.in_channels, *(w.shape[1] for w in self.weights)]
-        return " -> ".join(map(str, widths))
+    def __repr__(self) -> str:  # a layer a line; PyTorch's would list weights, biases, rest apart
+        layers = [
+            ", ".join([f"{weight.shape[0]} -> {weight.shape[1]}", *map(str, after.children())])
+            for weight, after in zip(self.weights, self.afters, strict=True)
+        ]
+        layers += [f"dropout={self.dropout.p:g}"] if self.dropout.p else []
+        return "\n  ".join(["GCNEncoder(", *layers]) + "\n)"
 
 
 def _activation(act: str | Callable[[], nn.Module]) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import Literal, cast
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch_geometric.nn.inits import glorot
 
 from gcl.losses.checks import check_choice, check_count
 from gcl.nn.propagation import sparse_linear
@@ -31,13 +32,15 @@ class MLPEncoder(nn.Module):
         hidden: widths of the layers before the last; (500, 500, 2000) in DEC, SDCN and PamC.
         out_channels: width of the embeddings.
         norm: "batch" for a batch norm before every ReLU, or None.
+        init: "glorot" starts from Glorot's uniform weights and biases of 0, None as `nn.Linear`
+            does, about half as wide.
 
     Shape:
         x `[n, in_channels]`, edge_index and edge_weight ignored -> `[n, out_channels]`.
 
     Raises:
         TypeError: a width is no whole number.
-        ValueError: a width below 1, another norm.
+        ValueError: a width below 1, another norm or init.
 
     Reference:
         Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (DEC),
@@ -55,6 +58,7 @@ class MLPEncoder(nn.Module):
         out_channels: int = 10,
         *,
         norm: Literal["batch"] | None = None,
+        init: Literal["glorot"] | None = None,
     ):
         super().__init__()
         if not isinstance(hidden, Sequence):
@@ -64,6 +68,11 @@ class MLPEncoder(nn.Module):
             check_count("MLPEncoder", width=width)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(self.widths))
+        if init is not None:
+            check_choice("MLPEncoder", "init", init, ("glorot",))
+            for layer in cast("list[nn.Linear]", list(self.layers)):
+                glorot(layer.weight)
+                nn.init.zeros_(layer.bias)
         if norm is not None:
             check_choice("MLPEncoder", "norm", norm, ("batch",))
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in hidden) if norm else None

@@ -39,6 +39,15 @@ def test_edges_of_nodes_beyond_the_rows_make_no_pairs():
     assert sorted(map(tuple, found.t().tolist())) == [(0, 0), (1, 1), (2, 0), (2, 2)]
 
 
+def test_edges_of_weight_zero_make_no_pairs():
+    data = gcl.datasets.karate()
+    z = torch.eye(3)
+    data.edge_index = torch.tensor([[1, 0], [0, 2]])
+    data.edge_weight = torch.tensor([0.0, 2.0])
+    found = LocalGlobalPositives(3, 3, 1, 5)(z, z, data)
+    assert sorted(map(tuple, found.t().tolist())) == [(0, 0), (1, 1), (2, 0), (2, 2)]
+
+
 def test_parts_are_the_papers():
     data = gcl.datasets.load("karate")
     method = afgrl(data, hidden=6, predictor=9, momentum=0.9)

@@ -98,6 +98,14 @@ def test_prints_its_parts_and_normalises_on_request(name):
     assert "NormalizeRows" not in raw
 
 
+@pytest.mark.parametrize("name", ["afgrl", "bgrl", "sgrl"])
+def test_a_moving_target_is_not_printed_again(name):
+    shown = repr(recipe(name)(gcl.datasets.load("karate"), **SMALL[name]))
+    assert shown.count("PReLU") <= shown.count(" -> ")
+    assert "(target): EMA(GCNEncoder)" in shown
+    assert len(shown.splitlines()) <= 14
+
+
 @pytest.mark.parametrize("name", ["bgrl", "costa", "progcl"])
 def test_rates_come_in_pairs(name):
     with pytest.raises(ValueError, match=f"{name}: drop_edge must be two rates, one a view"):

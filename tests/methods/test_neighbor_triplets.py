@@ -87,6 +87,21 @@ def test_neighbours_and_the_node_itself_are_drawn_evenly():
     assert draw_neighbors(edges[:, :0], 2, 2).tolist() == [[0, 0], [1, 1]]
 
 
+def test_edges_of_weight_zero_are_none(data):
+    kept = torch.rand(data.num_edges) < 0.3
+    weighted = data.clone()
+    weighted.edge_weight = kept.float()
+    data.edge_index = data.edge_index[:, kept]
+    method = NeighborTriplets(MLPEncoder(7, (6,), 5), Record(), input_dropout=0, dropout=0)
+    got = []
+    for graph in (weighted, data):
+        torch.manual_seed(2)
+        method(graph)
+        got.append(method.contrast.got)
+    for mine, theirs in zip(*got, strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6)
+
+
 def test_seed_nodes_alone_are_anchors(data):
     method = NeighborTriplets(MLPEncoder(7, (6,), 5), Record())
     data.input_id, data.batch_size = torch.tensor([3, 7]), 2

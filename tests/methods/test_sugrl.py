@@ -20,4 +20,5 @@ def test_options_reach_their_places():
     assert (loss.num_negatives, method.num_neighbors) == (2, 7)
     assert (method.input_dropout, method.dropout) == (0.1, 0.4)
     assert method.encoder.widths == (7, 9, 8, 4)
+    assert not method.encoder.layers[0].bias.any()
     assert sugrl(data, hidden=(), dim=4).encoder.widths == (7, 4)

@@ -165,3 +165,14 @@ def test_structure_equals_a_dense_matrix(n, pairs):
         partner = found.partner
         assert torch.equal(edges[:, partner], edges.flip(0))
         assert torch.equal(partner[partner], torch.arange(edges.shape[1]))
+
+
+def test_prints_a_layer_a_line():
+    shown = repr(GCNEncoder(7, 6, 5, num_layers=2, norm="layer", dropout=0.25, plain_last=True))
+    assert shown.splitlines() == [
+        "GCNEncoder(",
+        "  7 -> 6, LayerNorm(6, affine=True, mode=graph), ReLU()",
+        "  6 -> 5",
+        "  dropout=0.25",
+        ")",
+    ]

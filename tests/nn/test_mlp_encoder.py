@@ -66,3 +66,15 @@ def test_bad_widths():
     with pytest.raises(TypeError, match=r"hidden must be widths such as \(512,\), got 4"):
         MLPEncoder(3, 4)
     assert repr(MLPEncoder(3, (4,), 2)).startswith("MLPEncoder(\n  3 -> 4 -> 2")
+
+
+def test_glorot_start_is_uniform_up_to_its_bound_with_biases_of_zero():
+    torch.manual_seed(0)
+    for init, bound in (("glorot", (6 / 500) ** 0.5), (None, 400**-0.5)):
+        (layer,) = MLPEncoder(400, (), 100, init=init).layers
+        weights = layer.weight.detach().abs()
+        assert 0.999 * bound < float(weights.max()) <= bound
+        assert float(weights.mean()) == pytest.approx(bound / 2, rel=0.01)  # uniform
+        assert bool(layer.bias.count_nonzero()) == (init is None)
+    with pytest.raises(ValueError, match="init must be"):
+        MLPEncoder(3, (), 2, init="he")
