@@ -26,6 +26,7 @@ def pot_gca(
     hidden: int = 128,
     proj: int = 128,
     tau: float = 0.9,
+    macl: float = 0.0,
     drop_edge: tuple[float, float] = (0.3, 0.1),
     mask_feature: tuple[float, float] = (0.0, 0.0),
     centrality: Literal["degree", "pagerank", "eigenvector"] = "degree",
@@ -55,6 +56,7 @@ def pot_gca(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
+        macl: strength alpha of MACL's temperature, in [0, 1]; 0 keeps tau.
         drop_edge: mean probability that an edge is dropped, first and second view.
         mask_feature: mean probability that a feature column is zeroed, first and second view.
         centrality: "degree", "pagerank" or "eigenvector".
@@ -80,6 +82,7 @@ def pot_gca(
         hidden=hidden,
         proj=proj,
         tau=tau,
+        macl=macl,
         drop_edge=drop_edge,
         mask_feature=mask_feature,
         centrality=centrality,

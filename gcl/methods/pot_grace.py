@@ -24,6 +24,7 @@ def pot_grace(
     hidden: int = 128,
     proj: int = 128,
     tau: float = 0.7,
+    macl: float = 0.0,
     drop_edge: tuple[float, float] = (0.4, 0.3),
     mask_feature: tuple[float, float] = (0.0, 0.0),
     act: str = "relu",
@@ -51,6 +52,7 @@ def pot_grace(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
+        macl: strength alpha of MACL's temperature, in [0, 1]; 0 keeps tau.
         drop_edge: probability that an edge is dropped, first and second view.
         mask_feature: probability that a feature column is zeroed, first and second view.
         act: activation of the encoder: "relu", "leaky_relu" or "prelu".
@@ -74,6 +76,7 @@ def pot_grace(
         hidden=hidden,
         proj=proj,
         tau=tau,
+        macl=macl,
         drop_edge=drop_edge,
         mask_feature=mask_feature,
         act=act,

@@ -77,15 +77,15 @@ def test_recipes_are_on_the_command_line_and_the_wrapper_is_not(capsys, monkeypa
 
 def test_recipes_hand_on_what_they_are_given(data):
     plain = gcl.methods.gca(
-        data, hidden=6, proj=4, tau=0.3, drop_edge=(0.1, 0.5), mask_feature=(0.2, 0),
+        data, hidden=6, proj=4, tau=0.3, macl=0.2, drop_edge=(0.1, 0.5), mask_feature=(0.2, 0),
         centrality="pagerank", p_max=0.6, act="prelu", num_layers=3, undirected=False,
         normalize=False, precision="bf16",
     )  # fmt: skip
     method = pot_gca(
         data, kappa=0.1, mode="sound", kappa_warmup=0.5, feature_bounds=True, scale_free=True,
-        detach_target=True, detach_bounds=True, hidden=6, proj=4, tau=0.3, drop_edge=(0.1, 0.5),
-        mask_feature=(0.2, 0), centrality="pagerank", p_max=0.6, act="prelu", num_layers=3,
-        undirected=False, normalize=False, precision="bf16",
+        detach_target=True, detach_bounds=True, hidden=6, proj=4, tau=0.3, macl=0.2,
+        drop_edge=(0.1, 0.5), mask_feature=(0.2, 0), centrality="pagerank", p_max=0.6,
+        act="prelu", num_layers=3, undirected=False, normalize=False, precision="bf16",
     )  # fmt: skip
     assert repr(method.method) == repr(plain)
     shown = repr(method).splitlines()[1].strip()

@@ -193,7 +193,9 @@ def test_project_views_are_what_the_loss_compares(data):
     assert not torch.equal(h1, h2)
 
 
-@pytest.mark.parametrize("recipe", ["grace", "gca", "csgcl", "costa", "progcl"])
+@pytest.mark.parametrize(
+    "recipe", ["grace", "gca", "csgcl", "costa", "progcl", "pot_grace", "pot_gca"]
+)
 def test_macl_is_the_temperature_of_every_softmax_recipe(data, recipe):
     make = getattr(gcl.methods, recipe)
     method = make(data, hidden=4, proj=4, tau=0.4, macl=0.5)
