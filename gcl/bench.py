@@ -77,7 +77,9 @@ def under(entries: Sequence[Entry], protocol: str) -> list[Entry]:
         entry = (own or named or group)[0]
         run = replace(entry.run, protocol=protocol)
         if _is_for(run):
-            chosen.append(replace(entry, run=run))
+            # A report is of the protocol its configuration is for, unless it says otherwise.
+            told = {"protocol": entry.run.protocol, **entry.reported} if entry.reported else {}
+            chosen.append(replace(entry, run=run, reported=told))
     return chosen
 
 

@@ -28,6 +28,7 @@ class Line:
         untrained: accuracy before training, the mean.
         reported: the figure reported elsewhere.
         source: where, and under which protocol if it is another one.
+        compares: whether the reported figure is of this protocol.
         epochs: of training, the mean.
         seconds: of training, the mean.
         peak_mb: memory of training beyond what was there before, the largest, in MB.
@@ -40,6 +41,7 @@ class Line:
     untrained: float
     reported: float
     source: str
+    compares: bool
     epochs: float
     seconds: float
     peak_mb: float
@@ -57,7 +59,7 @@ class Line:
             ours if math.isnan(self.std) else f"{ours} ± {_percent(self.std)}",
             str(len(self.values)),
             _percent(self.untrained),
-            _percent(self.reported),
+            _percent(self.reported) if self.compares else f"({_percent(self.reported)})",
             *(_number(value) for value in (self.epochs, self.seconds, self.peak_mb)),
             self.commit,
         ]
@@ -101,9 +103,9 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
         "# Leaderboard",
         f"Made by `{command}`; do not edit.",
         f"Test accuracy in percent, protocol {protocol}. “Ours” is the mean ± the deviation over "
-        "training seeds and splits; “untrained” the same encoder before training. Seconds and "
-        "memory are those of one training. Sorted by accuracy: differences below the deviations "
-        "are none.",
+        "training seeds and splits; “untrained” the same encoder before training; “reported” in "
+        "brackets is of another protocol and does not compare. Seconds and memory are those of one "
+        "training. Sorted by accuracy: differences below the deviations are none.",
     ]
     if picture:
         parts.append(f"![accuracy of every method and seed]({picture})")
@@ -134,6 +136,7 @@ def _line(
         _mean(before),
         float(entry.reported.get("accuracy", math.nan)),
         source,
+        protocol == entry.run.protocol or "accuracy" not in entry.reported,
         _mean(_column(group, "trained_epochs")),
         _mean(_column(group, "seconds")),
         max(memory, default=math.nan),

@@ -16,7 +16,7 @@ import torch
 import gcl
 from gcl import bench, leaderboard, results
 from gcl.bench import Entry
-from gcl.benchmark import Run
+from gcl.benchmark import Run, options_digest
 from gcl.cli import main
 from gcl.evaluate import Splits, supervised_gcn
 
@@ -269,6 +269,32 @@ def test_which_configuration_counts():
     found = bench.under(entries, "random-10-10-80")
     assert [e.name for e in found] == ["grace/karate", "dgi/karate-b"]
     assert {e.run.protocol for e in found} == {"random-10-10-80"}
+
+
+def test_a_report_of_another_protocol_is_bracketed():
+    told = {"accuracy": 0.8, "source": "A"}
+    entries = [
+        replace(entry("grace/karate", protocol="e3"), reported=told),
+        replace(entry("dgi/karate", protocol="random-10-10-80"), reported=told),
+        replace(entry("ggd/karate", protocol="e3"), reported={**told, "protocol": "e2"}),
+        entry("bgrl/karate", protocol="e3"),
+    ]
+    row = {"protocol": "random-10-10-80", "seed": 0, "accuracy": 0.5, "commit": "a"}
+    under = bench.under(entries, "random-10-10-80")
+    rows = [
+        {**row, "config": e.name, "options": options_digest(e.run), "features": e.run.recipe}
+        for e in under
+    ]
+    (lines,) = leaderboard.leaderboard(rows, under, 5).values()
+    at = leaderboard.HEADS.index("reported")
+    shown = {line.method: (line.cells()[at], line.source) for line in lines}
+    other = "A (protocol {}: does not compare)"
+    assert shown == {
+        "grace": ("(80.0)", other.format("e3")),
+        "dgi": ("80.0", "A"),
+        "ggd": ("(80.0)", other.format("e2")),
+        "bgrl": ("", ""),
+    }
 
 
 def test_deviation_is_over_seeds_and_splits():
