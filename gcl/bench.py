@@ -20,7 +20,7 @@ from gcl import benchmark, datasets, results
 from gcl.benchmark import Run
 
 REFERENCE = "reference"  # stands where the name of a recipe does
-SUPERVISED_PROTOCOLS = ("public", "random-10-10-80")  # which have validation nodes
+SUPERVISED_PROTOCOLS = ("public", "random-10-10-80", "e2")  # which have validation nodes
 
 
 @dataclass(frozen=True)
@@ -57,30 +57,35 @@ class Task:
         return rows
 
 
-def under(entries: Sequence[Entry], protocol: str) -> list[Entry]:
-    """The entries under one protocol, one for every recipe and data set.
+def under(entries: Sequence[Entry], protocol: str) -> tuple[list[Entry], dict[str, str]]:
+    """The entries under one protocol, one for every recipe and data set, and what is not there.
 
     Of several configurations of a recipe and a data set the one that is written for the protocol
     counts, else the one named like the data set. Data sets that the protocol is not for (no masks,
-    graphs in sets, several node types) are left out.
+    graphs in sets, several node types) are left out, and so are those whose files are missing;
+    these come back by name with the reason.
 
     Raises:
-        ValueError, FileNotFoundError: unknown, absent or malformed data.
+        ValueError: unknown or malformed data.
     """
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault((entry.run.recipe, entry.run.dataset), []).append(entry)
-    chosen = []
+    chosen, absent = [], {}
     for (_, dataset), group in groups.items():
         own = [e for e in group if e.run.protocol == protocol]
         named = [e for e in group if e.name.rpartition("/")[2] == dataset]
         entry = (own or named or group)[0]
         run = replace(entry.run, protocol=protocol)
-        if _is_for(run):
+        try:
+            fits = dataset not in absent and _is_for(run)
+        except FileNotFoundError as error:
+            fits, absent[dataset] = False, str(error)
+        if fits:
             # A report is of the protocol its configuration is for, unless it says otherwise.
             told = {"protocol": entry.run.protocol, **entry.reported} if entry.reported else {}
             chosen.append(replace(entry, run=run, reported=told))
-    return chosen
+    return chosen, absent
 
 
 def references(entries: Sequence[Entry]) -> list[Entry]:
@@ -186,7 +191,7 @@ def told(task: Task, command: str) -> dict[str, Any]:
 def _is_for(run: Run) -> bool:
     """Whether the protocol knows what to do with the data set."""
     source = datasets.DATASETS.get(run.dataset.lower().replace("_", "-"))
-    if source is not None and source.graphs:
+    if source is not None and (source.graphs or source.hetero):
         return False  # without reading it
     data = _load(run.dataset, run.root)
     if not isinstance(data, Data):

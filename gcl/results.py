@@ -44,7 +44,7 @@ class Results:
 
 
 def read_rows(path: Path, needs: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Rows of a CSV file; none if it does not exist.
+    """Rows of a CSV file; none if it does not exist or is empty.
 
     Raises:
         ValueError: a column that is needed is missing.
@@ -53,7 +53,9 @@ def read_rows(path: Path, needs: Sequence[str] = ()) -> list[dict[str, Any]]:
         return []
     with path.open(newline="", errors="replace") as file:
         reader = csv.DictReader(file)
-        missing = [name for name in needs if name not in (reader.fieldnames or [])]
+        if not reader.fieldnames:  # begun, and stopped before the first row
+            return []
+        missing = [name for name in needs if name not in reader.fieldnames]
         if missing:
             raise ValueError(f"{path} is no results file of gcl: it has no column {missing[0]!r}.")
         return list(reader)

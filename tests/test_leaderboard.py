@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,10 @@ from gcl.evaluate import Splits, supervised_gcn
 
 
 @pytest.fixture(autouse=True)
-def one_kmeans(monkeypatch):
-    cluster = gcl.evaluate.cluster
+def short(monkeypatch):
+    cluster, supervised = gcl.evaluate.cluster, gcl.evaluate.supervised_gcn
     monkeypatch.setattr(gcl.evaluate, "cluster", lambda z, y: cluster(z, y, runs=1))
+    monkeypatch.setattr(gcl.evaluate, "supervised_gcn", partial(supervised, epochs=5))
 
 
 @pytest.fixture
@@ -85,7 +87,8 @@ def test_goes_on_where_it_was(command, tmp_path, monkeypatch):
     assert results.read_rows(tmp_path / "board.csv")[: len(kept)] == kept
 
 
-def test_several_processes_give_the_same_numbers(command, tmp_path):
+def test_several_processes_give_the_same_numbers(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(gcl.evaluate, "supervised_gcn", supervised_gcn)  # as in the processes
     assert main([*command, "--seeds", "1"]) == 0
     other = tmp_path / "other.csv"
     assert main([*command[:-1], str(other), "--seeds", "1", "--jobs", "2"]) == 0
@@ -162,6 +165,54 @@ def test_what_a_protocol_is_not_for_is_named(configs, command, capsys):
     assert main([*command, "--seeds", "1"]) == 0
     expected = "left out, as protocol random-10-10-80 is not for them: mutag"
     assert expected in capsys.readouterr().err
+
+
+def test_a_data_set_that_is_not_there_leaves_the_others(
+    configs, command, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("GCL_DATA", str(tmp_path))
+    name, dataset = "acm-coauthor", configs / "dgi" / "karate.toml"  # with no address
+    dataset.write_text(dataset.read_text().replace('"karate"', f'"{name}"'))
+    meow = 'recipe = "meow"\ndataset = "acm"\nprotocol = "hetero-20"\nepochs = 2\n'
+    (configs / "dgi" / "acm.toml").write_text(meow)
+    assert main([*command, "--seeds", "1", "--json"]) == 0
+    said = capsys.readouterr()
+    assert set(json.loads(said.out)) == {"karate"}
+    assert f"left out, as its files are missing: {name} ({name} misses acm.npz in" in said.err
+    # Graphs of several node types are not for this protocol, wherever their files are.
+    assert "left out, as protocol random-10-10-80 is not for them: acm\n" in said.err
+
+
+def test_a_file_that_was_begun_and_has_no_row_is_gone_on_with(command, tmp_path):
+    (tmp_path / "board.csv").write_text("")
+    results.add_rows(tmp_path / "board.csv", [])
+    assert main([*command, "--seeds", "1"]) == 0
+    assert len(results.read_rows(tmp_path / "board.csv")) == 6
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ('[reported]\naccuracy = "high"\n', "accuracy = 'high'"),
+        ("reported = 0.9\n", "must be a table, got 0.9"),
+    ],
+)
+def test_a_malformed_report_is_named_before_anything_runs(configs, command, told, said, capsys):
+    path = configs / "dgi" / "karate.toml"
+    path.write_text(path.read_text().partition("[reported]")[0] + told)
+    assert main(command) == 2
+    shown = capsys.readouterr().err
+    assert str(path) in shown
+    assert said in shown
+
+
+def test_an_interrupt_says_how_to_go_on(command, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gcl.benchmark, "raw_rows", interrupt)
+    assert main(command) == 130
+    assert capsys.readouterr().err.endswith("what was saved stays, go on with the same command\n")
 
 
 def test_another_protocol_and_another_program_may_use_the_same_file(command, tmp_path, monkeypatch):
@@ -246,6 +297,7 @@ def test_page(command, tmp_path):
     [
         (["--jobs", "0"], "--jobs must be at least 1"),
         (["--page", "x.md"], "give --protocol too"),
+        (["--protocol", "e1", "--page", "x.png"], "must name a Markdown file"),
         (["--protocol", "public"], "No configuration has data that 'public' is for"),
     ],
 )
@@ -266,7 +318,8 @@ def test_which_configuration_counts():
         entry("dgi/karate-a", protocol="e3"),
         entry("dgi/karate-b", protocol="random-10-10-80"),
     ]
-    found = bench.under(entries, "random-10-10-80")
+    found, absent = bench.under(entries, "random-10-10-80")
+    assert not absent
     assert [e.name for e in found] == ["grace/karate", "dgi/karate-b"]
     assert {e.run.protocol for e in found} == {"random-10-10-80"}
 
@@ -280,7 +333,7 @@ def test_a_report_of_another_protocol_is_bracketed():
         entry("bgrl/karate", protocol="e3"),
     ]
     row = {"protocol": "random-10-10-80", "seed": 0, "accuracy": 0.5, "commit": "a"}
-    under = bench.under(entries, "random-10-10-80")
+    under, _ = bench.under(entries, "random-10-10-80")
     rows = [
         {**row, "config": e.name, "options": options_digest(e.run), "features": e.run.recipe}
         for e in under

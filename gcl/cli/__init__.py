@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
-        kept = "; what was saved stays, go on with --resume" if "--out" in arguments else ""
+        further = "the same command" if arguments[0] == "bench" else "--resume"
+        kept = f"; what was saved stays, go on with {further}" if "--out" in arguments else ""
         return _complain(f"interrupted{kept}", 130)
     except argparse.ArgumentError as error:
         if debug:

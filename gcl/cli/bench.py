@@ -32,7 +32,8 @@ def bench_command(arguments: list[str]) -> None:
     parser.add_argument(
         "--protocol",
         choices=evaluate.PROTOCOLS,
-        help="a leaderboard: all under this protocol, with raw features and a supervised GCN",
+        help="a leaderboard: all under this protocol, with raw features and (where it has "
+        "validation nodes) a supervised GCN",
     )
     parser.add_argument("--seeds", type=int, default=5, help="seeds a configuration (default 5)")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time (default 1)")
@@ -46,13 +47,17 @@ def bench_command(arguments: list[str]) -> None:
             raise ValueError(f"--{option} must be at least 1, got {getattr(chosen, option)}.")
     if chosen.page and not chosen.protocol:
         raise ValueError("--page shows one protocol; give --protocol too.")
+    if chosen.page and Path(chosen.page).suffix != ".md":
+        raise ValueError(f"--page must name a Markdown file, such as board.md, got {chosen.page}.")
     entries = _entries(Path(chosen.folder), chosen.only, chosen.device)
     if chosen.protocol:
         every = {entry.run.dataset for entry in entries}
-        entries = bench.under(entries, chosen.protocol)
+        entries, absent = bench.under(entries, chosen.protocol)
+        for name, reason in absent.items():
+            _say(f"left out, as its files are missing: {name} ({reason.removeprefix('load: ')})")
         if not entries:
             raise ValueError(f"No configuration has data that {chosen.protocol!r} is for.")
-        if without := sorted(every - {entry.run.dataset for entry in entries}):
+        if without := sorted(every - {entry.run.dataset for entry in entries} - set(absent)):
             _say(f"left out, as protocol {chosen.protocol} is not for them: {', '.join(without)}")
         entries = [*bench.references(entries), *entries]
     out, command = Path(chosen.out), "gcl bench " + shlex.join(arguments)

@@ -99,8 +99,24 @@ def read_config(path: Path, device: str) -> tuple[Run, dict[str, Any]]:
     except (argparse.ArgumentError, SystemExit) as error:
         reason = readable(error) if isinstance(error, argparse.ArgumentError) else error
         raise ValueError(f"{path}: {reason}") from None
-    run = run_of(config["recipe"], config["dataset"], recipe, chosen)
-    return run, config.get("reported", {})
+    dataset = str(config["dataset"]).lower()  # one name, one data set, on a board too
+    run = run_of(config["recipe"], dataset, recipe, chosen)
+    return run, _reported(path, config.get("reported", {}))
+
+
+def _reported(path: Path, told: Any) -> dict[str, Any]:
+    """The numbers reported elsewhere, if they are of the form that tables expect."""
+    number: tuple[type, ...] = (int, float)
+    kinds = {"accuracy": number, "std": number, "source": (str,), "protocol": (str,)}
+    if not isinstance(told, dict):
+        raise ValueError(f"{path}: [reported] must be a table, got {told!r}.")
+    for key, kind in kinds.items():
+        if key in told and not isinstance(told[key], kind):
+            raise ValueError(
+                f"{path}: of [reported], accuracy and std are numbers (fractions), source and "
+                f"protocol texts; got {key} = {told[key]!r}."
+            )
+    return told
 
 
 def run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespace) -> Run:

@@ -102,6 +102,7 @@ def _hetero(name: str, about: str, origin: str) -> Source:
         read=partial(read_hetero, schema=SCHEMAS[name]),
         folder=f"hetero/{name}",
         files=SCHEMAS[name].files,
+        hetero=True,
     )
 
 

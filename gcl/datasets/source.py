@@ -46,6 +46,7 @@ class Source:
         files: names of the raw files; empty for a data set that is embedded in the package.
         url: the address that holds these files, or "" where there is none to fetch from.
         graphs: whether it is a set of graphs, one label each, and not one graph.
+        hetero: whether it is one graph of several node types.
     """
 
     about: str
@@ -55,6 +56,7 @@ class Source:
     files: tuple[str, ...] = ()
     url: str = ""
     graphs: bool = False
+    hetero: bool = False
 
     def fetch(self, name: str, root: Path) -> Path:
         """The folder of the raw files, after downloading those that are missing.

@@ -96,6 +96,9 @@ class SumScore(nn.Module):
         z = self.layers[:-1](z)
         return linear(z, last.weight.sum(0, keepdim=True), last.bias.sum().view(1)).squeeze(1)
 
+    def __repr__(self) -> str:
+        return f"SumScore({self.layers[-1].in_features}, num_layers={len(self.layers)})"
+
 
 class Infomax(Method):
     r"""An encoder that tells the nodes of a graph from those of a corrupted copy.

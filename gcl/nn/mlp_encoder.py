@@ -94,5 +94,6 @@ class MLPEncoder(nn.Module):
             z = layer(z.relu())
         return z
 
-    def extra_repr(self) -> str:
-        return " -> ".join(map(str, self.widths))
+    def __repr__(self) -> str:
+        norm = "" if self.norms is None else ', norm="batch"'
+        return f"MLPEncoder({' -> '.join(map(str, self.widths))}{norm})"

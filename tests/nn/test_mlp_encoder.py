@@ -65,7 +65,8 @@ def test_bad_widths():
         MLPEncoder(3, (2.5,))
     with pytest.raises(TypeError, match=r"hidden must be widths such as \(512,\), got 4"):
         MLPEncoder(3, 4)
-    assert repr(MLPEncoder(3, (4,), 2)).startswith("MLPEncoder(\n  3 -> 4 -> 2")
+    assert repr(MLPEncoder(3, (4,), 2)) == "MLPEncoder(3 -> 4 -> 2)"
+    assert repr(MLPEncoder(3, (4,), 2, norm="batch")) == 'MLPEncoder(3 -> 4 -> 2, norm="batch")'
 
 
 def test_glorot_start_is_uniform_up_to_its_bound_with_biases_of_zero():
