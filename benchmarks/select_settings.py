@@ -29,16 +29,19 @@ from gcl.training import State, embed_prepared, fit, warmup_cosine
 # name: (protocol, lengths of training, warm-up and cosine?, grid); lr and weight_decay are the
 # training's, the rest the recipe's. With a constant rate a long run passes through the short ones.
 GRIDS: dict[str, tuple[str, tuple[int, ...], bool, dict[str, tuple]]] = {
-    "gbt/cora": (
-        "public",
-        (200,),
-        True,
-        {
-            "hidden": (256,),
-            "drop_edge": (0.3, 0.5),
-            "mask_feature": (0.1, 0.3, 0.5),
-            "lr": (5e-4, 2e-3),
-        },
+    **dict.fromkeys(
+        ("gbt/cora", "gbt/citeseer"),
+        (
+            "public",
+            (200,),
+            True,
+            {
+                "hidden": (256,),
+                "drop_edge": (0.3, 0.5),
+                "mask_feature": (0.1, 0.3, 0.5),
+                "lr": (5e-4, 2e-3),
+            },
+        ),
     ),
     "grace/digits": (
         "random-10-10-80",
