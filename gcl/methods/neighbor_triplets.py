@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import dropout, embedding_bag
+from torch.nn.functional import embedding_bag
 
 from gcl.augment.describe import describe_parts
 from gcl.augment.features import is_csr, with_values
@@ -14,6 +14,7 @@ from gcl.losses import SUGRL
 from gcl.losses.checks import check_count
 from gcl.methods.base import Method
 from gcl.methods.two_view import seed_rows
+from gcl.nn.dropout import dropout
 from gcl.nn.hops import propagate
 from gcl.structure import structure, weighted_edges
 from gcl.typing import Encoder, Transform

@@ -114,20 +114,8 @@ class AutoEncoder(nn.Module):
     Example:
         >>> AutoEncoder(MLPEncoder(8, (16,), 4))
         AutoEncoder(
-          (encoder): MLPEncoder(
-            8 -> 16 -> 4
-            (layers): ModuleList(
-              (0): Linear(in_features=8, out_features=16, bias=True)
-              (1): Linear(in_features=16, out_features=4, bias=True)
-            )
-          )
-          (decoder): MLPEncoder(
-            4 -> 16 -> 8
-            (layers): ModuleList(
-              (0): Linear(in_features=4, out_features=16, bias=True)
-              (1): Linear(in_features=16, out_features=8, bias=True)
-            )
-          )
+          (encoder): MLPEncoder(8 -> 16 -> 4)
+          (decoder): MLPEncoder(4 -> 16 -> 8)
         )
     """
 

@@ -30,11 +30,16 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        # Drawn in float32 for any x: half precision has too few numbers between 0 and 1.
-        dropped = torch.rand(x.shape, device=x.device) < self.p
-        return x.masked_fill(dropped, 0.0) / (1 - self.p)
+        return dropout(x, self.p, self.training)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+def dropout(x: Tensor, p: float, training: bool) -> Tensor:
+    """`Dropout` as a function."""
+    if not training or p == 0:
+        return x
+    # Drawn in float32 for any x: half precision has too few numbers between 0 and 1.
+    kept = torch.rand(x.shape, device=x.device) >= p
+    return x.mul(kept).div_(1 - p)

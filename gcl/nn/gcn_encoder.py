@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.inits import glorot
 from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
 
+from gcl.nn.dropout import Dropout
 from gcl.nn.propagation import Adjacency, gcn_adjacency, sparse_linear
 from gcl.sparse import csr_tensor
 
@@ -92,7 +93,7 @@ class GCNEncoder(nn.Module):
                 if act is not None:
                     after.append(_activation(act))
             self.afters.append(after)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
