@@ -100,7 +100,7 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
         picture: a file beside the page to show; none if empty.
     """
     parts = [
-        "# Leaderboard",
+        f"# Leaderboard, {protocol.partition(':')[0]}",
         f"Made by `{command}`; do not edit.",
         f"Test accuracy in percent, protocol {protocol}. “Ours” is the mean ± the deviation over "
         "training seeds and splits; “untrained” the same encoder before training; “reported” in "
