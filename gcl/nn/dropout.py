@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class Dropout(nn.Module):
     """Sets entries to 0 with probability p in training and divides the others by `1 - p`.
 
-    What `torch.nn.Dropout` computes, from other draws: on a CPU torch takes three times as long a
-    forward and backward pass, and keeps a mask of 4 bytes an entry instead of 1.
+    What `torch.nn.Dropout` computes, from other draws: on a CPU torch takes one to two times as
+    long a forward and backward pass, and keeps a mask of 4 bytes an entry instead of 1.
 
     Args:
         p: rate, in [0, 1).
