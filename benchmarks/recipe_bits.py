@@ -1,0 +1,148 @@
+"""What every recipe computes, bit by bit: to see that a change of the code changes no number.
+
+    python benchmarks/recipe_bits.py --out before.json
+    ... change the code ...
+    python benchmarks/recipe_bits.py --compare before.json
+
+For every recipe on a small graph (heterogeneous, or a set of graphs, where it wants one): the losses
+of three epochs and the embedding after them, by seed. Bits hold for one machine and one torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch_geometric.data import Batch
+from torch_geometric.loader import DataLoader
+
+import gcl
+from gcl import methods
+
+NODE: dict[str, dict[str, Any]] = {
+    "afgrl": {"hidden": 8, "predictor": 8, "clusters": 5, "runs": 2},
+    "bgrl": {"hidden": 8, "predictor": 8},
+    "cca_ssg": {"hidden": 8},
+    "costa": {"hidden": 8, "proj": 8},
+    "csgcl": {"hidden": 8, "proj": 8, "t0": 0},
+    "dgi": {"hidden": 8},
+    "gbt": {"hidden": 8},
+    "gca": {"hidden": 8, "proj": 8},
+    "ggd": {"hidden": 8},
+    "grace": {"hidden": 8, "proj": 8},
+    "mvgrl": {"hidden": 8, "topk": 5},
+    "pamc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
+    "progcl": {"hidden": 8, "proj": 8, "t0": 1},
+    "scgc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
+    "sgrl": {"hidden": 8, "predictor": 8},
+    "sugrl": {"hidden": (16,), "dim": 8},
+}
+HETERO: dict[str, dict[str, Any]] = {
+    "adameow": {"hidden": 16, "proj": 8},
+    "heco": {"hidden": 16},
+    "meow": {"hidden": 16, "clusters": (4, 8)},
+}
+GRAPHS: dict[str, dict[str, Any]] = {
+    name: {"hidden": 8} for name in ("graphcl", "infograph", "mvgrl_graph", "simgrace")
+}
+
+
+def flags() -> dict[str, Callable[[Any], Any]]:
+    """Recipes with what belongs to no one paper."""
+    small = {"hidden": 8, "proj": 8}
+    return {
+        "grace+macl": lambda g: methods.grace(g, macl=0.3, **small),
+        "gca+macl": lambda g: methods.gca(g, macl=0.3, **small),
+        "costa+macl": lambda g: methods.costa(g, macl=0.3, **small),
+        "progcl+macl": lambda g: methods.progcl(g, macl=0.3, t0=1, **small),
+        "csgcl+macl": lambda g: methods.csgcl(g, macl=0.3, t0=0, **small),
+        "grace+several_views": lambda g: methods.grace(g, num_views=3, **small),
+        "gca+several_views": lambda g: methods.gca(g, num_views=3, **small),
+        "csgcl+several_views": lambda g: methods.csgcl(g, num_views=3, t0=0, **small),
+        "costa+several_views": lambda g: methods.costa(g, num_views=3, **small),
+        "progcl+several_views": lambda g: methods.progcl(g, num_views=3, t0=1, **small),
+        "grace+macl+several_views": lambda g: methods.grace(g, macl=0.3, num_views=4, **small),
+        "grace+meta_nodes": lambda g: methods.grace(g, meta_nodes=5, **small),
+        "grace+meta_nodes+several_views": lambda g: methods.grace(
+            g, meta_nodes=5, num_views=3, **small
+        ),
+        "grace+negatives": lambda g: methods.grace(
+            g, negatives=gcl.losses.RandomNegatives(5), **small
+        ),
+        "grace+pot": lambda g: methods.pot_grace(g, **small),
+        "gca+pot": lambda g: methods.pot_gca(g, **small),
+        "grace+macl+pot": lambda g: methods.pot_grace(g, macl=0.2, kappa=0.1, **small),
+        "csgcl+pot": lambda g: methods.pot(methods.csgcl(g, t0=0, **small), kappa=0.3),
+        "pamc exact": lambda g: methods.pamc(g, hidden=(16,), dim=4, pretrain_epochs=0, order=2),
+    }
+
+
+def found(make: Callable[[], Any], data: Any, seed: int) -> dict[str, Any]:
+    """Losses of three epochs, and what the embedding hashes to."""
+    torch.manual_seed(seed)
+    method = make()
+    state = gcl.fit(method, data, epochs=3, lr=0.01)
+    z = gcl.embed(method, data if not isinstance(data, DataLoader) else DataLoader(data.dataset, 8))
+    return {
+        "losses": [row["loss"].hex() for row in state.history],
+        "embedding": hashlib.sha256(z.contiguous().numpy().tobytes()).hexdigest()[:16],
+        "shape": list(z.shape),
+    }
+
+
+def every() -> dict[str, Any]:
+    torch.set_num_threads(1)
+    table: dict[str, Any] = {}
+    nodes = gcl.datasets.sbm(60, 3, num_features=12)
+    nodes.x = nodes.x.relu()
+    hetero = gcl.datasets.hetero_sbm(60, num_authors=60, num_subjects=6)
+    hetero.metapaths = [["paper", "author", "paper"], ["paper", "subject", "paper"]]
+    graphs = [gcl.datasets.sbm(20, 2, num_features=5, seed=seed) for seed in range(16)]
+    batch = Batch.from_data_list(graphs)
+    for seed in (0, 1):
+        for data, recipes in ((nodes, NODE), (hetero, HETERO)):
+            for name, options in recipes.items():
+                make = lambda: getattr(methods, name)(data, **options)  # noqa: B023, E731
+                table[f"{name} {seed}"] = found(make, data, seed)
+        for name, options in GRAPHS.items():
+            prepared = batch
+            make = lambda: getattr(methods, name)(batch, **options)  # noqa: B023, E731
+            torch.manual_seed(seed)
+            prepared = make().prepare(batch).to_data_list()
+            table[f"{name} {seed}"] = found(make, DataLoader(prepared, 8), seed)
+        for name, build in flags().items():
+            table[f"{name} {seed}"] = found(lambda: build(nodes), nodes, seed)  # noqa: B023
+        table[f"graphcl+macl {seed}"] = found(
+            lambda: methods.graphcl(batch, hidden=8, alpha=0.3), DataLoader(graphs, 8), seed
+        )
+        table[f"graphcl+joao {seed}"] = found(
+            lambda: methods.graphcl(batch, hidden=8, auto=True), DataLoader(graphs, 8), seed
+        )
+    return table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--compare", type=Path)
+    chosen = parser.parse_args()
+    table = every()
+    if chosen.out:
+        chosen.out.write_text(json.dumps(table, indent=1))
+    if not chosen.compare:
+        return 0
+    before = json.loads(chosen.compare.read_text())
+    moved = sorted(k for k in {*before, *table} if before.get(k) != table.get(k))
+    print(f"{len(table)} compared, {len(moved)} moved")
+    print("\n".join(moved))
+    return bool(moved)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
