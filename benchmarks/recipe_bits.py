@@ -4,8 +4,9 @@
     ... change the code ...
     python benchmarks/recipe_bits.py --compare before.json
 
-For every recipe on a small graph (heterogeneous, or a set of graphs, where it wants one): the losses
-of three epochs and the embedding after them, by seed. Bits hold for one machine and one torch.
+For every recipe on a small graph (heterogeneous, or a set of graphs, where it wants one):
+the losses of three epochs and the embedding after them, by seed.
+Bits hold for one machine and one torch.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 from torch import Tensor
 
 import gcl
+from gcl.checks import check_views
 from gcl.losses import unit_rows
-from gcl.losses.checks import check_views
 from gcl.testing import check_loss
 
 

@@ -13,7 +13,7 @@ import torch
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from gcl.losses.checks import check_choice, check_count, check_node_pairs, check_positive
+from gcl.checks import check_choice, check_count, check_node_pairs, check_positive
 
 # Module and name on PyPI of the engines that are not always there.
 _PACKAGES = {

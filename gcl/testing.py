@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data, HeteroData
 
-from gcl.typing import Graph, Loss, Transform
+from gcl.contracts import Graph, Loss, Transform
 
 
 def check_augmentation(

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import probability
-from gcl.augment.describe import describe
 from gcl.augment.features import feature_stores, is_csr, mask_columns
 from gcl.augment.rates import importance
 from gcl.augment.selection import graphs
+from gcl.checks import check_fraction
+from gcl.contracts import Graph
+from gcl.describe import describe
 from gcl.sparse import column_sums
-from gcl.typing import Graph
 
 
 class CommunalAttributeVoting(BaseTransform):
@@ -59,8 +59,8 @@ class CommunalAttributeVoting(BaseTransform):
     """
 
     def __init__(self, p: float, threshold: float = 0.7, dense: bool = False):
-        self.p = probability("CommunalAttributeVoting", "p", p)
-        self.threshold = probability("CommunalAttributeVoting", "threshold", threshold)
+        check_fraction("CommunalAttributeVoting", p=p, threshold=threshold)
+        self.p, self.threshold = float(p), float(threshold)
         self.dense = dense
 
     def forward(self, data: Graph) -> Graph:

@@ -7,11 +7,11 @@ from typing import Any
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import probability
-from gcl.augment.describe import describe
 from gcl.augment.dropping import drop_edges, graph_of_edges
 from gcl.augment.rates import adaptive_rates, importance
-from gcl.typing import Graph
+from gcl.checks import check_fraction
+from gcl.contracts import Graph
+from gcl.describe import describe
 
 
 class CommunalEdgeDropping(BaseTransform):
@@ -60,8 +60,8 @@ class CommunalEdgeDropping(BaseTransform):
     def __init__(
         self, p: float, threshold: float = 1.0, undirected: bool = True, as_weight: bool = False
     ):
-        self.p = probability("CommunalEdgeDropping", "p", p)
-        self.threshold = probability("CommunalEdgeDropping", "threshold", threshold)
+        check_fraction("CommunalEdgeDropping", p=p, threshold=threshold)
+        self.p, self.threshold = float(p), float(threshold)
         self.undirected = undirected
         self.as_weight = as_weight
 

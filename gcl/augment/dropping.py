@@ -17,7 +17,7 @@ from gcl.augment.selection import (
     set_edge_weight,
     take_edges,
 )
-from gcl.typing import Graph
+from gcl.contracts import Graph
 
 
 def drop_edges(

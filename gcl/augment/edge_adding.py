@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import probability
-from gcl.augment.describe import describe
 from gcl.augment.pairing import edge_pairs
 from gcl.augment.sampling import distinct, sorted_unique
 from gcl.augment.selection import (
@@ -20,8 +18,10 @@ from gcl.augment.selection import (
     graphs,
     take,
 )
+from gcl.checks import check_fraction
+from gcl.contracts import Graph
+from gcl.describe import describe
 from gcl.structure import pointer, stable_order
-from gcl.typing import Graph
 
 
 def _local(graph: Tensor, num_graphs: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,7 +68,8 @@ class EdgeAdding(BaseTransform):
     """
 
     def __init__(self, p: float, undirected: bool = True):
-        self.p = probability("EdgeAdding", "p", p)
+        check_fraction("EdgeAdding", p=p)
+        self.p = float(p)
         self.undirected = undirected
 
     def forward(self, data: Graph) -> Graph:

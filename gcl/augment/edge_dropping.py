@@ -7,12 +7,12 @@ from typing import Any
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import attribute_name, probability, rate
-from gcl.augment.describe import describe
 from gcl.augment.dropping import drop_edges, graph_of_edges
 from gcl.augment.graph_rates import rates_of
 from gcl.augment.rates import adaptive_rates, importance
-from gcl.typing import Graph
+from gcl.checks import as_rate, check_attribute_name, check_fraction
+from gcl.contracts import Graph
+from gcl.describe import describe
 
 
 class EdgeDropping(BaseTransform):
@@ -66,9 +66,10 @@ class EdgeDropping(BaseTransform):
         undirected: bool = True,
         as_weight: bool = False,
     ):
-        self.p = rate("EdgeDropping", "p", p)
-        self.weight = attribute_name("EdgeDropping", weight)
-        self.p_max = probability("EdgeDropping", "p_max", p_max)
+        self.p = as_rate("EdgeDropping", "p", p)
+        check_attribute_name("EdgeDropping", weight)
+        check_fraction("EdgeDropping", p_max=p_max)
+        self.weight, self.p_max = weight, float(p_max)
         self.undirected = undirected
         self.as_weight = as_weight
 

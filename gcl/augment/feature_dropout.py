@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import probability
-from gcl.augment.describe import describe
 from gcl.augment.features import feature_stores, is_csr, with_values
-from gcl.typing import Graph
+from gcl.checks import check_fraction
+from gcl.contracts import Graph
+from gcl.describe import describe
 
 
 class FeatureDropout(BaseTransform):
@@ -37,7 +37,8 @@ class FeatureDropout(BaseTransform):
     """
 
     def __init__(self, p: float):
-        self.p = probability("FeatureDropout", "p", p)
+        check_fraction("FeatureDropout", p=p)
+        self.p = float(p)
 
     def forward(self, data: Graph) -> Graph:
         if self.p == 0:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import attribute_name, probability
-from gcl.augment.describe import describe
 from gcl.augment.features import feature_stores, mask_columns, zero_columns
 from gcl.augment.rates import importance
 from gcl.augment.selection import graphs
-from gcl.typing import Graph
+from gcl.checks import check_attribute_name, check_fraction
+from gcl.contracts import Graph
+from gcl.describe import describe
 
 
 class FeatureMasking(BaseTransform):
@@ -49,9 +49,9 @@ class FeatureMasking(BaseTransform):
     """
 
     def __init__(self, p: float, weight: str | None = None, p_max: float = 0.7):
-        self.p = probability("FeatureMasking", "p", p)
-        self.weight = attribute_name("FeatureMasking", weight)
-        self.p_max = probability("FeatureMasking", "p_max", p_max)
+        check_fraction("FeatureMasking", p=p, p_max=p_max)
+        check_attribute_name("FeatureMasking", weight)
+        self.p, self.weight, self.p_max = float(p), weight, float(p_max)
 
     def forward(self, data: Graph) -> Graph:
         if self.p == 0:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import number, rate
-from gcl.augment.describe import describe
 from gcl.augment.features import feature_stores, is_csr
 from gcl.augment.graph_rates import rates_of
 from gcl.augment.selection import graphs
-from gcl.typing import Graph
+from gcl.checks import as_rate, check_number
+from gcl.contracts import Graph
+from gcl.describe import describe
 
 
 class FeatureNoise(BaseTransform):
@@ -50,11 +50,10 @@ class FeatureNoise(BaseTransform):
         mean: float = 0.0,
         replace: bool = False,
     ):
-        self.std = number("FeatureNoise", "std", std)
-        if self.std < 0:
-            raise ValueError(f"FeatureNoise: std must be >= 0, got {std}.")
-        self.p = rate("FeatureNoise", "p", p)
-        self.mean = number("FeatureNoise", "mean", mean)
+        check_number("FeatureNoise", least=0, std=std)
+        check_number("FeatureNoise", mean=mean)
+        self.std, self.mean = float(std), float(mean)
+        self.p = as_rate("FeatureNoise", "p", p)
         self.replace = replace
 
     def forward(self, data: Graph) -> Graph:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import probability
-from gcl.augment.describe import describe
 from gcl.augment.features import feature_stores, take_rows
 from gcl.augment.selection import graphs
-from gcl.typing import Graph
+from gcl.checks import check_fraction
+from gcl.contracts import Graph
+from gcl.describe import describe
 
 
 class FeatureShuffling(BaseTransform):
@@ -38,7 +38,8 @@ class FeatureShuffling(BaseTransform):
     """
 
     def __init__(self, p: float = 1.0):
-        self.p = probability("FeatureShuffling", "p", p)
+        check_fraction("FeatureShuffling", p=p)
+        self.p = float(p)
 
     def forward(self, data: Graph) -> Graph:
         if self.p == 0:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gcl.augment.rates import adaptive_rates
+from gcl.contracts import Graph
 from gcl.sparse import csr_tensor
-from gcl.typing import Graph
 
 
 def feature_stores(owner: str, data: Graph) -> list[Any]:

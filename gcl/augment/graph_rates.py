@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gcl.typing import Graph
+from gcl.contracts import Graph
 
 
 def rates_of(

@@ -18,7 +18,7 @@ from gcl.augment.selection import (
     rising_pointer,
     take,
 )
-from gcl.typing import Graph
+from gcl.contracts import Graph
 
 
 def check_relabelling(owner: str, data: Graph) -> None:

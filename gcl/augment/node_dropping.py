@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import rate
-from gcl.augment.describe import describe
 from gcl.augment.graph_rates import rates_of
 from gcl.augment.induced import check_relabelling, keep_nodes
 from gcl.augment.selection import edge_stores, ends, fix_num_nodes, graphs, take_edges
-from gcl.typing import Graph
+from gcl.checks import as_rate
+from gcl.contracts import Graph
+from gcl.describe import describe
 
 
 class NodeDropping(BaseTransform):
@@ -51,7 +51,7 @@ class NodeDropping(BaseTransform):
     """
 
     def __init__(self, p: float | str, remove: bool = False):
-        self.p = rate("NodeDropping", "p", p)
+        self.p = as_rate("NodeDropping", "p", p)
         self.remove = remove
 
     def forward(self, data: Graph) -> Graph:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from gcl.augment.selection import ends, graphs
+from gcl.contracts import Graph
 from gcl.structure import structure
-from gcl.typing import Graph
 
 
 def edge_pairs(

@@ -12,8 +12,6 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import coalesce
 
-from gcl.augment.checks import integer, number
-from gcl.augment.describe import describe
 from gcl.augment.selection import (
     book,
     edge_attributes,
@@ -23,9 +21,11 @@ from gcl.augment.selection import (
     graphs,
     reslice,
 )
+from gcl.checks import check_count, check_number, check_positive
+from gcl.contracts import Graph
+from gcl.describe import describe
 from gcl.sparse import csr_tensor
 from gcl.structure import pointer
-from gcl.typing import Graph
 
 
 def _propagation(edge_index: Tensor, weight: Tensor, n: int, self_loops: bool) -> Tensor:
@@ -97,7 +97,8 @@ class PPRDiffusion(BaseTransform):
         self_loops: bool = True,
         max_bytes: int = 2**30,
     ):
-        self.alpha = number("PPRDiffusion", "alpha", alpha)
+        check_number("PPRDiffusion", alpha=alpha)
+        self.alpha = float(alpha)
         if not 0 < self.alpha <= 1:
             raise ValueError(f"PPRDiffusion: alpha must lie in (0, 1], got {alpha}.")
         if (topk is None) == (threshold is None):
@@ -105,14 +106,15 @@ class PPRDiffusion(BaseTransform):
                 "PPRDiffusion: give exactly one of topk and threshold, "
                 f"got topk={topk} and threshold={threshold}."
             )
-        self.topk = None if topk is None else integer("PPRDiffusion", "topk", topk, least=1)
-        self.threshold = (
-            None if threshold is None else number("PPRDiffusion", "threshold", threshold)
-        )
-        if self.threshold is not None and self.threshold <= 0:
-            raise ValueError(f"PPRDiffusion: threshold must be > 0, got {threshold}.")
+        if topk is not None:
+            check_count("PPRDiffusion", topk=topk)
+        if threshold is not None:
+            check_positive("PPRDiffusion", threshold=threshold)
+        self.topk = None if topk is None else int(topk)
+        self.threshold = None if threshold is None else float(threshold)
         self.self_loops = self_loops
-        self.max_bytes = integer("PPRDiffusion", "max_bytes", max_bytes, least=1)
+        check_count("PPRDiffusion", max_bytes=max_bytes)
+        self.max_bytes = int(max_bytes)
 
     @torch.no_grad()
     def forward(self, data: Graph) -> Graph:

@@ -9,7 +9,7 @@ from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from gcl.augment.merge import merge_graphs, split_graphs
-from gcl.typing import Graph, Transform
+from gcl.contracts import Graph, Transform
 
 
 class RandomChoice(BaseTransform):

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.checks import integer, number
-from gcl.augment.describe import describe
 from gcl.augment.induced import check_relabelling, keep_nodes
 from gcl.augment.selection import edge_stores, fix_num_nodes, graphs
+from gcl.checks import check_count, check_number
+from gcl.contracts import Graph
+from gcl.describe import describe
 from gcl.structure import Structure, pointer, structure
-from gcl.typing import Graph
 
 
 class RandomWalkSubgraph(BaseTransform):
@@ -57,15 +57,18 @@ class RandomWalkSubgraph(BaseTransform):
     def __init__(self, num_starts: int | float = 0.2, walk_length: int = 10):
         self.num_starts: int | float
         if isinstance(num_starts, float | np.floating):
-            self.num_starts = number("RandomWalkSubgraph", "num_starts", num_starts)
+            check_number("RandomWalkSubgraph", num_starts=num_starts)
+            self.num_starts = float(num_starts)
             if not 0 < num_starts <= 1:
                 raise ValueError(
                     "RandomWalkSubgraph: num_starts must lie in (0, 1] as a share, or be an "
                     f"integer >= 1, got {num_starts}."
                 )
         else:
-            self.num_starts = integer("RandomWalkSubgraph", "num_starts", num_starts, least=1)
-        self.walk_length = integer("RandomWalkSubgraph", "walk_length", walk_length, least=0)
+            check_count("RandomWalkSubgraph", num_starts=num_starts)
+            self.num_starts = int(num_starts)
+        check_count("RandomWalkSubgraph", least=0, walk_length=walk_length)
+        self.walk_length = int(walk_length)
 
     def forward(self, data: Graph) -> Graph:
         if isinstance(self.num_starts, float) and self.num_starts == 1:

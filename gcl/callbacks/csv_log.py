@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gcl import checkpoint
 from gcl.callbacks.base import Callback
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 
 if TYPE_CHECKING:
     from gcl.training import State

@@ -10,8 +10,8 @@ from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
 from gcl.callbacks.base import Callback, is_due
+from gcl.checks import check_count
 from gcl.evaluate import diagnostics
-from gcl.losses.checks import check_count
 
 if TYPE_CHECKING:
     from gcl.training import State

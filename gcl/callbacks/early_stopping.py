@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import Tensor
 
 from gcl.callbacks.base import Callback
-from gcl.losses.checks import check_choice, check_count
+from gcl.checks import check_choice, check_count
 
 if TYPE_CHECKING:
     from gcl.training import State

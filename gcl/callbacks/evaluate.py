@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from gcl.callbacks.base import Callback, is_due
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 
 if TYPE_CHECKING:
     from gcl.training import State

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from gcl.callbacks.base import Callback, is_due
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 
 if TYPE_CHECKING:
     from gcl.training import State

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gcl.callbacks.base import Callback, is_due
+from gcl.checks import check_count
 from gcl.losses.adaptive_contrast import AdaptiveContrast
-from gcl.losses.checks import check_count
 
 if TYPE_CHECKING:
     from gcl.training import State

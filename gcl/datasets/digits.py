@@ -8,6 +8,8 @@ from sklearn.datasets import load_digits
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
+from gcl.checks import check_count
+
 _ROWS = 256  # rows of the distance matrix held at a time
 
 
@@ -38,9 +40,8 @@ def digits(k: int = 3) -> Data:
         Data(x=[1797, 64], edge_index=[2, 7768], y=[1797])
     """
     pixels, labels = load_digits(return_X_y=True)
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise TypeError(f"digits: k must be an integer, got {k!r}.")
-    if not 1 <= k < len(pixels):
+    check_count("digits", k=k)
+    if not k < len(pixels):
         raise ValueError(f"digits: k must lie in [1, {len(pixels) - 1}], got {k}.")
     targets = _nearest(pixels, k)
     sources = np.repeat(np.arange(len(pixels)), k)

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
+from gcl.checks import check_count, check_fraction, check_number
 from gcl.datasets.sbm import (
-    check_count,
-    check_nonnegative,
     draw_between,
     draw_classes,
     draw_features,
@@ -70,17 +69,15 @@ def hetero_sbm(
         >>> data.node_types, data["paper"].y.shape
         (['paper', 'author', 'subject'], torch.Size([50]))
     """
-    check_count("hetero_sbm", "num_classes", num_classes, 1)
-    check_count("hetero_sbm", "num_features", num_features, 1)
+    check_count("hetero_sbm", num_classes=num_classes, num_features=num_features)
     counts = {"paper": num_papers, "author": num_authors, "subject": num_subjects}
     for kind, count in counts.items():
-        check_count("hetero_sbm", f"num_{kind}s", count, num_classes)
+        check_count("hetero_sbm", least=num_classes, **{f"num_{kind}s": count})
     links = {"author": authors, "subject": subjects}
     for kind, mean in links.items():
-        check_nonnegative("hetero_sbm", f"{kind}s", mean)
-    check_nonnegative("hetero_sbm", "noise", noise)
-    if not 0 <= homophily <= 1:
-        raise ValueError(f"hetero_sbm: homophily must lie in [0, 1], got {homophily}.")
+        check_number("hetero_sbm", least=0, **{f"{kind}s": mean})
+    check_number("hetero_sbm", least=0, noise=noise)
+    check_fraction("hetero_sbm", homophily=homophily)
     rng = np.random.default_rng(seed)
     data = HeteroData()
     members = {}

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from torch_geometric.datasets import Amazon, Coauthor, Planetoid, WikiCS
 
+from gcl.contracts import Graph
 from gcl.datasets.digits import digits
 from gcl.datasets.hetero import SCHEMAS, read_hetero
 from gcl.datasets.hetero_sbm import hetero_sbm
@@ -20,7 +21,6 @@ from gcl.datasets.sbm import sbm
 from gcl.datasets.source import Source, resolve_root
 from gcl.datasets.tu import GraphSet, read_tu
 from gcl.datasets.wikics import read_wikics
-from gcl.typing import Graph
 from gcl.validate import validate_graph
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from gcl.checks import check_count, check_fraction, check_number
+
 
 def sbm(
     num_nodes: int = 1000,
@@ -54,13 +56,10 @@ def sbm(
         >>> data.x.shape, data.is_undirected(), data.has_self_loops()
         (torch.Size([100, 8]), True, False)
     """
-    check_count("sbm", "num_classes", num_classes, 1)
-    check_count("sbm", "num_nodes", num_nodes, num_classes)
-    check_count("sbm", "num_features", num_features, 1)
-    check_nonnegative("sbm", "degree", degree)
-    check_nonnegative("sbm", "noise", noise)
-    if not 0 <= homophily <= 1:
-        raise ValueError(f"sbm: homophily must lie in [0, 1], got {homophily}.")
+    check_count("sbm", num_classes=num_classes, num_features=num_features)
+    check_count("sbm", least=num_classes, num_nodes=num_nodes)
+    check_number("sbm", least=0, degree=degree, noise=noise)
+    check_fraction("sbm", homophily=homophily)
     rng = np.random.default_rng(seed)
     y, members = draw_classes(rng, num_nodes, num_classes)
     sizes = np.array([len(nodes) for nodes in members], dtype=float)
@@ -150,17 +149,3 @@ def rate(owner: str, what: str, links: float, pairs: float) -> float:
             "lower it, or take more nodes or another homophily."
         )
     return min(links / pairs, 1.0) if links > 0 else 0.0
-
-
-def check_count(owner: str, name: str, value: int, least: int) -> None:
-    """Refuses what is not an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{owner}: {name} must be an integer, got {value!r}.")
-    if value < least:
-        raise ValueError(f"{owner}: {name} must be at least {least}, got {value}.")
-
-
-def check_nonnegative(owner: str, name: str, value: float) -> None:
-    """Refuses negative and non-finite numbers."""
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{owner}: {name} must be a finite number of at least 0, got {value}.")

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.losses.checks import check_choice
+from gcl.checks import check_choice
+from gcl.contracts import Method
 from gcl.losses.pot_bounds import MODES
-from gcl.methods.base import Method
 from gcl.methods.pot import POT
 from gcl.methods.two_view_bounds import Mode, boundable, encoder_calls, two_view_compactness
 from gcl.validate import validate_graph

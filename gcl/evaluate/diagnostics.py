@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gcl.checks import check_positive
 from gcl.evaluate.geometry import geometry
 from gcl.evaluate.inputs import as_labels, as_matrix
 from gcl.evaluate.logistic import fit_logistic
 from gcl.evaluate.result import Result
-from gcl.losses.checks import check_positive
 from gcl.losses.similarity import unit_rows
 from gcl.losses.streaming import streaming_logsumexp, streaming_softmax_mean
 from gcl.losses.tiles import blocks, exclude_from

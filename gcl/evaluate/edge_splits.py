@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from gcl.augment.checks import integer, number
 from gcl.augment.selection import edge_stores, fix_num_nodes, take_edges
-from gcl.losses.checks import check_node_pairs
+from gcl.checks import check_count, check_node_pairs, check_number, check_positive
 
 # Attributes that tell of every edge, those of the test part too.
 FROM_EDGES = ("community", "community_strength", "edge_strength", "edge_importance", "adj", "adj_t")
@@ -135,14 +134,14 @@ def edge_split(
             f"edge_split: expected one graph as a torch_geometric Data, got {type(data).__name__}; "
             "split each graph and each edge type on its own."
         )
-    val, test = number("edge_split", "val", val), number("edge_split", "test", test)
+    check_number("edge_split", val=val, test=test)
     if not (0 <= val < 1 and 0 < test < 1 and val + test < 1):
         raise ValueError(
             f"edge_split: expected val in [0, 1), test in (0, 1) and a sum below 1, got val={val:g}"
             f" and test={test:g}; leave some links for the training."
         )
-    if number("edge_split", "negatives", negatives) <= 0:
-        raise ValueError(f"edge_split: negatives must be above 0, got {negatives:g}.")
+    check_positive("edge_split", negatives=negatives)
+    check_count("edge_split", least=0, seed=seed)
     telling = [name for name in FROM_EDGES if name in data]
     if telling:
         raise ValueError(
@@ -155,7 +154,7 @@ def edge_split(
     num_nodes, edge_index = int(shown.num_nodes), data.edge_index
     check_node_pairs("edge_split", "edge_index", edge_index, num_nodes)
 
-    generator = torch.Generator().manual_seed(integer("edge_split", "seed", seed, 0))
+    generator = torch.Generator().manual_seed(seed)
     keys, loops = _keys(edge_index.cpu(), num_nodes), (edge_index[0] == edge_index[1]).cpu()
     links = keys[~loops].unique()
     sizes = _sizes(len(links), val, test)

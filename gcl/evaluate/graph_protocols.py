@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gcl.losses.checks import check_choice, check_count
+from gcl.checks import check_choice, check_count
 
 INNER = 5
 """Folds of the search for C inside the training part."""

@@ -11,11 +11,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 from torch_geometric.data import Data
 
+from gcl.checks import check_choice, check_count
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
 from gcl.evaluate.inputs import Matrix, as_matrix, take
 from gcl.evaluate.logistic import fit_logistic
 from gcl.evaluate.result import Result
-from gcl.losses.checks import check_choice, check_count
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 BUDGET = 1 << 25  # numbers held to fit the decoder: 128 MB in float32, and a few copies of it

@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
+from gcl.checks import check_count
 from gcl.evaluate.inputs import as_labels
 from gcl.evaluate.linear_probe import choose_splits, look_up
 from gcl.evaluate.protocols import Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.scores import split_accuracy, split_macro_f1
 from gcl.evaluate.splits import Splits
-from gcl.losses.checks import check_count
 from gcl.nn.gcn_encoder import GCNEncoder
 from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.to_sparse_features import ToSparseFeatures

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from gcl.augment.checks import integer
+from gcl.checks import check_count
 
 
 def wl_histograms(graphs: Any, iterations: int = 3) -> sp.csr_array:
@@ -47,7 +47,7 @@ def wl_histograms(graphs: Any, iterations: int = 3) -> sp.csr_array:
         >>> sorted(rows.toarray()[0].tolist())
         [1, 2, 3]
     """
-    iterations = integer("wl_histograms", "iterations", iterations, least=0)
+    check_count("wl_histograms", least=0, iterations=iterations)
     batch = graphs if isinstance(graphs, Data) else _collate(graphs)
     member = batch.get("batch")
     num_graphs = 1 if member is None else batch.num_graphs

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_columns, check_positive, check_views
+from gcl.checks import check_choice, check_columns, check_positive, check_views
 from gcl.losses.similarity import as_products, unit_rows
 from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.tiles import Precision

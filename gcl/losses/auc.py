@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_positive, check_views
+from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.hard_softplus import hard_softplus
 from gcl.losses.similarity import comparable, row_similarity
 from gcl.losses.streaming import streaming_softplus

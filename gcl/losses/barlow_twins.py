@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_positive, check_views
+from gcl.checks import check_positive, check_views
 
 
 class BarlowTwins(nn.Module):

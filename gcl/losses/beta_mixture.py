@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from gcl.losses.checks import check_columns, check_count
+from gcl.checks import check_columns, check_count
 from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.tiles import LogWeight
 from gcl.losses.weights import rank_one

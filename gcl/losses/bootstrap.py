@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_views
+from gcl.checks import check_choice, check_views
 from gcl.losses.similarity import unit_rows
 
 

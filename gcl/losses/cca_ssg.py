@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gcl.checks import check_positive, check_views
 from gcl.losses.barlow_twins import standardize
-from gcl.losses.checks import check_positive, check_views
 
 
 class CCASSG(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_count, check_positive, check_views
+from gcl.checks import check_choice, check_count, check_positive, check_views
 from gcl.losses.dcl import DCL
 from gcl.losses.infonce import InfoNCE
 from gcl.losses.kmeans import spherical_kmeans

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from gcl.losses.checks import check_choice, check_columns, check_count
+from gcl.checks import check_choice, check_columns, check_count
 from gcl.losses.similarity import unit_rows
 from gcl.losses.stream_rows import as_tau
 

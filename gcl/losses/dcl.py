@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.losses.checks import check_positive
+from gcl.checks import check_positive
 from gcl.losses.softmax import SoftmaxLoss, Temperature
 
 

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.nn import APPNP
 
+from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.alignment_uniformity import log_mean_gaussian
-from gcl.losses.checks import check_choice, check_positive, check_views
 from gcl.losses.similarity import unit_rows
 from gcl.losses.tiles import Precision
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gcl.losses.checks import check_views
+from gcl.checks import check_views
 
 
 class GroupDiscrimination(nn.Module):

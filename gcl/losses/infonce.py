@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.losses.checks import check_choice, check_pairs
+from gcl.checks import check_choice, check_pairs
 from gcl.losses.multi_view import log_add
 from gcl.losses.pairs import pair_dots, segment_logsumexp
 from gcl.losses.similarity import as_products, row_similarity

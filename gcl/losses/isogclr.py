@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_positive, check_views
+from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.similarity import row_similarity, unit_rows
 from gcl.losses.streaming import streaming_logsumexp, streaming_softmax_mean
 from gcl.losses.tiles import Precision

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gcl.losses.checks import check_choice, check_positive, check_views
+from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.hard_softplus import hard_softplus
 from gcl.losses.similarity import comparable, row_similarity
 from gcl.losses.streaming import streaming_softplus

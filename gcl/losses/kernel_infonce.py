@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gcl.checks import check_fraction
 from gcl.losses.multi_view import combine, log_add
 from gcl.losses.similarity import row_similarity
 from gcl.losses.softmax import SoftmaxLoss, Temperature
@@ -75,8 +76,7 @@ class KernelInfoNCE(SoftmaxLoss):
         super().__init__(tau, **options)
         if not 0 < gamma <= 2:
             raise ValueError(f"KernelInfoNCE: gamma must lie in (0, 2], got {gamma}.")
-        if not 0 <= mix <= 1:
-            raise ValueError(f"KernelInfoNCE: mix must lie in [0, 1], got {mix}.")
+        check_fraction("KernelInfoNCE", mix=mix)
         chosen = self.negatives is not None or self.log_weight is not None
         if chosen or self.similarity != "cosine":
             raise ValueError(

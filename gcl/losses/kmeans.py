@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.losses.checks import check_columns, check_count
+from gcl.checks import check_columns, check_count
 from gcl.losses.similarity import unit_rows
 from gcl.losses.tiles import blocks
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gcl.losses.checks import check_choice, check_columns
+from gcl.checks import check_choice, check_columns
 from gcl.losses.pairs import pair_dots
 from gcl.losses.streaming import streaming_softplus
 from gcl.losses.tiles import LN2, Precision

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.autograd import first_order_only
-from gcl.losses.checks import check_choice, check_positive, check_views
+from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.reductions import merge
 from gcl.losses.stream_rows import as_tau
 from gcl.losses.streaming import streaming_logsumexp

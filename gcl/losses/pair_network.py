@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from gcl.autograd import first_order_only
-from gcl.losses.checks import check_choice, check_columns, check_count
+from gcl.checks import check_choice, check_columns, check_count
 from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.tiles import SAFE_LOGIT, LogWeight
 from gcl.losses.weights import rank_one

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gcl.autograd import first_order_only
-from gcl.losses.checks import check_columns
+from gcl.checks import check_columns
 from gcl.sparse import csr_product, row_dots
 
 

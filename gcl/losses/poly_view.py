@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_positive, check_views
+from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.multi_view import log_add, multi_view_logsumexp
 from gcl.losses.similarity import row_similarity, unit_rows
 from gcl.losses.softmax import Temperature

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gcl.checks import check_count
 from gcl.losses.beta_mixture import fit_beta_mixture, mixture_weights
-from gcl.losses.checks import check_count
 from gcl.losses.multi_view import log_add
 from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.losses.streaming import streaming_logsumexp

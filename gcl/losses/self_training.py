@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 
 
 class SelfTraining(nn.Module):

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gcl.losses.checks import check_choice, check_pairs, check_positive, check_views
+from gcl.checks import check_choice, check_pairs, check_positive, check_views
 from gcl.losses.similarity import row_similarity, unit_rows
 from gcl.losses.streaming import streaming_softplus
 from gcl.losses.tiles import Precision

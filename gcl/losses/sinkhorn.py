@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.losses.checks import check_columns, check_positive
+from gcl.checks import check_columns, check_positive
 
 
 @torch.no_grad()

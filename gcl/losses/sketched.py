@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.autograd import first_order_only
-from gcl.losses.checks import check_choice, check_columns, check_count, check_views
+from gcl.checks import check_choice, check_columns, check_count, check_views
+from gcl.contracts import Loss
 from gcl.losses.tiles import blocks
 from gcl.nn.propagation import Adjacency
 from gcl.structure import Structure
-from gcl.typing import Loss
 
 # Entries of the random matrix that exist at a time.
 ENTRIES = 1 << 20

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import as_number, check_choice, check_count, check_positive, check_views
+from gcl.checks import as_number, check_choice, check_count, check_positive, check_views
 from gcl.losses.multi_view import combine, log_add, multi_view_logsumexp
 from gcl.losses.similarity import (
     SIMILARITIES,

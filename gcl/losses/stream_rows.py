@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gcl.autograd import first_order_only
-from gcl.losses.checks import check_choice, check_positive
+from gcl.checks import check_choice, check_positive
 from gcl.losses.reductions import Reduction
 from gcl.losses.tiles import (
     LOG2E,

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gcl.losses.checks import check_columns
+from gcl.checks import check_columns
 from gcl.losses.reductions import LogSumExp, SoftmaxMean, SoftplusSum
 from gcl.losses.stream_rows import (
     as_tau,

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gcl.losses.checks import check_positive, check_views
+from gcl.checks import check_positive, check_views
 from gcl.losses.similarity import comparable
 from gcl.losses.triplet import draw_others, row_distance
 

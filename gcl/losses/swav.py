@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from gcl.losses.checks import check_choice, check_positive, check_views
+from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.similarity import unit_rows
 from gcl.losses.sinkhorn import sinkhorn
 

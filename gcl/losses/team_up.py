@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.losses.checks import check_positive
+from gcl.checks import check_positive
 from gcl.losses.multi_view import log_add, two_view_logsumexp
 from gcl.losses.similarity import row_similarity
 from gcl.losses.softmax import SoftmaxLoss, Temperature

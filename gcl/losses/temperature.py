@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_positive
+from gcl.checks import check_fraction, check_positive
 
 
 class AdaptiveTemperature(nn.Module):
@@ -54,9 +54,7 @@ class AdaptiveTemperature(nn.Module):
     ):
         super().__init__()
         check_positive("AdaptiveTemperature", tau0=tau0)
-        for name, value in (("alpha", alpha), ("A0", A0)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"AdaptiveTemperature: {name} must lie in [0, 1], got {value}.")
+        check_fraction("AdaptiveTemperature", alpha=alpha, A0=A0)
         if not 0 <= momentum < 1:
             raise ValueError(f"AdaptiveTemperature: momentum must lie in [0, 1), got {momentum}.")
         if not 0 < bounds[0] <= bounds[1]:

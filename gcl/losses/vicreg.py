@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gcl.losses.checks import check_positive, check_views
+from gcl.checks import check_positive, check_views
 
 
 class VICReg(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.losses.checks import check_node_pairs
+from gcl.checks import check_node_pairs
 from gcl.losses.tiles import LogWeight
 
 

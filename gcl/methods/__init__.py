@@ -1,8 +1,8 @@
 """Mechanisms (classes over objects) and recipes (functions over numbers, one paper each)."""
 
+from gcl.contracts import Method
 from gcl.methods.adameow import adameow
 from gcl.methods.afgrl import afgrl
-from gcl.methods.base import Method
 from gcl.methods.bgrl import bgrl
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.cca_ssg import cca_ssg

@@ -10,14 +10,14 @@ from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 from torch_geometric.transforms import Compose
 
+from gcl.checks import check_count
+from gcl.contracts import Encoder
 from gcl.losses import spherical_kmeans, unit_rows
-from gcl.losses.checks import check_count
 from gcl.losses.negatives.hardest_negatives import hardest
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.node_contrast import preparation
 from gcl.nn import GCNEncoder
 from gcl.structure import weighted_edges
-from gcl.typing import Encoder
 
 
 class LocalGlobalPositives:

@@ -6,11 +6,11 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
+from gcl.contracts import Encoder
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.node_contrast import preparation, uniform_view, view_rates
 from gcl.nn import GCNEncoder
-from gcl.typing import Encoder
 
 
 def bgrl(

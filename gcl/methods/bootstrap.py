@@ -11,16 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from gcl.augment.describe import describe_parts
+from gcl.checks import check_choice, check_count, check_fraction
+from gcl.contracts import Encoder, Method, Transform
+from gcl.describe import describe_parts
 from gcl.losses import BootstrapCosine
-from gcl.losses.checks import check_choice, check_count
 from gcl.losses.pairs import pair_dots
 from gcl.losses.similarity import unit_rows
-from gcl.methods.base import Method
 from gcl.methods.two_view import seed_rows
 from gcl.nn.ema import EMA
 from gcl.nn.hops import add_hops
-from gcl.typing import Encoder, Transform
 
 Positives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
 """`(z [n, d], target [n, d], data) -> [2, P]`: pairs (node, other node it shall predict)."""
@@ -92,8 +91,7 @@ class Bootstrap(Method):
             raise ValueError(f"Bootstrap: views must be one or two transforms, got {views!r}.")
         if positives is not None and len(views) == 2:
             raise ValueError("Bootstrap: positives pair the nodes of one view; give one transform.")
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"Bootstrap: momentum must lie in [0, 1], got {momentum}.")
+        check_fraction("Bootstrap", momentum=momentum)
         check_choice("Bootstrap", "schedule", schedule, ("cosine", "constant"))
         check_count("Bootstrap", least=0, hops=hops)
         if not isinstance(encoder, nn.Module):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
+from gcl.contracts import Encoder
 from gcl.losses import CCASSG
 from gcl.methods.node_contrast import preparation, uniform_view
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, MLPEncoder
-from gcl.typing import Encoder
 
 
 def cca_ssg(

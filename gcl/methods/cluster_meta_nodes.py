@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_count
+from gcl.checks import check_choice, check_count
 from gcl.losses.meta_node_bound import meta_node_bound
 from gcl.losses.meta_nodes import meta_node_logsumexp
 from gcl.losses.negatives.meta_node_negatives import other_clusters

@@ -10,17 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from gcl.augment.describe import describe_parts
-from gcl.losses.checks import check_count, check_pairs, check_positive
+from gcl.checks import check_count, check_pairs, check_positive
+from gcl.contracts import Encoder, Graph, Method, Transform
+from gcl.describe import describe_parts
 from gcl.losses.pairs import pair_dots, segment_logsumexp
 from gcl.losses.self_training import SelfTraining
 from gcl.losses.similarity import unit_rows
-from gcl.methods.base import Method
 from gcl.methods.cluster_meta_nodes import Denominator
 from gcl.nn.auto_encoder import AutoEncoder, pretrain
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.student_t_clustering import StudentTClustering
-from gcl.typing import Encoder, Graph, Transform
 
 
 class ContrastiveClustering(Method):

@@ -7,6 +7,7 @@ from typing import Literal
 from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
+from gcl.contracts import Encoder, Transform
 from gcl.losses import InfoNCE, PairwiseViews
 from gcl.losses.sketched import Sketched
 from gcl.losses.tiles import Precision
@@ -19,7 +20,6 @@ from gcl.methods.node_contrast import (
 )
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
-from gcl.typing import Encoder, Transform
 
 
 def costa(

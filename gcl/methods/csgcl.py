@@ -11,12 +11,12 @@ from gcl.augment import (
     EdgeDropping,
     FeatureMasking,
 )
+from gcl.contracts import Encoder, Transform
 from gcl.losses import InfoNCE, PairwiseViews, PolyView, SoftmaxLoss, TeamUp
 from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import node_contrast, several_views, temperature, view_rates
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCommunities
-from gcl.typing import Encoder, Transform
 
 
 def csgcl(

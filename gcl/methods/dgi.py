@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.augment import FeatureShuffling
+from gcl.contracts import Encoder
 from gcl.methods.infomax import BilinearScore, Infomax, sigmoid_mean
 from gcl.methods.node_contrast import preparation
 from gcl.nn import GCNEncoder
-from gcl.typing import Encoder
 
 
 def dgi(

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch_geometric.data import Data
 
+from gcl.contracts import Encoder
 from gcl.losses import InfoNCE, PolyView
 from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import (
@@ -17,7 +18,6 @@ from gcl.methods.node_contrast import (
 )
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCentrality
-from gcl.typing import Encoder
 
 
 def gca(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
+from gcl.contracts import Encoder
 from gcl.losses import InfoNCE, MetaNodeNegatives, PairwiseViews, PolyView
 from gcl.losses.softmax import Negatives
 from gcl.losses.tiles import Precision
@@ -15,7 +16,6 @@ from gcl.methods.node_contrast import (
     view_rates,
 )
 from gcl.methods.two_view import TwoView
-from gcl.typing import Encoder
 
 
 def grace(

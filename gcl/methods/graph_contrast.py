@@ -9,8 +9,8 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import MLP, global_add_pool
 from torch_geometric.transforms import BaseTransform
 
+from gcl.contracts import Encoder
 from gcl.nn.gin_encoder import GINEncoder
-from gcl.typing import Encoder
 
 # The sum over the nodes of a graph: a mean would lose their number, a maximum their counts.
 sum_readout: Callable[..., Any] = global_add_pool

@@ -14,11 +14,11 @@ from gcl.augment import (
     RandomChoice,
     RandomWalkSubgraph,
 )
+from gcl.contracts import Encoder, Transform
 from gcl.losses import DCL, AdaptiveTemperature
 from gcl.methods.graph_contrast import Unchanged, gin, graph_head, sum_readout
 from gcl.methods.joao import JOAO
 from gcl.methods.two_view import TwoView
-from gcl.typing import Encoder, Transform
 
 
 def graphcl(

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
-from gcl.augment.describe import describe_parts
+from gcl.checks import check_fraction
+from gcl.contracts import Graph, Method
+from gcl.describe import describe_parts
 from gcl.losses.infonce import InfoNCE
-from gcl.methods.base import Method
 from gcl.methods.metapath_contrast import check_hetero, resolve_metapaths
 from gcl.nn.metapath_adjacency import metapath_adjacency
 from gcl.nn.projector import projector
@@ -23,7 +24,6 @@ from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
 from gcl.transforms.meta_path_chains import OURS, EdgeType, MetaPaths
 from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.to_sparse_features import ToSparseFeatures
-from gcl.typing import Graph
 
 
 class HeCo(Method):
@@ -68,8 +68,7 @@ class HeCo(Method):
         prepare: BaseTransform,
     ):
         super().__init__()
-        if not 0 <= lam <= 1:
-            raise ValueError(f"HeCo: lam must lie in [0, 1], got {lam}.")
+        check_fraction("HeCo", lam=lam)
         d = projection.out_channels
         self.projection, self.schema = projection, schema
         self.weights = nn.ParameterList(torch.empty(d, d) for _ in range(metapaths))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from gcl.contracts import Encoder
 from gcl.methods.graph_contrast import gin
 from gcl.methods.local_global import LocalGlobal
 from gcl.nn.shortcut_mlp import ShortcutMLP
-from gcl.typing import Encoder
 
 
 def infograph(

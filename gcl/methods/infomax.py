@@ -14,13 +14,12 @@ from torch_geometric.data import Data
 from torch_geometric.nn import global_mean_pool
 from torch_geometric.nn.inits import glorot
 
-from gcl.augment.describe import describe_parts
+from gcl.checks import check_count
+from gcl.contracts import Encoder, Loss, Method, Readout, Transform
+from gcl.describe import describe_parts
 from gcl.losses import GroupDiscrimination
-from gcl.losses.checks import check_count
-from gcl.methods.base import Method
 from gcl.methods.two_view import membership, seed_rows
 from gcl.nn.hops import add_hops
-from gcl.typing import Encoder, Loss, Readout, Transform
 
 Score: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 """`(z [n, d], summary [n or 1, d] or None) -> [n]`: how real a node looks beside the summary."""

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from gcl.augment import RandomChoice
-from gcl.losses.checks import check_count, check_positive
-from gcl.methods.base import Method
+from gcl.checks import check_count, check_positive
+from gcl.contracts import Graph, Method, Transform
 from gcl.methods.two_view import TwoView
-from gcl.typing import Graph, Transform
 
 
 class JOAO(Method):

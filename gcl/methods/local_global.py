@@ -8,12 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gcl.augment.describe import describe_parts
+from gcl.contracts import Encoder, Graph, Method, Readout, Transform
+from gcl.describe import describe_parts
 from gcl.losses.local_global import LocalGlobalJSD
-from gcl.methods.base import Method
 from gcl.methods.graph_contrast import Unchanged, sum_readout
 from gcl.methods.two_view import membership
-from gcl.typing import Encoder, Graph, Readout, Transform
 
 
 class LocalGlobal(Method):

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
-from gcl.augment.describe import describe_parts
-from gcl.losses.checks import check_choice
+from gcl.checks import check_choice
+from gcl.contracts import Graph, Method
+from gcl.describe import describe_parts
 from gcl.losses.similarity import unit_rows
-from gcl.methods.base import Method
 from gcl.nn.metapath_adjacency import masked_adjacency, metapath_adjacency
 from gcl.nn.metapath_contexts import MetaPathContexts
 from gcl.nn.metapath_gcn import MetaPathGCN
@@ -25,7 +25,6 @@ from gcl.transforms.add_meta_paths import AddMetaPaths
 from gcl.transforms.meta_path_chains import EdgeType, check_metapaths, resolve
 from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.to_sparse_features import ToSparseFeatures
-from gcl.typing import Graph
 
 Objective: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Of the coarse and the fine view `[n, d]` -> scalar."""

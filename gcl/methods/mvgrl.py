@@ -7,11 +7,11 @@ import copy
 from torch_geometric.data import Data
 
 from gcl.augment import FeatureShuffling
+from gcl.contracts import Encoder
 from gcl.methods.infomax import BilinearScore, Infomax, sigmoid_mean
 from gcl.methods.node_contrast import preparation
 from gcl.nn import GCNEncoder
 from gcl.transforms.add_diffusion import AddDiffusion
-from gcl.typing import Encoder
 
 
 def mvgrl(

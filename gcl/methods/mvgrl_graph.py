@@ -11,7 +11,7 @@ from torch_geometric.transforms import BaseTransform
 
 from gcl.augment import PPRDiffusion
 from gcl.augment.selection import book
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 from gcl.methods.graph_contrast import Unchanged, num_features
 from gcl.methods.local_global import LocalGlobal
 from gcl.nn.gin_encoder import side_by_side

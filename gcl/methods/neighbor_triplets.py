@@ -8,16 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from gcl.augment.describe import describe_parts
 from gcl.augment.features import is_csr, with_values
+from gcl.checks import check_count
+from gcl.contracts import Encoder, Method, Transform
+from gcl.describe import describe_parts
 from gcl.losses import SUGRL
-from gcl.losses.checks import check_count
-from gcl.methods.base import Method
 from gcl.methods.two_view import seed_rows
 from gcl.nn.dropout import dropout
 from gcl.nn.hops import propagate
 from gcl.structure import structure, weighted_edges
-from gcl.typing import Encoder, Transform
 
 
 class NeighborTriplets(Method):

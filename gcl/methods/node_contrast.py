@@ -10,13 +10,13 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
+from gcl.checks import check_count
+from gcl.contracts import Encoder, Loss, Transform
 from gcl.losses import AdaptiveTemperature
-from gcl.losses.checks import check_count
 from gcl.losses.softmax import Temperature
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
 from gcl.transforms import NormalizeRows, ToSparseFeatures
-from gcl.typing import Encoder, Loss, Transform
 
 
 def view_rates(

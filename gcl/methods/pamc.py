@@ -6,12 +6,12 @@ from typing import Literal
 
 from torch_geometric.data import Data
 
-from gcl.losses.checks import check_choice
+from gcl.checks import check_choice
+from gcl.contracts import Encoder
 from gcl.methods.cluster_meta_nodes import ClusterMetaNodes
 from gcl.methods.contrastive_clustering import ContrastiveClustering, contrastive_clustering
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.to_sparse_features import ToSparseFeatures
-from gcl.typing import Encoder
 
 
 def pamc(

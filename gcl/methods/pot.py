@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gcl.losses.checks import check_choice
+from gcl.checks import check_choice, check_fraction
+from gcl.contracts import Graph, Method
 from gcl.losses.pot_bounds import MODES
-from gcl.methods.base import Method
 from gcl.methods.two_view import TwoView
 from gcl.methods.two_view_bounds import (
     EncodedView,
@@ -20,7 +20,6 @@ from gcl.methods.two_view_bounds import (
     two_view_compactness,
 )
 from gcl.nn.gcn_bounds import gcn_layers
-from gcl.typing import Graph
 
 
 class POT(Method):
@@ -96,9 +95,7 @@ class POT(Method):
         super().__init__()
         self.method = boundable(method, masks=feature_bounds)
         check_choice("POT", "mode", mode, MODES)
-        for key, value in (("kappa", kappa), ("warmup", warmup)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"POT: {key} must lie in [0, 1], got {value}.")
+        check_fraction("POT", kappa=kappa, warmup=warmup)
         if mode == "legacy" and len(gcn_layers(method.encoder)) != 2:
             raise ValueError("POT: mode 'legacy' is defined for two layers; take mode='pot'.")
         self.kappa, self.mode, self.warmup = kappa, mode, warmup

@@ -6,11 +6,11 @@ from typing import Literal
 
 from torch_geometric.data import Data
 
+from gcl.contracts import Encoder
 from gcl.losses.tiles import Precision
 from gcl.methods.gca import gca
 from gcl.methods.pot import POT
 from gcl.methods.two_view_bounds import Mode
-from gcl.typing import Encoder
 
 
 def pot_gca(

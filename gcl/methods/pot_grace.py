@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
+from gcl.contracts import Encoder
 from gcl.losses.tiles import Precision
 from gcl.methods.grace import grace
 from gcl.methods.pot import POT
 from gcl.methods.two_view_bounds import Mode
-from gcl.typing import Encoder
 
 
 def pot_grace(

@@ -7,6 +7,7 @@ from typing import Literal
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
+from gcl.contracts import Encoder, Transform
 from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.progcl import ProGCL
 from gcl.losses.tiles import Precision
@@ -20,7 +21,6 @@ from gcl.methods.node_contrast import (
 )
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCentrality
-from gcl.typing import Encoder, Transform
 
 
 def progcl(

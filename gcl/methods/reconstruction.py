@@ -7,8 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from gcl.methods.base import Method
-from gcl.typing import Encoder
+from gcl.contracts import Encoder, Method
 
 
 class Reconstruction(Method):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
+from gcl.contracts import Encoder
 from gcl.methods.cluster_meta_nodes import ExactNegatives
 from gcl.methods.contrastive_clustering import ContrastiveClustering, contrastive_clustering
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.to_sparse_features import ToSparseFeatures
-from gcl.typing import Encoder
 
 
 def scgc(

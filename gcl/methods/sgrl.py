@@ -7,12 +7,12 @@ from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 from torch_geometric.transforms import Compose
 
+from gcl.checks import check_count
+from gcl.contracts import Encoder
 from gcl.losses import unit_rows
-from gcl.losses.checks import check_count
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.node_contrast import preparation
 from gcl.nn import GCNEncoder
-from gcl.typing import Encoder
 
 
 def scattering(z: Tensor) -> Tensor:

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gcl.contracts import Encoder, Graph, Loss, Method, Readout
 from gcl.losses import DCL
-from gcl.methods.base import Method
 from gcl.methods.graph_contrast import gin, graph_head, sum_readout
 from gcl.methods.two_view import membership
-from gcl.typing import Encoder, Graph, Loss, Readout
 
 
 class SimGRACE(Method):

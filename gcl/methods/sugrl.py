@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
+from gcl.contracts import Encoder
 from gcl.losses import SUGRL
 from gcl.methods.neighbor_triplets import NeighborTriplets
 from gcl.methods.node_contrast import preparation
 from gcl.nn import MLPEncoder
-from gcl.typing import Encoder
 
 
 def sugrl(

@@ -10,11 +10,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
 
-from gcl.augment.describe import describe_parts
 from gcl.augment.selection import node_attributes
+from gcl.contracts import Encoder, Graph, Loss, Method, Readout, Transform
+from gcl.describe import describe_parts
 from gcl.losses.pairwise_views import PairwiseViews
-from gcl.methods.base import Method
-from gcl.typing import Encoder, Graph, Loss, Readout, Transform
 
 # A loss that asks for edges may mean others than the view's, and labels are no business of
 # self-supervision: whoever wants them wraps the loss.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from gcl import checkpoint
-from gcl.losses.checks import check_count, check_positive
+from gcl.checks import check_count, check_positive
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.sparse import csr_tensor
 

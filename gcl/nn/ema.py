@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from gcl.checks import check_fraction
+
 
 class EMA(nn.Module):
     """A frozen copy of a module that follows it slowly: `target <- m target + (1 - m) online`.
@@ -40,8 +42,7 @@ class EMA(nn.Module):
         Raises:
             ValueError: momentum outside [0, 1].
         """
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"EMA: momentum must lie in [0, 1], got {momentum}.")
+        check_fraction("EMA", momentum=momentum)
         for mine, theirs in zip(self.module.parameters(), online.parameters(), strict=True):
             mine.lerp_(theirs, 1 - momentum)
         for old, new in zip(self.module.buffers(), online.buffers(), strict=True):

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch_geometric.nn import GIN
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 
+from gcl.checks import check_count
+
 
 class GINEncoder(GIN):
     r"""Graph isomorphism network whose embedding is that of all layers, one beside the other.
@@ -42,15 +44,12 @@ class GINEncoder(GIN):
     """
 
     def __init__(self, in_channels: int, hidden_channels: int = 32, num_layers: int = 3):
-        for name, value in (
-            ("in_channels", in_channels),
-            ("hidden_channels", hidden_channels),
-            ("num_layers", num_layers),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"GINEncoder: {name} must be a whole number of at least 1, got {value!r}."
-                )
+        check_count(
+            "GINEncoder",
+            in_channels=in_channels,
+            hidden_channels=hidden_channels,
+            num_layers=num_layers,
+        )
         super().__init__(
             in_channels, hidden_channels, num_layers, act="relu", act_first=True, norm="batch",
             norm_kwargs={"allow_single_element": True}, jk="cat",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 from gcl.nn.dropout import Dropout
 from gcl.nn.metapath_adjacency import context_mean
 from gcl.transforms.add_meta_paths import metapath_contexts

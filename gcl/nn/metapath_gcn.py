@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_count
+from gcl.checks import check_choice, check_count
 from gcl.nn.dropout import Dropout
 from gcl.nn.propagation import Adjacency
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.nn.inits import glorot
 
-from gcl.losses.checks import check_choice, check_count
+from gcl.checks import check_choice, check_count
 from gcl.nn.propagation import sparse_linear
 
 

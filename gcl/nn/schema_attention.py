@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.type_projection import GAIN
 from gcl.structure import structure

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 from gcl.nn.dropout import Dropout
 from gcl.nn.type_projection import GAIN
 

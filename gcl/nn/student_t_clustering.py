@@ -8,7 +8,7 @@ from jaxtyping import Float
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_count, check_positive
+from gcl.checks import check_count, check_positive
 
 EXACT_DIFFERENCES = "donot_use_mm_for_euclid_dist"
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.nn.parameter_dict import ParameterDict
 
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 from gcl.nn.dropout import Dropout
 from gcl.nn.propagation import sparse_linear
 

@@ -11,10 +11,10 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.losses.checks import check_choice, check_positive
+from gcl.checks import check_choice, check_positive
+from gcl.contracts import Graph
 from gcl.sparse import column_sums
 from gcl.transforms.own_edges import joined, own_edges
-from gcl.typing import Graph
 
 KINDS = ("degree", "pagerank", "eigenvector")
 

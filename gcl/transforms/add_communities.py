@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
+from gcl.checks import check_choice, check_count, check_positive
 from gcl.communities import ENGINES, community_strength, edge_strength, find_communities
-from gcl.losses.checks import check_choice, check_count, check_positive
+from gcl.contracts import Graph
 from gcl.transforms.own_edges import joined, own_edges
-from gcl.typing import Graph
 
 
 class AddCommunities(BaseTransform):

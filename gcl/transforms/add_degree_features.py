@@ -8,9 +8,9 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import degree
 
-from gcl.augment.checks import integer
-from gcl.augment.describe import describe
-from gcl.typing import Graph
+from gcl.checks import check_count
+from gcl.contracts import Graph
+from gcl.describe import describe
 
 
 class AddDegreeFeatures(BaseTransform):
@@ -39,7 +39,8 @@ class AddDegreeFeatures(BaseTransform):
     """
 
     def __init__(self, max_degree: int):
-        self.max_degree = integer("AddDegreeFeatures", "max_degree", max_degree, least=0)
+        check_count("AddDegreeFeatures", least=0, max_degree=max_degree)
+        self.max_degree = int(max_degree)
 
     def forward(self, data: Graph) -> Graph:
         if isinstance(data, HeteroData):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
+from gcl.contracts import Graph
 from gcl.transforms.own_edges import joined, own_edges
-from gcl.typing import Graph
 
 # Entries of a product that are held before its rows are capped: 192 MB.
 CHUNK = 1 << 24

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from gcl.losses.checks import check_choice, check_count
+from gcl.checks import check_choice, check_count
 from gcl.transforms.meta_path_chains import (
     OURS,
     EdgeType,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.transforms import BaseTransform
 
-from gcl.losses.checks import check_positive
+from gcl.checks import check_positive
 
 # Similarities that are held at a time: 64 MB in float32.
 CHUNK = 1 << 24

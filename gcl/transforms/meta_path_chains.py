@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from torch_geometric.data import HeteroData
 
-from gcl.losses.checks import check_count
+from gcl.checks import check_count
 
 # Relations that AddMetaPaths writes.
 OURS = re.compile(r"(metapath|context)_\d+")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, HeteroData
 
-from gcl.typing import Graph
+from gcl.contracts import Graph
 
 
 def own_edges(owner: str, data: Graph) -> list[tuple[Any, list[Any]]]:

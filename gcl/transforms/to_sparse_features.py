@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
+from gcl.checks import check_fraction
 from gcl.sparse import csr_tensor
 
 
@@ -40,10 +41,7 @@ class ToSparseFeatures(BaseTransform):
     """
 
     def __init__(self, max_density: float = 0.1):
-        if not 0 <= max_density <= 1:
-            raise ValueError(
-                f"ToSparseFeatures: max_density must lie in [0, 1], got {max_density}."
-            )
+        check_fraction("ToSparseFeatures", max_density=max_density)
         self.max_density = max_density
 
     def forward(self, data: Any) -> Any:

@@ -3,7 +3,7 @@
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
-from gcl.augment.describe import describe_parts
+from gcl.describe import describe_parts
 
 
 def test_parts_take_a_line_each_and_nothing_none():

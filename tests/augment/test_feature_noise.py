@@ -49,7 +49,7 @@ def test_errors() -> None:
         FeatureNoise()(Data(x=torch.eye(2).to_sparse_csr()))
     with pytest.raises(TypeError, match="floating point"):
         FeatureNoise()(Data(x=torch.ones(2, 2).long()))
-    with pytest.raises(ValueError, match="std must be >= 0, got -1"):
+    with pytest.raises(ValueError, match="std must be at least 0, got -1"):
         FeatureNoise(std=-1)
     with pytest.raises(ValueError, match="std must be finite"):
         FeatureNoise(std=float("inf"))

@@ -146,9 +146,9 @@ def test_errors() -> None:
             RandomWalkSubgraph(bad)
     with pytest.raises(TypeError, match="num_starts"):
         RandomWalkSubgraph("all")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="walk_length must be >= 0"):
+    with pytest.raises(ValueError, match="walk_length must be at least 0"):
         RandomWalkSubgraph(1, walk_length=-1)
-    with pytest.raises(TypeError, match="walk_length must be an integer"):
+    with pytest.raises(TypeError, match="walk_length must be a whole number"):
         RandomWalkSubgraph(1, walk_length=0.5)  # type: ignore[arg-type]
     data = random_graph(5, 6, 0)
     data.edge_label_index = torch.tensor([[0], [1]])

@@ -85,8 +85,8 @@ def test_seed_decides_everything_and_global_state_is_kept(global_state_kept):
     ("arguments", "error", "message"),
     [
         ({"num_subjects": 2}, ValueError, "num_subjects must be at least 3, got 2"),
-        ({"num_authors": "9"}, TypeError, "num_authors must be an integer"),
-        ({"authors": -2.0}, ValueError, "authors must be a finite number"),
+        ({"num_authors": "9"}, TypeError, "num_authors must be a whole number"),
+        ({"authors": -2.0}, ValueError, "authors must be at least 0"),
         ({"subjects": 70.0}, ValueError, "number of subjects within a class asks for"),
         ({"homophily": -0.1}, ValueError, "homophily must lie in"),
     ],

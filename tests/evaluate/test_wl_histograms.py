@@ -77,7 +77,7 @@ def test_input_untouched_and_errors():
     wl_histograms(data)
     assert torch.equal(data.x, before.x)
     assert np.array_equal(data.edge_index.numpy(), before.edge_index.numpy())
-    with pytest.raises(ValueError, match="iterations must be >= 0"):
+    with pytest.raises(ValueError, match="iterations must be at least 0"):
         wl_histograms(data, -1)
     with pytest.raises(ValueError, match="at least one graph"):
         wl_histograms([])

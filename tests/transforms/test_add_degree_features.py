@@ -33,5 +33,5 @@ def test_input_untouched_and_errors():
         AddDegreeFeatures(3)(HeteroData())
     with pytest.raises(ValueError, match="no edge_index"):
         AddDegreeFeatures(3)(Data(num_nodes=2))
-    with pytest.raises(ValueError, match="max_degree must be >= 0"):
+    with pytest.raises(ValueError, match="max_degree must be at least 0"):
         AddDegreeFeatures(-1)

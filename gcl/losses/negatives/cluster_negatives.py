@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.losses.checks import check_views
+from gcl.checks import check_views
 from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.tiles import LogWeight
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.losses.checks import check_count, check_node_pairs, check_views
+from gcl.checks import check_count, check_node_pairs, check_views
 from gcl.losses.streaming import streaming_logsumexp
 from gcl.losses.weights import without_pairs
 

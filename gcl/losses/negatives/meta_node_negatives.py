@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.losses.checks import check_choice, check_count, check_positive, check_views
+from gcl.checks import check_choice, check_count, check_positive, check_views
 from gcl.losses.cluster_members import PROXIES, Proxy
 from gcl.losses.kmeans import spherical_kmeans
 from gcl.losses.meta_node_bound import bound_terms

@@ -1,10 +1,11 @@
-"""What every loss asks of its input, with one sentence where it does not get it."""
+"""What is asked of arguments: one sentence where it does not come, naming what came."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -38,6 +39,39 @@ def check_positive(name: str, **values: float | int | Tensor) -> None:
         number = as_number(value)
         if not (math.isfinite(number) and number > 0):
             raise ValueError(f"{name}: {key} must be a number above 0, got {number:g}.")
+
+
+def check_number(name: str, *, least: float = -math.inf, **values: float) -> None:
+    """Finite numbers of at least `least`.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: not finite, or too small.
+    """
+    for key, value in values.items():
+        _check_type(name, key, value)
+        if not math.isfinite(value):
+            raise ValueError(f"{name}: {key} must be finite, got {value}.")
+        if value < least:
+            raise ValueError(f"{name}: {key} must be at least {least:g}, got {value}.")
+
+
+def check_fraction(name: str, **values: float) -> None:
+    """Numbers in [0, 1], such as probabilities.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: outside.
+    """
+    for key, value in values.items():
+        _check_type(name, key, value)
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name}: {key} must lie in [0, 1], got {value}.")
+
+
+def _check_type(name: str, key: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: {key} must be a number, got {value!r}.")
 
 
 def as_number(value: float | Tensor) -> float:
@@ -131,4 +165,30 @@ def check_node_pairs(name: str, key: str, pairs: Tensor, num_nodes: int) -> None
         raise ValueError(
             f"{name}: {key} must lie in [0, {num_nodes}), got values from {int(pairs.min())} to "
             f"{int(pairs.max())}."
+        )
+
+
+def as_rate(name: str, key: str, value: float | str) -> float | str:
+    """A number in [0, 1], or the name of an attribute with one rate a graph.
+
+    Raises:
+        TypeError: neither a number nor a name.
+        ValueError: outside [0, 1].
+    """
+    if isinstance(value, str) and value.isidentifier():  # not "0.3"
+        return value
+    check_fraction(name, **{key: cast(float, value)})
+    return float(value)
+
+
+def check_attribute_name(name: str, value: str | None) -> None:
+    """The name of a weight attribute, or None.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if value is not None and not isinstance(value, str):
+        raise TypeError(
+            f"{name}: weight must be the name of an attribute of the data or None, "
+            f"got {type(value).__name__}; store the tensor on the data and pass its name."
         )
