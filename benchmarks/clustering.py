@@ -29,11 +29,11 @@ from gcl.callbacks import Callback, ProgressBar
 from gcl.evaluate.clustering import cluster_scores
 from gcl.memory import peak_extra_mb
 from gcl.methods.pamc import pamc
+from gcl.methods.pretraining import pretrain
 from gcl.methods.scgc import scgc
-from gcl.nn.auto_encoder import pretrain
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.results import Results, summarize
-from gcl.training import fit
+from gcl.training.loop import fit
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
 CONFIGS = Path(__file__).parent / "configs"

@@ -27,7 +27,7 @@ from gcl.benchmark import Run
 from gcl.callbacks import EarlyStopping, ProgressBar
 from gcl.methods import adameow, heco, meow
 from gcl.results import Results, summarize
-from gcl.training import embed, fit
+from gcl.training.loop import embed, fit
 
 CONFIGS = Path(__file__).parent / "configs"
 RECIPES = {"meow": meow, "adameow": adameow, "heco": heco}

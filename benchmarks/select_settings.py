@@ -25,7 +25,8 @@ from gcl.benchmark import Run, load_data, resolve
 from gcl.callbacks import Callback
 from gcl.evaluate import linear_probe
 from gcl.results import provenance, write_rows
-from gcl.training import State, embed_prepared, fit, warmup_cosine
+from gcl.training.loop import embed_prepared, fit, warmup_cosine
+from gcl.training.state import State
 
 # name: (protocol, lengths of training, warm-up and cosine?, grid); lr and weight_decay are the
 # training's, the rest the recipe's. With a constant rate a long run passes through the short ones.

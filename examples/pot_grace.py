@@ -16,7 +16,7 @@ for kappa in (0.0, 0.4):
     z = gcl.embed(method, data)
     accuracy = gcl.evaluate.linear_probe(z, data.y)["accuracy"]
     # A bound of how much closer every node stays to itself than to the others.
-    bound = gcl.evaluate.compactness(method, data, mode="pot")
+    bound = gcl.methods.compactness(method, data, mode="pot")
     print(
         f"kappa {kappa}: accuracy {accuracy:.3f}, bound above 0: {(bound > 0).float().mean():.2f}"
     )

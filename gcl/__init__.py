@@ -8,7 +8,7 @@ gcl.evaluate.linear_probe(z, data.y)
 """
 
 from gcl import augment, callbacks, datasets, evaluate, losses, methods, nn, testing, transforms
-from gcl.methods import Method
+from gcl.contracts import Method
 from gcl.training import embed, fit
 
 __version__ = "0.1.0"

@@ -23,14 +23,15 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.seed import seed_everything
 
 from gcl import checkpoint, datasets, evaluate, methods
-from gcl.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, ProgressBar
+from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import write_atomically
 from gcl.datasets import GraphSet
 from gcl.datasets.hetero import SCHEMAS
 from gcl.memory import peak_extra_mb
 from gcl.methods.graph_contrast import sum_readout
 from gcl.results import provenance
-from gcl.training import State, embed, fit, warmup_cosine
+from gcl.training.loop import embed, fit, warmup_cosine
+from gcl.training.state import Callback, State
 from gcl.validate import validate_graph
 
 if sys.version_info >= (3, 11):

@@ -217,7 +217,7 @@ def compactness(
     the right the share of them above 0. Ranges double: 0, 1, 2 to 3, 4 to 7, ...
 
     Args:
-        values: of every node, from `gcl.evaluate.compactness`; or several of them by name.
+        values: of every node, from `gcl.methods.compactness`; or several of them by name.
         edge_index: of the graph; the degree is the number of edges that arrive, without loops.
         title: above the figure.
 
@@ -232,7 +232,7 @@ def compactness(
     if len(sizes) != 1 or len(size := next(iter(sizes))) != 1 or size[0] == 0:
         raise ValueError(
             f"compactness: expected one number a node, got shapes {sorted(sizes)}; see "
-            "gcl.evaluate.compactness."
+            "gcl.methods.compactness."
         )
     if edge_index.numel() and int(edge_index.max()) >= size[0]:
         raise ValueError(

@@ -19,7 +19,8 @@ from torch_geometric.seed import seed_everything
 
 import gcl
 from gcl import callbacks, checkpoint
-from gcl.training import NonFiniteLossError, warmup_cosine
+from gcl.training.loop import warmup_cosine
+from gcl.training.state import NonFiniteLossError
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from torch_geometric.seed import seed_everything
 
 import gcl
 from gcl import plot
-from gcl.losses.pot_bounds import target_directions
+from gcl.methods.provable.node_bounds import target_directions
 
 data = gcl.datasets.sbm(1000, degree=3.0, homophily=0.8, noise=2.0)
 options = {"tau": 0.6, "drop_edge": (0.4, 0.4), "mask_feature": (0.0, 0.0), "normalize": False}
@@ -24,9 +24,9 @@ for name, kappa in (("GRACE", 0.0), ("GRACE + POT", 0.4)):
     seed_everything(0)
     method = gcl.methods.pot(gcl.methods.grace(data, hidden=64, **options), kappa=kappa)
     if kappa == 0:
-        bounds["untrained"] = gcl.evaluate.compactness(method, data, "pot")
+        bounds["untrained"] = gcl.methods.compactness(method, data, "pot")
     gcl.fit(method, data, epochs=40, lr=1e-3)
-    bounds[name] = gcl.evaluate.compactness(method, data, "pot")
+    bounds[name] = gcl.methods.compactness(method, data, "pot")
     trained[name] = method
     accuracy = gcl.evaluate.linear_probe(gcl.embed(method, data), data.y)["accuracy"]
     print(f"{name:12} accuracy {accuracy:.3f}")
@@ -59,7 +59,7 @@ figure = Figure(figsize=(8, 4), layout="constrained")
 axes = figure.subplots()
 axes.plot(least[order], ".", markersize=3, color="0.6", label="value, least of 100 draws")
 for mode, color in (("pot", "C1"), ("sound", "C2"), ("certified", "C3")):
-    bound = gcl.evaluate.compactness(method, data, mode, seed=0)
+    bound = gcl.methods.compactness(method, data, mode, seed=0)
     axes.plot(bound[order], ".", markersize=2, color=color, label=f"bound, {mode}")
     above = ((bound > own).float().mean(), (bound > least).float().mean())
     print(

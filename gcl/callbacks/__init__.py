@@ -1,6 +1,5 @@
 """What happens between epochs: stopping, saving, showing, measuring, logging."""
 
-from gcl.callbacks.base import Callback
 from gcl.callbacks.checkpoint import Checkpoint
 from gcl.callbacks.csv_log import CSVLog
 from gcl.callbacks.diagnose import Diagnose
@@ -9,6 +8,7 @@ from gcl.callbacks.evaluate import Evaluate
 from gcl.callbacks.monitor_meta_nodes import MetaNodes, MonitorMetaNodes
 from gcl.callbacks.monitor_weights import MonitorWeights
 from gcl.callbacks.progress_bar import ProgressBar
+from gcl.training.state import Callback
 
 __all__ = [
     "CSVLog",

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gcl import checkpoint
-from gcl.callbacks.base import Callback
 from gcl.checks import check_count
-
-if TYPE_CHECKING:
-    from gcl.training import State
+from gcl.training.state import Callback, State
 
 
 class Checkpoint(Callback):
@@ -23,6 +19,8 @@ class Checkpoint(Callback):
     Raises:
         OSError: the folder cannot be written; found out before training starts.
     """
+
+    last = True  # the file holds what the other callbacks did in its epoch
 
     def __init__(self, path: str | Path, *, every: int = 10):
         check_count("Checkpoint", every=every)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gcl import checkpoint
-from gcl.callbacks.base import Callback
 from gcl.checks import check_count
-
-if TYPE_CHECKING:
-    from gcl.training import State
+from gcl.training.state import Callback, State
 
 
 class CSVLog(Callback):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch_geometric.data import Data
 from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
-from gcl.callbacks.base import Callback, is_due
 from gcl.checks import check_count
 from gcl.evaluate import diagnostics
-
-if TYPE_CHECKING:
-    from gcl.training import State
+from gcl.training.state import Callback, State, is_due
 
 
 class Diagnose(Callback):

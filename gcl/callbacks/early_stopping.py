@@ -5,15 +5,12 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
-from gcl.callbacks.base import Callback
 from gcl.checks import check_choice, check_count
-
-if TYPE_CHECKING:
-    from gcl.training import State
+from gcl.training.state import Callback, State
 
 
 class EarlyStopping(Callback):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-from gcl.callbacks.base import Callback, is_due
 from gcl.checks import check_count
-
-if TYPE_CHECKING:
-    from gcl.training import State
+from gcl.training.loop import embed_prepared
+from gcl.training.state import Callback, State, is_due
 
 
 class Evaluate(Callback):
@@ -39,7 +37,5 @@ class Evaluate(Callback):
     def on_epoch_end(self, state: State) -> None:
         if not is_due(state, self.every):
             return
-        from gcl.training import embed_prepared
-
         result = self.evaluator(embed_prepared(state.method, state.data), state.data)
         state.history[-1].update({self.prefix + key: value for key, value in result.items()})

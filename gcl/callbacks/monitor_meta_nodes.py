@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from gcl.callbacks.base import Callback, is_due
 from gcl.checks import check_count
-
-if TYPE_CHECKING:
-    from gcl.training import State
+from gcl.training.state import Callback, State, is_due
 
 
 @runtime_checkable

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from gcl.callbacks.base import Callback, is_due
 from gcl.checks import check_count
 from gcl.losses.adaptive_contrast import AdaptiveContrast
-
-if TYPE_CHECKING:
-    from gcl.training import State
+from gcl.training.state import Callback, State, is_due
 
 
 class MonitorWeights(Callback):

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gcl.callbacks.base import Callback
-
-if TYPE_CHECKING:
-    from gcl.training import State
+from gcl.training.state import Callback, State
 
 
 class ProgressBar(Callback):

@@ -17,7 +17,7 @@ from gcl.cli.listing import list_command
 from gcl.cli.options import readable
 from gcl.cli.plotting import plot_command
 from gcl.cli.train import train_command
-from gcl.training import NonFiniteLossError
+from gcl.training.state import NonFiniteLossError
 
 _USAGE = """\
 usage: gcl COMMAND ...

@@ -20,7 +20,7 @@ from gcl.checkpoint import write_atomically
 from gcl.cli.options import SHOWN, Parser, protocol_line, read_config
 from gcl.cli.tables import print_table
 from gcl.cli.train import percent
-from gcl.training import NonFiniteLossError
+from gcl.training.state import NonFiniteLossError
 
 
 def bench_command(arguments: list[str]) -> None:

@@ -1,7 +1,6 @@
 """Embeddings -> numbers, under named protocols."""
 
 from gcl.evaluate.clustering import cluster, cluster_scores, match_clusters
-from gcl.evaluate.compactness import compactness
 from gcl.evaluate.compare import compare
 from gcl.evaluate.diagnostics import diagnostics
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
@@ -32,7 +31,6 @@ __all__ = [
     "Splits",
     "cluster",
     "cluster_scores",
-    "compactness",
     "compare",
     "diagnostics",
     "edge_split",

@@ -26,10 +26,11 @@ from gcl.methods.mvgrl import mvgrl
 from gcl.methods.mvgrl_graph import mvgrl_graph
 from gcl.methods.neighbor_triplets import NeighborTriplets
 from gcl.methods.pamc import pamc
-from gcl.methods.pot import POT, pot
 from gcl.methods.pot_gca import pot_gca
 from gcl.methods.pot_grace import pot_grace
+from gcl.methods.pretraining import pretrain
 from gcl.methods.progcl import progcl
+from gcl.methods.provable import POT, compactness, pot
 from gcl.methods.scgc import scgc
 from gcl.methods.sgrl import sgrl
 from gcl.methods.simgrace import SimGRACE, simgrace
@@ -50,6 +51,7 @@ __all__ = [
     "afgrl",
     "bgrl",
     "cca_ssg",
+    "compactness",
     "costa",
     "csgcl",
     "dgi",
@@ -64,6 +66,7 @@ __all__ = [
     "pamc",
     "progcl",
     "pot",
+    "pretrain",
     "pot_gca",
     "pot_grace",
     "scgc",

@@ -17,7 +17,8 @@ from gcl.losses.pairs import pair_dots, segment_logsumexp
 from gcl.losses.self_training import SelfTraining
 from gcl.losses.similarity import unit_rows
 from gcl.methods.cluster_meta_nodes import Denominator
-from gcl.nn.auto_encoder import AutoEncoder, pretrain
+from gcl.methods.pretraining import pretrain
+from gcl.nn.auto_encoder import AutoEncoder
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.student_t_clustering import StudentTClustering
 

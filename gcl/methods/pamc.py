@@ -69,7 +69,7 @@ def pamc(
         assign: "hard" clusters as in the released code, or "soft" as in the paper's abstract.
         within_cluster: the node's own cluster is among the negatives ("paper" never repels it).
         every: epochs that share a target of the self-training.
-        pretrained: file of a pre-trained auto-encoder (`gcl.nn.pretrain(..., path=...)`), read
+        pretrained: file of a pre-trained auto-encoder (`gcl.methods.pretrain(..., path=...)`), read
             here; takes the place of pre-training.
         pretrain_epochs: of the auto-encoder in `prepare`; 0 starts from random weights.
         restarts: starts of the k-means that places the centres.

@@ -7,8 +7,8 @@ from torch_geometric.data import Data
 from gcl.contracts import Encoder
 from gcl.losses.tiles import Precision
 from gcl.methods.grace import grace
-from gcl.methods.pot import POT
-from gcl.methods.two_view_bounds import Mode
+from gcl.methods.provable.pot import POT
+from gcl.methods.provable.view_bounds import Mode
 
 
 def pot_grace(

@@ -56,7 +56,7 @@ def scgc(
         own_pair: a node's own pair enters both sums, with similarity 0 as in the released code;
             False leaves it out of both.
         every: epochs that share a target of the self-training.
-        pretrained: file of a pre-trained auto-encoder (`gcl.nn.pretrain(..., path=...)`), read
+        pretrained: file of a pre-trained auto-encoder (`gcl.methods.pretrain(..., path=...)`), read
             here; takes the place of pre-training.
         pretrain_epochs: of the auto-encoder in `prepare`; 0 starts from random weights.
         restarts: starts of the k-means that places the centres.

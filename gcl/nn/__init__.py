@@ -1,6 +1,6 @@
 """Parts: encoders, projection heads, moving averages. PyG's own models are encoders as they are."""
 
-from gcl.nn.auto_encoder import AutoEncoder, pretrain
+from gcl.nn.auto_encoder import AutoEncoder
 from gcl.nn.ema import EMA
 from gcl.nn.gcn_encoder import GCNEncoder
 from gcl.nn.gin_encoder import GINEncoder, side_by_side
@@ -28,7 +28,6 @@ __all__ = [
     "StudentTClustering",
     "add_hops",
     "gcn_adjacency",
-    "pretrain",
     "projector",
     "context_mean",
     "masked_adjacency",

@@ -16,7 +16,7 @@ from gcl.augment import (
     NodeDropping,
     RandomChoice,
 )
-from gcl.augment.budget import check_view, edge_budget, mask_budget
+from gcl.methods.provable.budget import check_view, edge_budget, mask_budget
 from gcl.transforms import AddCentrality, AddCommunities
 
 

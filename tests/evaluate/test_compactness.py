@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import gcl
-from gcl.augment.budget import edge_budget
-from gcl.evaluate.compactness import compactness
-from gcl.losses.pot_bounds import target_directions
-from gcl.methods.pot import POT, pot
+from gcl.methods.provable.budget import edge_budget
+from gcl.methods.provable.compactness import compactness
+from gcl.methods.provable.node_bounds import target_directions
+from gcl.methods.provable.pot import POT, pot
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gcl.losses.pot_bounds import (
-    certified_bound,
-    legacy_bound,
-    sampled_bound,
-    target_directions,
-)
-from gcl.nn.gcn_bounds import (
+from gcl.methods.provable.gcn_bounds import (
     Interval,
     adjacency_bounds,
     clean_products,
@@ -21,6 +15,12 @@ from gcl.nn.gcn_bounds import (
     masked_product,
     propagate,
     sound_intervals,
+)
+from gcl.methods.provable.node_bounds import (
+    certified_bound,
+    legacy_bound,
+    sampled_bound,
+    target_directions,
 )
 from gcl.nn.propagation import gcn_adjacency
 from tests.nn.dense_gcn import (

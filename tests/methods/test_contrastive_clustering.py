@@ -15,8 +15,8 @@ from gcl.callbacks import Checkpoint, MonitorMetaNodes
 from gcl.methods.cluster_meta_nodes import ClusterMetaNodes, ExactNegatives
 from gcl.methods.contrastive_clustering import ContrastiveClustering, influence_logsumexp
 from gcl.methods.pamc import pamc
+from gcl.methods.pretraining import pretrain
 from gcl.methods.scgc import scgc
-from gcl.nn.auto_encoder import pretrain
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.student_t_clustering import StudentTClustering
 from gcl.testing import check_method

@@ -15,10 +15,10 @@ from gcl.augment import EdgeDropping, FeatureMasking, NodeDropping
 from gcl.cli import main
 from gcl.losses import InfoNCE
 from gcl.methods import TwoView
-from gcl.methods.pot import POT, pot
 from gcl.methods.pot_gca import pot_gca
 from gcl.methods.pot_grace import pot_grace
-from gcl.methods.two_view_bounds import encoder_calls, two_view_compactness
+from gcl.methods.provable.pot import POT, pot
+from gcl.methods.provable.view_bounds import encoder_calls, two_view_compactness
 from gcl.testing import check_method
 from tests.nn.dense_gcn import dense_adjacency, dense_forward
 
@@ -48,7 +48,7 @@ def test_more_than_two_views_are_refused(data):
     with pytest.raises(ValueError, match="one of two views; the method compares 3"):
         pot(method)
     with pytest.raises(ValueError, match="take num_views=2"):
-        gcl.evaluate.compactness(method, data)
+        gcl.methods.compactness(method, data)
 
 
 @pytest.mark.parametrize("recipe", [pot_grace, pot_gca])

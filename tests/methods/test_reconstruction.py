@@ -4,7 +4,7 @@ import torch
 from torch_geometric.nn import GCN
 
 import gcl
-from gcl.methods.reconstruction import Reconstruction
+from gcl.methods.pretraining import Reconstruction
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.testing import check_method
 

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from gcl import checkpoint
-from gcl.nn.auto_encoder import AutoEncoder, pretrain
+from gcl.methods.pretraining import pretrain
+from gcl.nn.auto_encoder import AutoEncoder
 from gcl.nn.mlp_encoder import MLPEncoder
-from gcl.training import NonFiniteLossError
+from gcl.training.state import NonFiniteLossError
 
 
 def features(n=50, f=12, seed=0):

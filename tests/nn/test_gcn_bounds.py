@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import gcl
-from gcl.nn.gcn_bounds import (
+from gcl.methods.provable.gcn_bounds import (
     Interval,
     activate,
     adjacency_bounds,

@@ -12,15 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch_geometric.data import Data
 
-from gcl.augment.budget import check_view, edge_budget, mask_budget
-from gcl.losses.pot_bounds import (
-    certified_bound,
-    legacy_bound,
-    sampled_bound,
-    target_directions,
-)
-from gcl.methods.two_view import TwoView
-from gcl.nn.gcn_bounds import (
+from gcl.methods.provable.budget import check_view, edge_budget, mask_budget
+from gcl.methods.provable.gcn_bounds import (
     Interval,
     adjacency_bounds,
     clean_products,
@@ -30,6 +23,13 @@ from gcl.nn.gcn_bounds import (
     propagate,
     sound_intervals,
 )
+from gcl.methods.provable.node_bounds import (
+    certified_bound,
+    legacy_bound,
+    sampled_bound,
+    target_directions,
+)
+from gcl.methods.two_view import TwoView
 from gcl.nn.propagation import gcn_adjacency
 
 Mode: TypeAlias = Literal["pot", "sound", "certified", "legacy"]

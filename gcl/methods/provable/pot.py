@@ -10,16 +10,16 @@ from torch.nn.functional import softplus
 
 from gcl.checks import check_choice, check_fraction
 from gcl.contracts import Graph, Method
-from gcl.losses.pot_bounds import MODES
-from gcl.methods.two_view import TwoView
-from gcl.methods.two_view_bounds import (
+from gcl.methods.provable.gcn_bounds import gcn_layers
+from gcl.methods.provable.node_bounds import MODES
+from gcl.methods.provable.view_bounds import (
     EncodedView,
     Mode,
     boundable,
     encoder_calls,
     two_view_compactness,
 )
-from gcl.nn.gcn_bounds import gcn_layers
+from gcl.methods.two_view import TwoView
 
 
 class POT(Method):
@@ -32,9 +32,9 @@ class POT(Method):
         loss = (1 - kappa) * inner loss + kappa * mean_i softplus(-g_i)
 
     the mean over both directions. z are embeddings, not projections. How many edges a node may lose
-    is read from the views: the expected number, and never all (`gcl.augment.budget`). The wrapped
-    method draws and encodes its views once; the bounds look on. Cost O(E d), a few sparse products
-    a view.
+    is read from the views: the expected number, and never all (`gcl.methods.provable.budget`). The
+    wrapped method draws and encodes its views once; the bounds look on. Cost O(E d), a few sparse
+    products a view.
 
     Args:
         method: a `TwoView` with a `gcl.nn.GCNEncoder` (ReLU, LeakyReLU or PReLU, no norm, no
@@ -48,7 +48,7 @@ class POT(Method):
               but not always, a bound.
             - "sound": with intervals that hold for every graph within the budget; far wider.
             - "certified": over all graphs within the budget at once; the loosest, meant for
-              `gcl.evaluate.compactness` rather than training.
+              `gcl.methods.compactness` rather than training.
             - "legacy": the score of the released code, which is no bound. Two layers.
         warmup: share of the training, in [0, 1], over which kappa grows from 0; bounds of an
             untrained encoder say little.

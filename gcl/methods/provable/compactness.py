@@ -10,9 +10,9 @@ from torch import Tensor
 
 from gcl.checks import check_choice
 from gcl.contracts import Method
-from gcl.losses.pot_bounds import MODES
-from gcl.methods.pot import POT
-from gcl.methods.two_view_bounds import Mode, boundable, encoder_calls, two_view_compactness
+from gcl.methods.provable.node_bounds import MODES
+from gcl.methods.provable.pot import POT
+from gcl.methods.provable.view_bounds import Mode, boundable, encoder_calls, two_view_compactness
 from gcl.validate import validate_graph
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.losses.similarity import unit_rows
-from gcl.nn.gcn_bounds import AdjacencyBounds, Interval, Layer, activate, relax
+from gcl.methods.provable.gcn_bounds import AdjacencyBounds, Interval, Layer, activate, relax
 from gcl.nn.propagation import Adjacency
 from gcl.sparse import row_dots
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,100 +19,9 @@ from torch_geometric.data import Batch, Data, Dataset
 from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
-from gcl.callbacks import Callback, Checkpoint
-from gcl.methods import Method
+from gcl.contracts import Method
+from gcl.training.state import Callback, NonFiniteLossError, State
 from gcl.validate import validate_graph
-
-
-@dataclass
-class State:
-    """Where a training run stands; callbacks read it, `fit` returns it.
-
-    Attributes:
-        method: what is trained (unwrapped from DistributedDataParallel).
-        data: the prepared graph, or the loader.
-        epochs: epochs asked for.
-        epoch: epochs done.
-        step: optimizer steps done.
-        history: one dict an epoch: epoch, step, loss (mean over its batches), lr, seconds, and
-            what callbacks such as `Evaluate` add.
-        stop: set by a callback to a reason to end after this epoch.
-        finished: training came to its end (and not to an error or an interrupt).
-    """
-
-    method: Method
-    data: Any
-    optimizer: Optimizer
-    scheduler: LRScheduler | None
-    epochs: int
-    callbacks: list[Callback]
-    epoch: int = 0
-    step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-    stop: str | None = None
-    finished: bool = False
-
-    @property
-    def loss(self) -> float:
-        """Loss of the last epoch; NaN before the first."""
-        return self.history[-1]["loss"] if self.history else math.nan
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that a run needs to go on as if it had never stopped."""
-        return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "history": self.history,
-            "stop": self.stop,
-            "method": self.method.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "callbacks": [[type(c).__name__, c.state_dict()] for c in self.callbacks],
-            "random": checkpoint.random_state(),
-        }
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned.
-
-        Raises:
-            CheckpointError: it belongs to another method or optimizer, or holds the state of a
-                callback that this run has not.
-        """
-        callbacks = [*self.callbacks]
-        restored = []
-        for name, state in saved["callbacks"]:
-            found = next((c for c in callbacks if type(c).__name__ == name), None)
-            if found is not None:
-                callbacks.remove(found)
-                restored.append((found, state))
-            elif state:
-                raise checkpoint.CheckpointError(
-                    f"The checkpoint holds the state of a callback {name}, which this run has not; "
-                    "give it, too."
-                )
-        if (self.scheduler is None) != (saved["scheduler"] is None):
-            raise checkpoint.CheckpointError(
-                "The checkpoint and this run disagree on having a learning-rate scheduler."
-            )
-        try:
-            self.method.load_state_dict(saved["method"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())
-            raise checkpoint.CheckpointError(
-                f"The checkpoint does not fit this method or optimizer: {reason}"
-            ) from None
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(saved["scheduler"])
-        for callback, state in restored:
-            callback.load_state_dict(state)
-        self.epoch, self.step = saved["epoch"], saved["step"]
-        self.history, self.stop = saved["history"], saved["stop"]
-        checkpoint.set_random_state(saved["random"])
-
-
-class NonFiniteLossError(ArithmeticError):
-    """The loss or its gradient became NaN or infinite; the message names step and likely cause."""
 
 
 def fit(
@@ -150,7 +58,8 @@ def fit(
         clip: upper limit of the gradient norm, > 0.
         autocast: `torch.bfloat16` runs the forward pass in mixed precision.
         device: where to train; the method stays where it is if None. Data follow the method.
-        callbacks: see `gcl.callbacks`. A `Checkpoint` runs after all others.
+        callbacks: see `gcl.callbacks`; those with `last` set, such as `Checkpoint` run
+            after all others.
         resume: a file written by `Checkpoint`; training goes on after its epoch, on CPU bit for
             bit as if it had not stopped. Learning rate and other settings of the optimizer and
             scheduler are those of the file; data, loss and `epochs` are yours to keep or raise.
@@ -202,7 +111,7 @@ def fit(
         scheduler=_scheduler(optimizer, scheduler),
         epochs=epochs,
         # A checkpoint must hold what the other callbacks did in its epoch.
-        callbacks=sorted(callbacks, key=lambda c: isinstance(c, Checkpoint)),
+        callbacks=sorted(callbacks, key=lambda callback: callback.last),
     )
     if saved is not None:
         state.load_state_dict(saved)

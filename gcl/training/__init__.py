@@ -1,0 +1,15 @@
+"""The one training loop: `fit`, its state, and `embed` for what comes out of it."""
+
+from gcl.training.loop import embed, embed_prepared, fit, warmup_cosine
+from gcl.training.state import Callback, NonFiniteLossError, State, is_due
+
+__all__ = [
+    "Callback",
+    "NonFiniteLossError",
+    "State",
+    "embed",
+    "embed_prepared",
+    "fit",
+    "is_due",
+    "warmup_cosine",
+]
