@@ -4,7 +4,7 @@ from torch import Tensor
 
 import gcl
 from gcl.checks import check_views
-from gcl.losses import unit_rows
+from gcl.ops.similarity import unit_rows
 from gcl.testing import check_loss
 
 

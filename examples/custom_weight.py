@@ -4,7 +4,8 @@ import torch
 from torch_geometric.utils import degree
 
 import gcl
-from gcl.losses import InfoNCE, LogWeight
+from gcl.losses import InfoNCE
+from gcl.ops.log_weight import LogWeight
 
 data = gcl.datasets.load("karate")
 log_degree = degree(data.edge_index[0], data.num_nodes).log()

@@ -4,7 +4,8 @@ from torch import Tensor
 
 import gcl
 from gcl.checks import check_views
-from gcl.losses import streaming_logsumexp, unit_rows
+from gcl.ops.similarity import unit_rows
+from gcl.ops.streaming import streaming_logsumexp
 from gcl.testing import check_loss
 
 

@@ -27,12 +27,12 @@ from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import write_atomically
 from gcl.datasets import GraphSet
 from gcl.datasets.hetero import SCHEMAS
+from gcl.graphs.validate import validate_graph
 from gcl.memory import peak_extra_mb
-from gcl.methods.graph_contrast import sum_readout
+from gcl.nn.readouts import sum_readout
 from gcl.results import provenance
 from gcl.training.loop import embed, fit, warmup_cosine
 from gcl.training.state import Callback, State
-from gcl.validate import validate_graph
 
 if sys.version_info >= (3, 11):
     import tomllib

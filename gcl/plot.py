@@ -20,7 +20,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from gcl import benchmark, checkpoint, methods, results
-from gcl.losses import unit_rows
+from gcl.ops.similarity import unit_rows
 
 _MAX_POINTS = 5000
 

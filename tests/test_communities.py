@@ -6,9 +6,9 @@ import networkx as nx
 import pytest
 import torch
 
-from gcl import communities as module
-from gcl.communities import community_strength, edge_strength, find_communities
 from gcl.datasets import load, sbm
+from gcl.graphs import communities as module
+from gcl.graphs.communities import community_strength, edge_strength, find_communities
 
 LEIDEN = ["networkit", "scikit-network", "igraph", "leidenalg"]
 ENGINES = ["leiden", "louvain", "networkx", *LEIDEN]

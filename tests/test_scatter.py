@@ -26,7 +26,7 @@ data = gcl.datasets.load("karate")
 data.edge_importance = torch.arange(data.num_edges).float().log1p()
 batch = Batch.from_data_list([data, data])
 view = gcl.augment.EdgeDropping(0.4, weight="edge_importance")(batch)
-answers = [view.edge_index, gcl.augment.PPRDiffusion(topk=3)(data).edge_weight]
+answers = [view.edge_index, gcl.transforms.PPRDiffusion(topk=3)(data).edge_weight]
 encoder = GIN(data.num_features, 8, num_layers=2)
 for readout in (None, global_add_pool, global_max_pool):
     method = gcl.methods.TwoView(

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcl.sparse import csr_tensor
+from gcl.ops.sparse import csr_tensor
 
 
 @settings(max_examples=25, deadline=None)
@@ -36,7 +36,7 @@ def test_no_warning_escapes_in_a_fresh_process():
     # torch warns once a process, so only a new one can show it.
     program = (
         "import warnings, torch, torch_geometric.nn; warnings.simplefilter('error');"
-        "from gcl.sparse import csr_tensor;"
+        "from gcl.ops.sparse import csr_tensor;"
         "index = torch.tensor([0, 1]);"
         "a = csr_tensor(index, index[:1], torch.ones(1), (1, 1));"
         "(a @ torch.ones(1, 1), a.t().to_dense(), torch.eye(2).to_sparse_csr(), a.to_sparse_csc())"

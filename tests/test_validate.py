@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data, HeteroData
 
-from gcl.sparse import csr_tensor
-from gcl.validate import validate_graph
+from gcl.graphs.validate import validate_graph
+from gcl.ops.sparse import csr_tensor
 
 NAN = math.nan
 

@@ -23,8 +23,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import to_networkx
 
-from gcl.communities import ENGINES, _is_installed, community_strength, find_communities
 from gcl.datasets import load, sbm
+from gcl.graphs.communities import ENGINES, _is_installed, community_strength, find_communities
 from gcl.transforms import AddCommunities
 
 LIMIT = 60  # seconds after which all runs of scikit-network's own Leiden count as hung

@@ -21,11 +21,11 @@ from measure import interleaved, options, report
 from torch import Tensor
 
 from gcl.losses import InfoNCE
-from gcl.losses.meta_nodes import meta_node_logsumexp
 from gcl.losses.negatives.meta_node_negatives import MetaNodeNegatives
-from gcl.losses.similarity import unit_rows
-from gcl.losses.streaming import streaming_logsumexp
 from gcl.memory import peak_extra_mb
+from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
+from gcl.ops.similarity import unit_rows
+from gcl.ops.streaming import streaming_logsumexp
 
 SUMS, EXACT_SUMS = "sums, meta-nodes", "sums, exact tiled"
 LOSS, EXACT_LOSS = "InfoNCE, meta-nodes", "InfoNCE, exact tiled"

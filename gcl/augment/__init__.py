@@ -14,7 +14,6 @@ from gcl.augment.feature_masking import FeatureMasking
 from gcl.augment.feature_noise import FeatureNoise
 from gcl.augment.feature_shuffling import FeatureShuffling
 from gcl.augment.node_dropping import NodeDropping
-from gcl.augment.ppr_diffusion import PPRDiffusion
 from gcl.augment.random_choice import RandomChoice
 from gcl.augment.random_walk_subgraph import RandomWalkSubgraph
 
@@ -28,7 +27,6 @@ __all__ = [
     "FeatureNoise",
     "FeatureShuffling",
     "NodeDropping",
-    "PPRDiffusion",
     "RandomChoice",
     "RandomWalkSubgraph",
 ]

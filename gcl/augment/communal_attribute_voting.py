@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.features import feature_stores, is_csr, mask_columns
-from gcl.augment.rates import importance
-from gcl.augment.selection import graphs
+from gcl.augment.rates import importance, mask_columns
 from gcl.checks import check_fraction
 from gcl.contracts import Graph
 from gcl.describe import describe
-from gcl.sparse import column_sums
+from gcl.graphs.features import feature_stores, is_csr
+from gcl.graphs.selection import graphs
+from gcl.ops.sparse import column_sums
 
 
 class CommunalAttributeVoting(BaseTransform):

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.augment.pairing import edge_pairs
-from gcl.augment.selection import (
+from gcl.contracts import Graph
+from gcl.graphs.pairing import edge_pairs
+from gcl.graphs.selection import (
     edge_stores,
     ends,
     fix_num_nodes,
@@ -17,7 +18,6 @@ from gcl.augment.selection import (
     set_edge_weight,
     take_edges,
 )
-from gcl.contracts import Graph
 
 
 def drop_edges(

@@ -8,20 +8,13 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.pairing import edge_pairs
 from gcl.augment.sampling import distinct, sorted_unique
-from gcl.augment.selection import (
-    edge_attributes,
-    edge_stores,
-    ends,
-    fix_num_nodes,
-    graphs,
-    take,
-)
 from gcl.checks import check_fraction
 from gcl.contracts import Graph
 from gcl.describe import describe
-from gcl.structure import pointer, stable_order
+from gcl.graphs.pairing import edge_pairs
+from gcl.graphs.selection import edge_attributes, edge_stores, ends, fix_num_nodes, graphs, take
+from gcl.ops.structure import pointer, stable_order
 
 
 def _local(graph: Tensor, num_graphs: int) -> tuple[Tensor, Tensor, Tensor]:

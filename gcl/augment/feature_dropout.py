@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.features import feature_stores, is_csr, with_values
 from gcl.checks import check_fraction
 from gcl.contracts import Graph
 from gcl.describe import describe
+from gcl.graphs.features import feature_stores, is_csr, with_values
 
 
 class FeatureDropout(BaseTransform):

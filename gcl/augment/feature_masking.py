@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.features import feature_stores, mask_columns, zero_columns
-from gcl.augment.rates import importance
-from gcl.augment.selection import graphs
+from gcl.augment.rates import importance, mask_columns
 from gcl.checks import check_attribute_name, check_fraction
 from gcl.contracts import Graph
 from gcl.describe import describe
+from gcl.graphs.features import feature_stores, zero_columns
+from gcl.graphs.selection import graphs
 
 
 class FeatureMasking(BaseTransform):

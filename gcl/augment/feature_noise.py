@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.features import feature_stores, is_csr
 from gcl.augment.graph_rates import rates_of
-from gcl.augment.selection import graphs
 from gcl.checks import as_rate, check_number
 from gcl.contracts import Graph
 from gcl.describe import describe
+from gcl.graphs.features import feature_stores, is_csr
+from gcl.graphs.selection import graphs
 
 
 class FeatureNoise(BaseTransform):

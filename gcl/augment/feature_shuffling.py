@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.features import feature_stores, take_rows
-from gcl.augment.selection import graphs
 from gcl.checks import check_fraction
 from gcl.contracts import Graph
 from gcl.describe import describe
+from gcl.graphs.features import feature_stores, take_rows
+from gcl.graphs.selection import graphs
 
 
 class FeatureShuffling(BaseTransform):

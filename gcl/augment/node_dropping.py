@@ -6,11 +6,11 @@ import torch
 from torch_geometric.transforms import BaseTransform
 
 from gcl.augment.graph_rates import rates_of
-from gcl.augment.induced import check_relabelling, keep_nodes
-from gcl.augment.selection import edge_stores, ends, fix_num_nodes, graphs, take_edges
 from gcl.checks import as_rate
 from gcl.contracts import Graph
 from gcl.describe import describe
+from gcl.graphs.induced import check_relabelling, keep_nodes
+from gcl.graphs.selection import edge_stores, ends, fix_num_nodes, graphs, take_edges
 
 
 class NodeDropping(BaseTransform):

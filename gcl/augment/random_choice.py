@@ -8,8 +8,8 @@ import torch
 from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.merge import merge_graphs, split_graphs
 from gcl.contracts import Graph, Transform
+from gcl.graphs.merge import merge_graphs, split_graphs
 
 
 class RandomChoice(BaseTransform):

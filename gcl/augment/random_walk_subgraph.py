@@ -10,12 +10,12 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment.induced import check_relabelling, keep_nodes
-from gcl.augment.selection import edge_stores, fix_num_nodes, graphs
 from gcl.checks import check_count, check_number
 from gcl.contracts import Graph
 from gcl.describe import describe
-from gcl.structure import Structure, pointer, structure
+from gcl.graphs.induced import check_relabelling, keep_nodes
+from gcl.graphs.selection import edge_stores, fix_num_nodes, graphs
+from gcl.ops.structure import Structure, pointer, structure
 
 
 class RandomWalkSubgraph(BaseTransform):

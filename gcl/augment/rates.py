@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import scatter
 
+from gcl.graphs.features import zero_columns
+
 
 def importance(
     owner: str, store: Any, name: str, unit: str, lengths: set[int], source: str | None = None
@@ -81,3 +83,26 @@ def adaptive_rates(
     # Compared by extremes: rounding can put the mean of equal numbers off their maximum.
     weight = torch.where(top - low > tolerance, (top - phi) / (top - mean), 1.0)
     return (p * weight).clamp(0.0, p_max)
+
+
+def mask_columns(
+    x: Tensor, phi: Tensor, graph: Tensor, p: float, p_max: float, tolerance: float = 0.0
+) -> Tensor:
+    """Zeroes columns of x by importance, see `adaptive_rates`.
+
+    Args:
+        x: `[n, f]` features.
+        phi: `[1, f]` importances for all rows, or `[g, f]` for each graph, which then has a draw
+            of its own.
+        graph: `[n]`, the graph of every row.
+        p: mean probability to zero a column.
+        p_max: largest one.
+        tolerance: see `adaptive_rates`.
+    """
+    count, columns = phi.shape
+    if phi.numel() == 0:
+        return x
+    group = torch.arange(count, device=phi.device).repeat_interleave(columns)
+    rates = adaptive_rates(phi.flatten(), p, p_max, group, count, tolerance).view(count, columns)
+    drop = torch.rand_like(rates) < rates
+    return zero_columns(x, drop[0]) if count == 1 else zero_columns(x, drop, graph)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gcl.structure import stable_order
+from gcl.ops.structure import stable_order
 
 
 def distinct(count: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:

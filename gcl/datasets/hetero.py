@@ -15,7 +15,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.utils import coalesce
 
-from gcl.sparse import csr_tensor
+from gcl.ops.sparse import csr_tensor
 
 PARTS = ("train", "val", "test")
 LABELLED = (20, 40, 60)

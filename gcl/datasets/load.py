@@ -21,7 +21,7 @@ from gcl.datasets.sbm import sbm
 from gcl.datasets.source import Source, resolve_root
 from gcl.datasets.tu import GraphSet, read_tu
 from gcl.datasets.wikics import read_wikics
-from gcl.validate import validate_graph
+from gcl.graphs.validate import validate_graph
 
 
 def load(name: str, root: str | os.PathLike[str] | None = None) -> Graph | GraphSet:

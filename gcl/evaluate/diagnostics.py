@@ -13,9 +13,9 @@ from gcl.evaluate.geometry import geometry
 from gcl.evaluate.inputs import as_labels, as_matrix
 from gcl.evaluate.logistic import fit_logistic
 from gcl.evaluate.result import Result
-from gcl.losses.similarity import unit_rows
-from gcl.losses.streaming import streaming_logsumexp, streaming_softmax_mean
-from gcl.losses.tiles import blocks, exclude_from
+from gcl.ops.similarity import unit_rows
+from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean
+from gcl.ops.tiles import blocks, exclude_from
 
 BLOCK = 1 << 20  # numbers of a block of similarities
 # Similarities that differ by less are equal: rounding must not decide which one is larger.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from gcl.augment.selection import edge_stores, fix_num_nodes, take_edges
 from gcl.checks import check_count, check_node_pairs, check_number, check_positive
+from gcl.graphs.selection import edge_stores, fix_num_nodes, take_edges
 
 # Attributes that tell of every edge, those of the test part too.
 FROM_EDGES = ("community", "community_strength", "edge_strength", "edge_importance", "adj", "adj_t")

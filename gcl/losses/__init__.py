@@ -4,7 +4,6 @@ from gcl.losses.adaptive_contrast import AdaptiveContrast
 from gcl.losses.alignment_uniformity import AlignmentUniformity, alignment, uniformity
 from gcl.losses.auc import PairwiseAUC
 from gcl.losses.barlow_twins import BarlowTwins
-from gcl.losses.beta_mixture import fit_beta_mixture, mixture_weights
 from gcl.losses.bootstrap import BootstrapCosine
 from gcl.losses.cacr import CACR
 from gcl.losses.cca_ssg import CCASSG
@@ -18,11 +17,7 @@ from gcl.losses.infonce import InfoNCE
 from gcl.losses.isogclr import ISogCLR
 from gcl.losses.jsd import JSD
 from gcl.losses.kernel_infonce import KernelInfoNCE
-from gcl.losses.kmeans import spherical_kmeans
 from gcl.losses.local_global import LocalGlobalJSD
-from gcl.losses.meta_node_bound import meta_node_bound
-from gcl.losses.meta_nodes import meta_node_logsumexp
-from gcl.losses.multi_view import multi_view_logsumexp, two_view_logsumexp
 from gcl.losses.negatives import (
     ClusterNegatives,
     FilteredNegatives,
@@ -32,26 +27,28 @@ from gcl.losses.negatives import (
     RandomNegatives,
     refine_labels,
 )
-from gcl.losses.pair_network import PairNetwork
 from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.poly_view import PolyView
 from gcl.losses.progcl import ProGCL
 from gcl.losses.proto_nce import ProtoNCE
 from gcl.losses.self_training import SelfTraining
 from gcl.losses.sigmoid import Sigmoid
-from gcl.losses.similarity import unit_rows
-from gcl.losses.sinkhorn import sinkhorn
-from gcl.losses.sketched import Sketched, gaussian_sketch, sign_sketch
+from gcl.losses.sketched import Sketched
 from gcl.losses.softmax import SoftmaxLoss
-from gcl.losses.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
 from gcl.losses.sugrl import SUGRL
 from gcl.losses.swav import SwAV
 from gcl.losses.team_up import TeamUp
 from gcl.losses.temperature import AdaptiveTemperature
-from gcl.losses.tiles import LogWeight
 from gcl.losses.triplet import Triplet
 from gcl.losses.vicreg import VICReg
-from gcl.losses.weights import cluster_pairs, rank_one, without_pairs
+from gcl.losses.weights import (
+    PairNetwork,
+    cluster_pairs,
+    fit_beta_mixture,
+    mixture_weights,
+    rank_one,
+    without_pairs,
+)
 
 __all__ = [
     "CACR",
@@ -75,7 +72,6 @@ __all__ = [
     "InfoNCE",
     "KernelInfoNCE",
     "LocalGlobalJSD",
-    "LogWeight",
     "MetaNodeNegatives",
     "MixedNegatives",
     "PairNetwork",
@@ -96,22 +92,10 @@ __all__ = [
     "alignment",
     "cluster_pairs",
     "fit_beta_mixture",
-    "gaussian_sketch",
-    "meta_node_bound",
-    "meta_node_logsumexp",
     "mixture_weights",
-    "multi_view_logsumexp",
     "rank_one",
     "refine_labels",
-    "sign_sketch",
-    "sinkhorn",
-    "spherical_kmeans",
-    "streaming_logsumexp",
-    "streaming_softmax_mean",
-    "streaming_softplus",
-    "two_view_logsumexp",
     "uniformity",
-    "unit_rows",
     "without_pairs",
     "AdaptiveContrast",
     "ClusterContrast",

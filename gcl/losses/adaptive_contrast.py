@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from gcl.checks import check_positive, check_views
 from gcl.losses.infonce import InfoNCE
-from gcl.losses.pair_network import PairNetwork
-from gcl.losses.similarity import unit_rows
+from gcl.losses.weights.pair_network import PairNetwork
+from gcl.ops.similarity import unit_rows
 
 
 class AdaptiveContrast(nn.Module):

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_columns, check_positive, check_views
-from gcl.losses.similarity import as_products, unit_rows
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.tiles import Precision
+from gcl.ops.similarity import as_products, unit_rows
+from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tiles import Precision
 
 
 class AlignmentUniformity(nn.Module):

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_positive, check_views
-from gcl.losses.hard_softplus import hard_softplus
-from gcl.losses.similarity import comparable, row_similarity
-from gcl.losses.streaming import streaming_softplus
-from gcl.losses.tiles import Precision
+from gcl.ops.hard_softplus import hard_softplus
+from gcl.ops.similarity import comparable, row_similarity
+from gcl.ops.streaming import streaming_softplus
+from gcl.ops.tiles import Precision
 
 
 class PairwiseAUC(nn.Module):

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_views
-from gcl.losses.similarity import unit_rows
+from gcl.ops.similarity import unit_rows
 
 
 class BootstrapCosine(nn.Module):

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from gcl.checks import check_choice, check_count, check_positive, check_views
 from gcl.losses.dcl import DCL
 from gcl.losses.infonce import InfoNCE
-from gcl.losses.kmeans import spherical_kmeans
 from gcl.losses.proto_nce import ProtoNCE
 from gcl.losses.softmax import SoftmaxLoss
-from gcl.losses.weights import cluster_pairs
+from gcl.losses.weights.rules import cluster_pairs
+from gcl.ops.kmeans import spherical_kmeans
 
 
 class ClusterContrast(nn.Module):

@@ -13,8 +13,8 @@ from torch_geometric.nn import APPNP
 
 from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.alignment_uniformity import log_mean_gaussian
-from gcl.losses.similarity import unit_rows
-from gcl.losses.tiles import Precision
+from gcl.ops.similarity import unit_rows
+from gcl.ops.tiles import Precision
 
 
 class DecoupledUniformity(nn.Module):

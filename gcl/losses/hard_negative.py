@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.losses.multi_view import log_add
 from gcl.losses.softmax import SoftmaxLoss, Temperature
+from gcl.ops.multi_view import log_add
 
 
 class HardNegativeInfoNCE(SoftmaxLoss):

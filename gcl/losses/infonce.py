@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gcl.checks import check_choice, check_pairs
-from gcl.losses.multi_view import log_add
-from gcl.losses.pairs import pair_dots, segment_logsumexp
-from gcl.losses.similarity import as_products, row_similarity
 from gcl.losses.softmax import SoftmaxLoss, Temperature
+from gcl.ops.multi_view import log_add
+from gcl.ops.pairs import pair_dots, segment_logsumexp
+from gcl.ops.similarity import as_products, row_similarity
 
 
 class InfoNCE(SoftmaxLoss):

@@ -11,9 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_positive, check_views
-from gcl.losses.similarity import row_similarity, unit_rows
-from gcl.losses.streaming import streaming_logsumexp, streaming_softmax_mean
-from gcl.losses.tiles import Precision
+from gcl.ops.similarity import row_similarity, unit_rows
+from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean
+from gcl.ops.tiles import Precision
 
 
 class ISogCLR(nn.Module):

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.checks import check_fraction
-from gcl.losses.multi_view import combine, log_add
-from gcl.losses.similarity import row_similarity
 from gcl.losses.softmax import SoftmaxLoss, Temperature
-from gcl.losses.stream_rows import as_tau
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.tiles import LogWeight
+from gcl.ops.log_weight import LogWeight
+from gcl.ops.multi_view import combine, log_add
+from gcl.ops.similarity import row_similarity
+from gcl.ops.stream_rows import as_tau
+from gcl.ops.streaming import streaming_logsumexp
 
 # Added to squared distances: the slope of ||u - v||^gamma, gamma < 2, stays finite where u = v,
 # and rounding errors of float32 products (1e-7) do not decide its direction.

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gcl.checks import check_choice, check_columns
-from gcl.losses.pairs import pair_dots
-from gcl.losses.streaming import streaming_softplus
-from gcl.losses.tiles import LN2, Precision
+from gcl.ops.pairs import pair_dots
+from gcl.ops.streaming import streaming_softplus
+from gcl.ops.tiles import LN2, Precision
 
 
 class LocalGlobalJSD(nn.Module):

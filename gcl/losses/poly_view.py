@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_positive, check_views
-from gcl.losses.multi_view import log_add, multi_view_logsumexp
-from gcl.losses.similarity import row_similarity, unit_rows
 from gcl.losses.softmax import Temperature
-from gcl.losses.tiles import Precision
+from gcl.ops.multi_view import log_add, multi_view_logsumexp
+from gcl.ops.similarity import row_similarity, unit_rows
+from gcl.ops.tiles import Precision
 
 
 class PolyView(nn.Module):

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.checks import check_count
-from gcl.losses.beta_mixture import fit_beta_mixture, mixture_weights
-from gcl.losses.multi_view import log_add
 from gcl.losses.softmax import SoftmaxLoss, Temperature
-from gcl.losses.streaming import streaming_logsumexp
+from gcl.losses.weights.beta_mixture import fit_beta_mixture, mixture_weights
+from gcl.ops.multi_view import log_add
+from gcl.ops.streaming import streaming_logsumexp
 
 
 class ProGCL(SoftmaxLoss):

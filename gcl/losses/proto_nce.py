@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_positive, check_views
-from gcl.losses.kmeans import spherical_kmeans
-from gcl.losses.similarity import unit_rows
-from gcl.losses.streaming import streaming_logsumexp
+from gcl.ops.kmeans import spherical_kmeans
+from gcl.ops.similarity import unit_rows
+from gcl.ops.streaming import streaming_logsumexp
 
 
 class ProtoNCE(nn.Module):

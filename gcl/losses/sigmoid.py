@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gcl.checks import check_choice, check_pairs, check_positive, check_views
-from gcl.losses.similarity import row_similarity, unit_rows
-from gcl.losses.streaming import streaming_softplus
-from gcl.losses.tiles import Precision
+from gcl.ops.similarity import row_similarity, unit_rows
+from gcl.ops.streaming import streaming_softplus
+from gcl.ops.tiles import Precision
 
 
 class Sigmoid(nn.Module):

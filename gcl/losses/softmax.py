@@ -12,16 +12,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import as_number, check_choice, check_count, check_positive, check_views
-from gcl.losses.multi_view import combine, log_add, multi_view_logsumexp
-from gcl.losses.similarity import (
-    SIMILARITIES,
-    Similarity,
-    as_products,
-    comparable,
-    row_similarity,
-)
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.tiles import LogWeight, Precision
+from gcl.ops.log_weight import LogWeight
+from gcl.ops.multi_view import combine, log_add, multi_view_logsumexp
+from gcl.ops.similarity import SIMILARITIES, Similarity, as_products, comparable, row_similarity
+from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tiles import Precision
 
 Temperature: TypeAlias = float | nn.Parameter | nn.Module
 """A number, a learned scalar, or a module from the positive similarities `[n]` to a scalar."""

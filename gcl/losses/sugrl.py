@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from gcl.checks import check_positive, check_views
-from gcl.losses.similarity import comparable
 from gcl.losses.triplet import draw_others, row_distance
+from gcl.ops.similarity import comparable
 
 
 class SUGRL(nn.Module):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from gcl.checks import check_choice, check_positive, check_views
-from gcl.losses.similarity import unit_rows
-from gcl.losses.sinkhorn import sinkhorn
+from gcl.ops.similarity import unit_rows
+from gcl.ops.sinkhorn import sinkhorn
 
 
 class SwAV(nn.Module):

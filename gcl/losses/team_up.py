@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.checks import check_positive
-from gcl.losses.multi_view import log_add, two_view_logsumexp
-from gcl.losses.similarity import row_similarity
 from gcl.losses.softmax import SoftmaxLoss, Temperature
-from gcl.losses.weights import rank_one
+from gcl.losses.weights.rules import rank_one
+from gcl.ops.multi_view import log_add, two_view_logsumexp
+from gcl.ops.similarity import row_similarity
 
 
 class TeamUp(SoftmaxLoss):

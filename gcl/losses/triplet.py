@@ -11,7 +11,7 @@ from torch.nn.functional import relu
 from torch.utils.checkpoint import checkpoint
 
 from gcl.checks import check_positive, check_views
-from gcl.losses.similarity import comparable
+from gcl.ops.similarity import comparable
 
 # Distances that exist at a time: 4 MiB in float32, and some arrays of that size.
 PAIRS = 1 << 20

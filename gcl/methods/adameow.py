@@ -6,9 +6,9 @@ from typing import Literal
 
 from torch_geometric.data import HeteroData
 
+from gcl.graphs.meta_paths import MetaPaths
 from gcl.losses.adaptive_contrast import AdaptiveContrast
 from gcl.methods.metapath_contrast import MetaPathContrast, metapath_contrast
-from gcl.transforms.meta_path_chains import MetaPaths
 
 
 def adameow(

@@ -12,12 +12,13 @@ from torch_geometric.transforms import Compose
 
 from gcl.checks import check_count
 from gcl.contracts import Encoder
-from gcl.losses import spherical_kmeans, unit_rows
 from gcl.losses.negatives.hardest_negatives import hardest
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.node_contrast import preparation
 from gcl.nn import GCNEncoder
-from gcl.structure import weighted_edges
+from gcl.ops.kmeans import spherical_kmeans
+from gcl.ops.similarity import unit_rows
+from gcl.ops.structure import weighted_edges
 
 
 class LocalGlobalPositives:

@@ -14,12 +14,12 @@ from torch_geometric.data import Data
 from gcl.checks import check_choice, check_count, check_fraction
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.batches import seed_rows
 from gcl.losses import BootstrapCosine
-from gcl.losses.pairs import pair_dots
-from gcl.losses.similarity import unit_rows
-from gcl.methods.two_view import seed_rows
 from gcl.nn.ema import EMA
 from gcl.nn.hops import add_hops
+from gcl.ops.pairs import pair_dots
+from gcl.ops.similarity import unit_rows
 
 Positives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
 """`(z [n, d], target [n, d], data) -> [2, P]`: pairs (node, other node it shall predict)."""

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_count
-from gcl.losses.meta_node_bound import meta_node_bound
-from gcl.losses.meta_nodes import meta_node_logsumexp
 from gcl.losses.negatives.meta_node_negatives import other_clusters
-from gcl.losses.similarity import unit_rows
-from gcl.losses.streaming import streaming_logsumexp
+from gcl.ops.clusters.bound import meta_node_bound
+from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
+from gcl.ops.similarity import unit_rows
+from gcl.ops.streaming import streaming_logsumexp
 
 Denominator: TypeAlias = Callable[[Tensor, Tensor, float], Tensor]
 """`(z [n, d], q [n, K], tau) -> [n]`: the negative term of every node, for its embedding and its

@@ -13,14 +13,14 @@ from torch_geometric.data import HeteroData
 from gcl.checks import check_count, check_pairs, check_positive
 from gcl.contracts import Encoder, Graph, Method, Transform
 from gcl.describe import describe_parts
-from gcl.losses.pairs import pair_dots, segment_logsumexp
 from gcl.losses.self_training import SelfTraining
-from gcl.losses.similarity import unit_rows
 from gcl.methods.cluster_meta_nodes import Denominator
 from gcl.methods.pretraining import pretrain
 from gcl.nn.auto_encoder import AutoEncoder
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.student_t_clustering import StudentTClustering
+from gcl.ops.pairs import pair_dots, segment_logsumexp
+from gcl.ops.similarity import unit_rows
 
 
 class ContrastiveClustering(Method):

@@ -10,7 +10,6 @@ from torch_geometric.transforms import Compose
 from gcl.contracts import Encoder, Transform
 from gcl.losses import InfoNCE, PairwiseViews
 from gcl.losses.sketched import Sketched
-from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import (
     preparation,
     several_views,
@@ -20,6 +19,7 @@ from gcl.methods.node_contrast import (
 )
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
+from gcl.ops.tiles import Precision
 
 
 def costa(
@@ -71,7 +71,7 @@ def costa(
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
         precision: "bf16" multiplies the projections in bfloat16; see
-            `gcl.losses.streaming_logsumexp`.
+            `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:

@@ -13,9 +13,9 @@ from gcl.augment import (
 )
 from gcl.contracts import Encoder, Transform
 from gcl.losses import InfoNCE, PairwiseViews, PolyView, SoftmaxLoss, TeamUp
-from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import node_contrast, several_views, temperature, view_rates
 from gcl.methods.two_view import TwoView
+from gcl.ops.tiles import Precision
 from gcl.transforms import AddCommunities
 
 
@@ -88,7 +88,7 @@ def csgcl(
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
         precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
-            CPU has units for it; see `gcl.losses.streaming_logsumexp`.
+            CPU has units for it; see `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:

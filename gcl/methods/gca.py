@@ -8,7 +8,6 @@ from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
 from gcl.losses import InfoNCE, PolyView
-from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import (
     adaptive_view,
     node_contrast,
@@ -17,6 +16,7 @@ from gcl.methods.node_contrast import (
     view_rates,
 )
 from gcl.methods.two_view import TwoView
+from gcl.ops.tiles import Precision
 from gcl.transforms import AddCentrality
 
 
@@ -64,7 +64,7 @@ def gca(
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
         precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
-            CPU has units for it; see `gcl.losses.streaming_logsumexp`.
+            CPU has units for it; see `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:

@@ -7,7 +7,6 @@ from torch_geometric.data import Data
 from gcl.contracts import Encoder
 from gcl.losses import InfoNCE, MetaNodeNegatives, PairwiseViews, PolyView
 from gcl.losses.softmax import Negatives
-from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import (
     node_contrast,
     several_views,
@@ -16,6 +15,7 @@ from gcl.methods.node_contrast import (
     view_rates,
 )
 from gcl.methods.two_view import TwoView
+from gcl.ops.tiles import Precision
 
 
 def grace(
@@ -59,7 +59,7 @@ def grace(
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
         precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
-            CPU has units for it; see `gcl.losses.streaming_logsumexp`.
+            CPU has units for it; see `gcl.ops.streaming_logsumexp`.
         meta_nodes: clusters K that stand in for the nodes as negatives, for a cost linear in the
             number of nodes: short for `negatives=MetaNodeNegatives(K)`. 0 sums exactly.
         negatives: which nodes are negatives, or how they are summed; all others exactly if None.

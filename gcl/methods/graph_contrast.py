@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch_geometric.data import HeteroData
-from torch_geometric.nn import MLP, global_add_pool
+from torch_geometric.nn import MLP
 from torch_geometric.transforms import BaseTransform
 
 from gcl.contracts import Encoder
 from gcl.nn.gin_encoder import GINEncoder
-
-# The sum over the nodes of a graph: a mean would lose their number, a maximum their counts.
-sum_readout: Callable[..., Any] = global_add_pool
 
 
 def gin(recipe: str, data: Any, hidden: int, num_layers: int, encoder: Encoder | None) -> Encoder:

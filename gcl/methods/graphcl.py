@@ -16,9 +16,10 @@ from gcl.augment import (
 )
 from gcl.contracts import Encoder, Transform
 from gcl.losses import DCL, AdaptiveTemperature
-from gcl.methods.graph_contrast import Unchanged, gin, graph_head, sum_readout
+from gcl.methods.graph_contrast import Unchanged, gin, graph_head
 from gcl.methods.joao import JOAO
 from gcl.methods.two_view import TwoView
+from gcl.nn.readouts import sum_readout
 
 
 def graphcl(

@@ -12,6 +12,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 from gcl.checks import check_fraction
 from gcl.contracts import Graph, Method
 from gcl.describe import describe_parts
+from gcl.graphs.meta_paths import OURS, EdgeType, MetaPaths, metapath_contexts
 from gcl.losses.infonce import InfoNCE
 from gcl.methods.metapath_contrast import check_hetero, resolve_metapaths
 from gcl.nn.metapath_adjacency import metapath_adjacency
@@ -20,8 +21,7 @@ from gcl.nn.schema_attention import SchemaAttention
 from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.type_projection import GAIN, TypeProjection
 from gcl.transforms.add_heco_positives import AddHeCoPositives
-from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
-from gcl.transforms.meta_path_chains import OURS, EdgeType, MetaPaths
+from gcl.transforms.add_meta_paths import AddMetaPaths
 from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 

@@ -17,8 +17,8 @@ from torch_geometric.nn.inits import glorot
 from gcl.checks import check_count
 from gcl.contracts import Encoder, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.batches import membership, seed_rows
 from gcl.losses import GroupDiscrimination
-from gcl.methods.two_view import membership, seed_rows
 from gcl.nn.hops import add_hops
 
 Score: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]

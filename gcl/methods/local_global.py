@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from gcl.contracts import Encoder, Graph, Method, Readout, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.batches import membership
 from gcl.losses.local_global import LocalGlobalJSD
-from gcl.methods.graph_contrast import Unchanged, sum_readout
-from gcl.methods.two_view import membership
+from gcl.methods.graph_contrast import Unchanged
+from gcl.nn.readouts import sum_readout
 
 
 class LocalGlobal(Method):

@@ -6,9 +6,9 @@ from typing import Literal
 
 from torch_geometric.data import HeteroData
 
+from gcl.graphs.meta_paths import MetaPaths
 from gcl.losses.cluster_contrast import ClusterContrast
 from gcl.methods.metapath_contrast import MetaPathContrast, metapath_contrast, resolve_metapaths
-from gcl.transforms.meta_path_chains import MetaPaths
 
 
 def meow(

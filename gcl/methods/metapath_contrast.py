@@ -13,16 +13,16 @@ from torch_geometric.transforms import BaseTransform, Compose
 from gcl.checks import check_choice
 from gcl.contracts import Graph, Method
 from gcl.describe import describe_parts
-from gcl.losses.similarity import unit_rows
+from gcl.graphs.meta_paths import EdgeType, check_metapaths, resolve
 from gcl.nn.metapath_adjacency import masked_adjacency, metapath_adjacency
 from gcl.nn.metapath_contexts import MetaPathContexts
 from gcl.nn.metapath_gcn import MetaPathGCN
-from gcl.nn.propagation import Adjacency
 from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.type_projection import TypeProjection
-from gcl.sparse import csr_tensor
+from gcl.ops.propagation import Adjacency
+from gcl.ops.similarity import unit_rows
+from gcl.ops.sparse import csr_tensor
 from gcl.transforms.add_meta_paths import AddMetaPaths
-from gcl.transforms.meta_path_chains import EdgeType, check_metapaths, resolve
 from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 

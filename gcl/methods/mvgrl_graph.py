@@ -9,14 +9,14 @@ import torch
 from torch_geometric.nn import GCN
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment import PPRDiffusion
-from gcl.augment.selection import book
 from gcl.checks import check_count
+from gcl.graphs.selection import book
 from gcl.methods.graph_contrast import Unchanged, num_features
 from gcl.methods.local_global import LocalGlobal
 from gcl.nn.gin_encoder import side_by_side
 from gcl.nn.shortcut_mlp import ShortcutMLP
-from gcl.structure import pointer
+from gcl.ops.structure import pointer
+from gcl.transforms.ppr_diffusion import PPRDiffusion
 
 _EDGES, _WEIGHT = "diffusion_edge_index", "diffusion_edge_weight"
 

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from gcl.augment.features import is_csr, with_values
 from gcl.checks import check_count
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.batches import seed_rows
+from gcl.graphs.features import is_csr, with_values
 from gcl.losses import SUGRL
-from gcl.methods.two_view import seed_rows
 from gcl.nn.dropout import dropout
 from gcl.nn.hops import propagate
-from gcl.structure import structure, weighted_edges
+from gcl.ops.structure import structure, weighted_edges
 
 
 class NeighborTriplets(Method):

@@ -7,10 +7,10 @@ from typing import Literal
 from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
-from gcl.losses.tiles import Precision
 from gcl.methods.gca import gca
 from gcl.methods.provable.pot import POT
 from gcl.methods.provable.view_bounds import Mode
+from gcl.ops.tiles import Precision
 
 
 def pot_gca(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
-from gcl.losses.tiles import Precision
 from gcl.methods.grace import grace
 from gcl.methods.provable.pot import POT
 from gcl.methods.provable.view_bounds import Mode
+from gcl.ops.tiles import Precision
 
 
 def pot_grace(

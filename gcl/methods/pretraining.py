@@ -19,7 +19,7 @@ from gcl.checks import check_count, check_positive
 from gcl.contracts import Encoder, Method
 from gcl.nn.auto_encoder import AutoEncoder
 from gcl.nn.mlp_encoder import MLPEncoder
-from gcl.sparse import csr_tensor
+from gcl.ops.sparse import csr_tensor
 from gcl.training.loop import fit
 
 

@@ -10,7 +10,6 @@ from torch_geometric.transforms import BaseTransform
 from gcl.contracts import Encoder, Transform
 from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.progcl import ProGCL
-from gcl.losses.tiles import Precision
 from gcl.methods.node_contrast import (
     adaptive_view,
     node_contrast,
@@ -20,6 +19,7 @@ from gcl.methods.node_contrast import (
     view_rates,
 )
 from gcl.methods.two_view import TwoView
+from gcl.ops.tiles import Precision
 from gcl.transforms import AddCentrality
 
 
@@ -75,7 +75,7 @@ def progcl(
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
         precision: "bf16" multiplies the projections in bfloat16; see
-            `gcl.losses.streaming_logsumexp`.
+            `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:

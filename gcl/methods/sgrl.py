@@ -9,10 +9,10 @@ from torch_geometric.transforms import Compose
 
 from gcl.checks import check_count
 from gcl.contracts import Encoder
-from gcl.losses import unit_rows
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.node_contrast import preparation
 from gcl.nn import GCNEncoder
+from gcl.ops.similarity import unit_rows
 
 
 def scattering(z: Tensor) -> Tensor:

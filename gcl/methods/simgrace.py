@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout
+from gcl.graphs.batches import membership
 from gcl.losses import DCL
-from gcl.methods.graph_contrast import gin, graph_head, sum_readout
-from gcl.methods.two_view import membership
+from gcl.methods.graph_contrast import gin, graph_head
+from gcl.nn.readouts import sum_readout
 
 
 class SimGRACE(Method):

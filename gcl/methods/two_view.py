@@ -10,9 +10,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
 
-from gcl.augment.selection import node_attributes
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.batches import membership, seed_rows
+from gcl.graphs.selection import node_attributes
 from gcl.losses.pairwise_views import PairwiseViews
 
 # A loss that asks for edges may mean others than the view's, and labels are no business of
@@ -142,17 +143,3 @@ def _further_parameters(loss: Callable[..., Any]) -> list[str]:
         and p.kind not in several
         and p.name not in _OF_THE_GRAPH
     ]
-
-
-def membership(data: Any, z: Tensor) -> tuple[Tensor, int]:
-    """The graph of every node, and the number of graphs; one where the data is no batch."""
-    batch = data.get("batch")
-    if batch is None:
-        return z.new_zeros(len(z)).long(), 1
-    known = getattr(data, "num_graphs", None)
-    return batch, int(batch.max()) + 1 if known is None and len(batch) else int(known or 0)
-
-
-def seed_rows(z: Tensor, data: Any) -> Tensor:
-    # A Batch has a batch_size too, the number of its graphs: only input_id marks seed nodes.
-    return z[: data.batch_size] if "input_id" in data else z

@@ -10,12 +10,12 @@ from gcl.nn.metapath_contexts import MetaPathContexts
 from gcl.nn.metapath_gcn import MetaPathGCN
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.projector import projector
-from gcl.nn.propagation import Adjacency, gcn_adjacency
 from gcl.nn.schema_attention import SchemaAttention
 from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.shortcut_mlp import ShortcutMLP
 from gcl.nn.student_t_clustering import StudentTClustering
 from gcl.nn.type_projection import TypeProjection
+from gcl.ops.propagation import Adjacency, gcn_adjacency
 
 __all__ = [
     "EMA",

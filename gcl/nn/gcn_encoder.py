@@ -13,8 +13,8 @@ from torch_geometric.nn.inits import glorot
 from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
 
 from gcl.nn.dropout import Dropout
-from gcl.nn.propagation import Adjacency, gcn_adjacency, sparse_linear
-from gcl.sparse import csr_tensor
+from gcl.ops.propagation import Adjacency, gcn_adjacency, sparse_linear
+from gcl.ops.sparse import csr_tensor
 
 
 class GCNEncoder(nn.Module):

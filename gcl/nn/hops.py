@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gcl.nn.propagation import gcn_adjacency
+from gcl.ops.propagation import gcn_adjacency
 
 
 def propagate(z: Tensor, data: Any, hops: int) -> Tensor:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from gcl.nn.propagation import Adjacency
-from gcl.structure import remember, structure
-from gcl.transforms.meta_path_chains import EdgeType
+from gcl.graphs.meta_paths import EdgeType
+from gcl.ops.propagation import Adjacency
+from gcl.ops.structure import remember, structure
 
 
 def metapath_adjacency(

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from gcl.checks import check_count
+from gcl.graphs.meta_paths import metapath_contexts
 from gcl.nn.dropout import Dropout
 from gcl.nn.metapath_adjacency import context_mean
-from gcl.transforms.add_meta_paths import metapath_contexts
 
 
 class MetaPathContexts(nn.Module):

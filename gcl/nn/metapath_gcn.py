@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_count
 from gcl.nn.dropout import Dropout
-from gcl.nn.propagation import Adjacency
+from gcl.ops.propagation import Adjacency
 
 
 class MetaPathGCN(nn.Module):

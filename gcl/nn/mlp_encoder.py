@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.inits import glorot
 
 from gcl.checks import check_choice, check_count
-from gcl.nn.propagation import sparse_linear
+from gcl.ops.propagation import sparse_linear
 
 
 class MLPEncoder(nn.Module):

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from gcl.checks import check_count
+from gcl.graphs.meta_paths import EdgeType
 from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.type_projection import GAIN
-from gcl.structure import structure
-from gcl.transforms.meta_path_chains import EdgeType
+from gcl.ops.structure import structure
 
 
 class SchemaAttention(nn.Module):

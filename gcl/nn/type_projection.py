@@ -12,7 +12,7 @@ from torch_geometric.nn.parameter_dict import ParameterDict
 
 from gcl.checks import check_count
 from gcl.nn.dropout import Dropout
-from gcl.nn.propagation import sparse_linear
+from gcl.ops.propagation import sparse_linear
 
 # Xavier's gain in the code of HeCo and MEOW.
 GAIN = 1.414

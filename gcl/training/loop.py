@@ -20,8 +20,8 @@ from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
 from gcl.contracts import Method
+from gcl.graphs.validate import validate_graph
 from gcl.training.state import Callback, NonFiniteLossError, State
-from gcl.validate import validate_graph
 
 
 def fit(
@@ -65,7 +65,7 @@ def fit(
             scheduler are those of the file; data, loss and `epochs` are yours to keep or raise.
 
     Raises:
-        ValueError: bad data (see `gcl.validate.validate_graph`) or arguments.
+        ValueError: bad data (see `gcl.graphs.validate.validate_graph`) or arguments.
         NonFiniteLossError: the loss or its gradient is NaN or infinite.
         FileNotFoundError, CheckpointError: nothing, or nothing that fits, to resume from.
 

@@ -1,14 +1,16 @@
 """Deterministic transforms, run once on the whole graph."""
 
+from gcl.graphs.meta_paths import metapath_contexts
 from gcl.transforms.add_centrality import AddCentrality
 from gcl.transforms.add_communities import AddCommunities
 from gcl.transforms.add_degree_features import AddDegreeFeatures
 from gcl.transforms.add_diffusion import AddDiffusion
 from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_influence import AddInfluence
-from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
+from gcl.transforms.add_meta_paths import AddMetaPaths
 from gcl.transforms.add_soft_positives import AddSoftPositives
 from gcl.transforms.normalize_rows import NormalizeRows
+from gcl.transforms.ppr_diffusion import PPRDiffusion
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
 __all__ = [
@@ -23,4 +25,5 @@ __all__ = [
     "ToSparseFeatures",
     "metapath_contexts",
     "NormalizeRows",
+    "PPRDiffusion",
 ]

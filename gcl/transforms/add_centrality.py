@@ -13,8 +13,8 @@ from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_choice, check_positive
 from gcl.contracts import Graph
-from gcl.sparse import column_sums
-from gcl.transforms.own_edges import joined, own_edges
+from gcl.graphs.own_edges import joined, own_edges
+from gcl.ops.sparse import column_sums
 
 KINDS = ("degree", "pagerank", "eigenvector")
 

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_choice, check_count, check_positive
-from gcl.communities import ENGINES, community_strength, edge_strength, find_communities
 from gcl.contracts import Graph
-from gcl.transforms.own_edges import joined, own_edges
+from gcl.graphs.communities import ENGINES, community_strength, edge_strength, find_communities
+from gcl.graphs.own_edges import joined, own_edges
 
 
 class AddCommunities(BaseTransform):

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch_geometric.transforms import BaseTransform
 
-from gcl.augment import PPRDiffusion
+from gcl.transforms.ppr_diffusion import PPRDiffusion
 
 
 class AddDiffusion(BaseTransform):

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_choice, check_count
-from gcl.transforms.add_meta_paths import metapath_contexts
+from gcl.graphs.meta_paths import metapath_contexts
 from gcl.transforms.meta_path_counts import CHUNK, TIES, keep_top, row_blocks
 
 

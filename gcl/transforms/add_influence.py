@@ -12,7 +12,7 @@ from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_count
 from gcl.contracts import Graph
-from gcl.transforms.own_edges import joined, own_edges
+from gcl.graphs.own_edges import joined, own_edges
 
 # Entries of a product that are held before its rows are capped: 192 MB.
 CHUNK = 1 << 24

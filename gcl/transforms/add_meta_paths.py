@@ -13,13 +13,13 @@ from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_choice, check_count
-from gcl.transforms.meta_path_chains import (
+from gcl.graphs.meta_paths import (
     OURS,
     EdgeType,
     MetaPath,
-    as_edge_type,
     check_metapaths,
     check_topk,
+    metapath_contexts,
     resolve,
 )
 from gcl.transforms.meta_path_counts import TIES, Incidence, path_counts, product_in_blocks
@@ -179,23 +179,6 @@ class AddMetaPaths(BaseTransform):
             f"topk={self.topk}, similarity={self.similarity!r}, topk_form={self.topk_form!r}, "
             f"ties={self.ties!r}, budget={self.budget})"
         )
-
-
-def metapath_contexts(data: HeteroData) -> dict[EdgeType, list[list[EdgeType]]]:
-    """The edge type of every meta-path, with the chain of edge types of each interior position.
-
-    Args:
-        data: a graph that `AddMetaPaths` has written to, moved or copied since or not.
-
-    Raises:
-        ValueError: it has not.
-    """
-    if "context_dict" not in data:
-        raise ValueError("The graph has no meta-path graphs; apply AddMetaPaths to it first.")
-    return {
-        name: [[as_edge_type(step) for step in chain] for chain in chains]
-        for name, chains in data.context_dict.items()
-    }
 
 
 def _remove_written(data: HeteroData) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from gcl.transforms.meta_path_chains import EdgeType
+from gcl.graphs.meta_paths import EdgeType
 
 # Products of two entries that are summed at a time: some 100 MB.
 CHUNK = 1 << 22

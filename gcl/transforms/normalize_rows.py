@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.sparse import csr_tensor
+from gcl.ops.sparse import csr_tensor
 
 
 class NormalizeRows(BaseTransform):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_fraction
-from gcl.sparse import csr_tensor
+from gcl.ops.sparse import csr_tensor
 
 
 class ToSparseFeatures(BaseTransform):

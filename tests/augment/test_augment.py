@@ -23,10 +23,10 @@ from gcl.augment import (
     FeatureNoise,
     FeatureShuffling,
     NodeDropping,
-    PPRDiffusion,
     RandomChoice,
     RandomWalkSubgraph,
 )
+from gcl.transforms.ppr_diffusion import PPRDiffusion
 from tests.augment.odd_graphs import batch, graphs, hetero, random_graph
 
 ALL = [

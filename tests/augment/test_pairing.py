@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data, HeteroData
 
 from gcl.augment import EdgeAdding, EdgeDropping
-from gcl.augment.pairing import edge_pairs
-from gcl.structure import Structure
+from gcl.graphs.pairing import edge_pairs
+from gcl.ops.structure import Structure
 from tests.augment.odd_graphs import hetero
 
 

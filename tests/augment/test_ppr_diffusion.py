@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data
 
-from gcl.augment import PPRDiffusion
+from gcl.transforms.ppr_diffusion import PPRDiffusion
 from tests.augment.odd_graphs import graphs, hetero, random_graph
 
 

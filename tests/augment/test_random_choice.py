@@ -7,7 +7,7 @@ import torch
 from torch_geometric.data import Batch, Data, HeteroData
 
 from gcl.augment import EdgeDropping, FeatureDropout, NodeDropping, RandomChoice, RandomWalkSubgraph
-from gcl.augment.induced import keep_nodes
+from gcl.graphs.induced import keep_nodes
 
 
 def mark(value: int) -> object:

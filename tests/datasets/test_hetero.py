@@ -11,9 +11,9 @@ import torch
 
 from gcl.datasets import load
 from gcl.datasets.hetero import LABELLED, PARTS, SCHEMAS, Schema, read_hetero
-from gcl.sparse import csr_product
+from gcl.graphs.validate import validate_graph
+from gcl.ops.sparse import csr_product
 from gcl.transforms.add_meta_paths import AddMetaPaths
-from gcl.validate import validate_graph
 
 TINY = Schema(
     target="paper",

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 import torch
 
 from gcl.datasets import hetero_sbm
-from gcl.validate import validate_graph
+from gcl.graphs.validate import validate_graph
 
 
 def _classes(x: torch.Tensor) -> np.ndarray:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
-from gcl.losses import AdaptiveContrast, unit_rows
+from gcl.losses import AdaptiveContrast
+from gcl.ops.similarity import unit_rows
 
 
 def setting(normalize, n=12, d=5):

@@ -13,7 +13,7 @@ from gcl.testing import check_loss
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
-    monkeypatch.setattr("gcl.losses.stream_rows.default_tile", lambda *_: 4)
+    monkeypatch.setattr("gcl.ops.stream_rows.default_tile", lambda *_: 4)
 
 
 def views(n=9, d=5):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from scipy import stats
 
-from gcl.losses import unit_rows
-from gcl.losses.beta_mixture import EDGE, fit_beta_mixture, mixture_weights
-from gcl.losses.streaming import streaming_logsumexp
+from gcl.losses.weights.beta_mixture import EDGE, fit_beta_mixture, mixture_weights
+from gcl.ops.similarity import unit_rows
+from gcl.ops.streaming import streaming_logsumexp
 
 
 @pytest.mark.parametrize(

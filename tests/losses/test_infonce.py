@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from gcl.losses import DCL, InfoNCE, LogWeight, unit_rows
+from gcl.losses import DCL, InfoNCE
+from gcl.ops.log_weight import LogWeight
+from gcl.ops.similarity import unit_rows
 from gcl.testing import check_loss
 
 

@@ -6,8 +6,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from torch.nn.functional import normalize
 
-from gcl.losses import kmeans
-from gcl.losses.kmeans import spherical_kmeans
+from gcl.ops import kmeans
+from gcl.ops.kmeans import spherical_kmeans
 
 
 def blobs(k=6, each=20, d=8, noise=0.05):

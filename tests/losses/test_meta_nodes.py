@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-import gcl.losses.node_sum
-from gcl.losses.meta_node_bound import meta_node_bound
-from gcl.losses.meta_nodes import meta_node_logsumexp
-from gcl.losses.streaming import streaming_logsumexp
+import gcl.ops.clusters.node_sum
+from gcl.ops.clusters.bound import meta_node_bound
+from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
+from gcl.ops.streaming import streaming_logsumexp
 
 LABELS = [0, 2, 0, 0, 4, 2, 0, 1, 1]  # cluster 3 is empty, 4 has one node
 
@@ -197,7 +197,7 @@ def test_blocks_of_rows_equal_one_block(monkeypatch, kind, exclude, normalize):
         return value, torch.autograd.grad(value.square().sum(), inputs)
 
     whole, slopes = run()
-    monkeypatch.setattr(gcl.losses.node_sum, "BLOCK", 100)  # 16 rows
+    monkeypatch.setattr(gcl.ops.clusters.node_sum, "BLOCK", 100)  # 16 rows
     parts, others = run()
     assert torch.allclose(parts, whole, rtol=1e-12)
     for mine, other in zip(slopes, others, strict=True):

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from gcl.losses import LogWeight, multi_view, multi_view_logsumexp, two_view_logsumexp
-from gcl.losses.multi_view import log_add
+from gcl.ops import multi_view
+from gcl.ops.log_weight import LogWeight
+from gcl.ops.multi_view import log_add, multi_view_logsumexp, two_view_logsumexp
 
 F64 = torch.float64
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from gcl.losses.pairs import pair_dots, segment_logsumexp
+from gcl.ops.pairs import pair_dots, segment_logsumexp
 
 ROWS = torch.tensor([2, 0, 2, 2, 1, 0, 2])  # unsorted, row 3 absent
 COLS = torch.tensor([1, 4, 1, 0, 3, 0, 4])  # one pair twice

@@ -22,7 +22,7 @@ from gcl.methods.provable.node_bounds import (
     sampled_bound,
     target_directions,
 )
-from gcl.nn.propagation import gcn_adjacency
+from gcl.ops.propagation import gcn_adjacency
 from tests.nn.dense_gcn import (
     dense_adjacency,
     dense_forward,

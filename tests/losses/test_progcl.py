@@ -8,8 +8,8 @@ from scipy import stats
 from torch.nn.functional import normalize
 
 import gcl
-from gcl.losses.beta_mixture import fit_beta_mixture
 from gcl.losses.progcl import ProGCL
+from gcl.losses.weights.beta_mixture import fit_beta_mixture
 from gcl.testing import check_loss
 
 

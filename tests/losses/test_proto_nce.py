@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from gcl.losses.kmeans import spherical_kmeans
 from gcl.losses.proto_nce import ProtoNCE
 from gcl.losses.proto_nce import _temperatures as temperatures
+from gcl.ops.kmeans import spherical_kmeans
 from gcl.testing import check_loss
 
 LABELS = [0, 0, 0, 4, 4, 2, 0, 4, 1, 5, 5]  # cluster 3 is empty, 1 and 2 have one row

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gcl.losses.sinkhorn import sinkhorn
+from gcl.ops.sinkhorn import sinkhorn
 
 
 def scores(n=14, k=4, seed=0):

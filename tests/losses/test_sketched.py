@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 import gcl
-from gcl.losses.sketched import ENTRIES, Sketched, gaussian_sketch, sign_sketch
+from gcl.losses.sketched import Sketched
+from gcl.ops.sketches import ENTRIES, gaussian_sketch, sign_sketch
 from gcl.testing import check_loss
 
 
@@ -53,7 +54,7 @@ def test_gradient_is_the_transpose(sketch):
 
 
 def test_blocks_are_drawn_the_same_in_both_passes(monkeypatch):
-    monkeypatch.setattr("gcl.losses.sketched.ENTRIES", 7)
+    monkeypatch.setattr("gcl.ops.sketches.ENTRIES", 7)
     z = torch.randn(9, 4, dtype=torch.float64, requires_grad=True)
     torch.manual_seed(3)
     p = recover(gaussian_sketch, 9, 3)

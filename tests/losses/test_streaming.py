@@ -7,13 +7,9 @@ import torch
 from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gcl.losses import (
-    LogWeight,
-    streaming_logsumexp,
-    streaming_softmax_mean,
-    streaming_softplus,
-)
-from gcl.losses import tiles as tiling
+from gcl.ops import tiles as tiling
+from gcl.ops.log_weight import LogWeight
+from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
 
 F64 = torch.float64
 

@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from gcl.losses import DCL, AdaptiveTemperature, InfoNCE
-from gcl.losses.multi_view import two_view_logsumexp
-from gcl.losses.similarity import unit_rows
+from gcl.ops.multi_view import two_view_logsumexp
+from gcl.ops.similarity import unit_rows
 
 
 def views(n=12, d=6):

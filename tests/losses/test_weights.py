@@ -7,10 +7,10 @@ from torch.nn.functional import logsigmoid
 
 from gcl.losses.dcl import DCL
 from gcl.losses.infonce import InfoNCE
-from gcl.losses.pair_network import PairNetwork
-from gcl.losses.similarity import unit_rows
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.weights import cluster_pairs, rank_one, without_pairs
+from gcl.losses.weights.pair_network import PairNetwork
+from gcl.losses.weights.rules import cluster_pairs, rank_one, without_pairs
+from gcl.ops.similarity import unit_rows
+from gcl.ops.streaming import streaming_logsumexp
 from gcl.testing import check_loss
 
 N = 11

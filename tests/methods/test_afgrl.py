@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 import gcl
-from gcl.losses import spherical_kmeans
 from gcl.methods.afgrl import LocalGlobalPositives, afgrl
+from gcl.ops.kmeans import spherical_kmeans
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import normalize
 
 import gcl
-from gcl.losses.sketched import gaussian_sketch
 from gcl.methods.costa import costa
+from gcl.ops.sketches import gaussian_sketch
 
 
 @pytest.fixture

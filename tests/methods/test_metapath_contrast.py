@@ -11,8 +11,8 @@ from torch_geometric.data import Batch, HeteroData
 import gcl
 from gcl.callbacks import Checkpoint
 from gcl.datasets import hetero_sbm
-from gcl.losses import unit_rows
 from gcl.nn.metapath_adjacency import metapath_adjacency
+from gcl.ops.similarity import unit_rows
 from gcl.testing import check_method
 from gcl.transforms import AddMetaPaths
 

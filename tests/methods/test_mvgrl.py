@@ -13,7 +13,7 @@ def test_nodes_meet_the_summary_of_the_other_structure():
     data.x = torch.rand(34, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     method = mvgrl(data, hidden=5, alpha=0.3, topk=4, normalize=False).double()
     prepared = method.prepare(data)
-    diffused = gcl.augment.PPRDiffusion(0.3, topk=4)(data.clone())
+    diffused = gcl.transforms.PPRDiffusion(0.3, topk=4)(data.clone())
     assert torch.equal(prepared.across_edge_index, diffused.edge_index)
     torch.manual_seed(5)
     shuffled = method.corrupt(data.clone()).x

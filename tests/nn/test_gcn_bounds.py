@@ -17,7 +17,7 @@ from gcl.methods.provable.gcn_bounds import (
     relax,
     sound_intervals,
 )
-from gcl.nn.propagation import gcn_adjacency
+from gcl.ops.propagation import gcn_adjacency
 from tests.nn.dense_gcn import (
     dense_adjacency,
     dense_forward,

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch_geometric.nn import GAT, GCN, GIN, GCNConv, GraphSAGE
 
 from gcl.nn import GCNEncoder, gcn_adjacency
-from gcl.sparse import csr_tensor
-from gcl.structure import structure
+from gcl.ops.sparse import csr_tensor
+from gcl.ops.structure import structure
 
 
 def pyg_stack(encoder, act):

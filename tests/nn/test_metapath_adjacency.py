@@ -7,9 +7,9 @@ import torch
 from torch_geometric.data import HeteroData
 
 from gcl.datasets import hetero_sbm
+from gcl.graphs.meta_paths import metapath_contexts
 from gcl.nn import context_mean, masked_adjacency, metapath_adjacency
 from gcl.transforms import AddMetaPaths
-from gcl.transforms.add_meta_paths import metapath_contexts
 
 PSP = [["paper", "subject", "paper"]]
 

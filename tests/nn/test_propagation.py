@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gcl.nn.propagation import Adjacency
-from gcl.structure import structure
+from gcl.ops.propagation import Adjacency
+from gcl.ops.structure import structure
 
 
 @pytest.mark.parametrize("scaled", [False, True])

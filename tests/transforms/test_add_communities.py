@@ -8,10 +8,10 @@ import torch
 from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.loader import RandomNodeLoader
 
-from gcl.communities import find_communities
 from gcl.datasets import load, sbm
+from gcl.graphs.communities import find_communities
+from gcl.graphs.validate import validate_graph
 from gcl.transforms import AddCommunities
-from gcl.validate import validate_graph
 
 SQUARE = torch.tensor([[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]])
 

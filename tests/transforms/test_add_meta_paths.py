@@ -14,8 +14,9 @@ from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import ToUndirected
 
 from gcl.datasets import hetero_sbm
+from gcl.graphs.meta_paths import metapath_contexts
 from gcl.transforms import meta_path_counts
-from gcl.transforms.add_meta_paths import AddMetaPaths, metapath_contexts
+from gcl.transforms.add_meta_paths import AddMetaPaths
 
 SIZES = {"t": 9, "a": 6, "b": 4}
 CITES = ("t", "cites", "t")

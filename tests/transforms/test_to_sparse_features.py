@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data, HeteroData
 
+from gcl.graphs.validate import validate_graph
 from gcl.transforms import ToSparseFeatures
-from gcl.validate import validate_graph
 
 
 def _data(x: torch.Tensor) -> Data:

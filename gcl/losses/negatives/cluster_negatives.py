@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gcl.checks import check_views
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.tiles import LogWeight
+from gcl.ops.log_weight import LogWeight
+from gcl.ops.streaming import streaming_logsumexp
 
 
 class ClusterNegatives:

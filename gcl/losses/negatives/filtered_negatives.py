@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gcl.checks import check_count, check_node_pairs, check_views
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.weights import without_pairs
+from gcl.losses.weights.rules import without_pairs
+from gcl.ops.streaming import streaming_logsumexp
 
 
 class FilteredNegatives:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gcl.checks import check_count, check_views
-from gcl.losses.pairs import pair_dots
+from gcl.ops.pairs import pair_dots
 
 
 class HardestNegatives:

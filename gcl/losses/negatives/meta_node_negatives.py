@@ -11,13 +11,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_count, check_positive, check_views
-from gcl.losses.cluster_members import PROXIES, Proxy
-from gcl.losses.kmeans import spherical_kmeans
-from gcl.losses.meta_node_bound import bound_terms
-from gcl.losses.meta_nodes import meta_node_logsumexp
-from gcl.losses.similarity import unit_rows
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.tiles import LogWeight
+from gcl.ops.clusters.bound import bound_terms
+from gcl.ops.clusters.members import PROXIES, Proxy
+from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
+from gcl.ops.kmeans import spherical_kmeans
+from gcl.ops.log_weight import LogWeight
+from gcl.ops.similarity import unit_rows
+from gcl.ops.streaming import streaming_logsumexp
 
 # Iterations of a clustering that starts from nothing.
 FIRST_ITERATIONS = 20

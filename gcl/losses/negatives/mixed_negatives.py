@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.checks import check_count, check_views
-from gcl.losses.multi_view import log_add
 from gcl.losses.negatives.hardest_negatives import hardest
-from gcl.losses.pairs import pair_dots
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.sparse import row_dots
+from gcl.ops.multi_view import log_add
+from gcl.ops.pairs import pair_dots
+from gcl.ops.sparse import row_dots
+from gcl.ops.streaming import streaming_logsumexp
 
 
 class MixedNegatives:

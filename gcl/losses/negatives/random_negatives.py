@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.checks import check_count, check_views
-from gcl.losses.streaming import streaming_logsumexp
+from gcl.ops.streaming import streaming_logsumexp
 
 
 class RandomNegatives:

@@ -21,8 +21,8 @@ from gcl.augment.feature_masking import FeatureMasking
 from gcl.augment.feature_noise import FeatureNoise
 from gcl.augment.feature_shuffling import FeatureShuffling
 from gcl.augment.rates import adaptive_rates, importance
-from gcl.augment.selection import edge_stores, graphs
-from gcl.structure import structure
+from gcl.graphs.selection import edge_stores, graphs
+from gcl.ops.structure import structure
 from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 

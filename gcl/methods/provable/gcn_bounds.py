@@ -12,11 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import prelu
 
-from gcl.augment.features import is_csr, with_values
-from gcl.autograd import first_order_only
+from gcl.graphs.features import is_csr, with_values
 from gcl.nn.gcn_encoder import GCNEncoder
-from gcl.nn.propagation import Adjacency, sparse_linear
-from gcl.structure import Structure, structure
+from gcl.ops.autograd import first_order_only
+from gcl.ops.propagation import Adjacency, sparse_linear
+from gcl.ops.structure import Structure, structure
 
 _NARROW = 1e-12  # an interval around 0 that is no wider passes no gradient to its ends
 

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.losses.similarity import unit_rows
 from gcl.methods.provable.gcn_bounds import AdjacencyBounds, Interval, Layer, activate, relax
-from gcl.nn.propagation import Adjacency
-from gcl.sparse import row_dots
+from gcl.ops.propagation import Adjacency
+from gcl.ops.similarity import unit_rows
+from gcl.ops.sparse import row_dots
 
 MODES = ("pot", "sound", "certified", "legacy")
 

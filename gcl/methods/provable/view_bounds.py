@@ -30,7 +30,7 @@ from gcl.methods.provable.node_bounds import (
     target_directions,
 )
 from gcl.methods.two_view import TwoView
-from gcl.nn.propagation import gcn_adjacency
+from gcl.ops.propagation import gcn_adjacency
 
 Mode: TypeAlias = Literal["pot", "sound", "certified", "legacy"]
 

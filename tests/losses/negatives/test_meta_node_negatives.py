@@ -9,12 +9,12 @@ from gcl.callbacks import Checkpoint, MonitorMetaNodes
 from gcl.losses.dcl import DCL
 from gcl.losses.hard_negative import HardNegativeInfoNCE
 from gcl.losses.infonce import InfoNCE
-from gcl.losses.meta_node_bound import meta_node_bound
-from gcl.losses.meta_nodes import meta_node_logsumexp
 from gcl.losses.negatives import meta_node_negatives as module
 from gcl.losses.negatives.hardest_negatives import HardestNegatives
 from gcl.losses.negatives.meta_node_negatives import MetaNodeNegatives
-from gcl.losses.streaming import streaming_logsumexp
+from gcl.ops.clusters.bound import meta_node_bound
+from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
+from gcl.ops.streaming import streaming_logsumexp
 from gcl.testing import check_loss, check_method
 
 

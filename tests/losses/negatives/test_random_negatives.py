@@ -6,7 +6,7 @@ import torch
 
 from gcl.losses.infonce import InfoNCE
 from gcl.losses.negatives import RandomNegatives
-from gcl.losses.streaming import streaming_logsumexp
+from gcl.ops.streaming import streaming_logsumexp
 from gcl.testing import check_loss
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.losses.cluster_members import (
+from gcl.ops.clusters.members import (
     Members,
     Proxy,
     SumOptions,
@@ -17,11 +17,11 @@ from gcl.losses.cluster_members import (
     positive,
     prepare_rows,
 )
-from gcl.losses.node_sum import BLOCK, node_sum
-from gcl.losses.pair_sum import pair_sum
-from gcl.losses.similarity import unit_rows
-from gcl.losses.tiles import blocks
-from gcl.sparse import row_dots
+from gcl.ops.clusters.node_sum import BLOCK, node_sum
+from gcl.ops.clusters.pair_sum import pair_sum
+from gcl.ops.similarity import unit_rows
+from gcl.ops.sparse import row_dots
+from gcl.ops.tiles import blocks
 
 # Numbers in the covariances of all clusters up to which a bound looks at them.
 COVARIANCES = 1 << 26

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gcl.losses.tiles import LN2, LOG2E
+from gcl.ops.tiles import LN2, LOG2E
 
 
 @runtime_checkable

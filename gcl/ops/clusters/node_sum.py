@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gcl.autograd import first_order_only
-from gcl.losses.cluster_members import Members, SumOptions, covariances, positive, safe_logsumexp
-from gcl.losses.similarity import unit_rows
-from gcl.losses.tiles import blocks
+from gcl.ops.autograd import first_order_only
+from gcl.ops.clusters.members import Members, SumOptions, covariances, positive, safe_logsumexp
+from gcl.ops.similarity import unit_rows
+from gcl.ops.tiles import blocks
 
 # Numbers of a block of rows: on CPU a block and its gradient stay in the caches of a core.
 BLOCK = 1 << 19

@@ -141,3 +141,20 @@ def _check_chain(data: HeteroData, m: int, chain: list[EdgeType]) -> None:
                 f"AddMetaPaths: step {step} of meta-path {m} must start at "
                 f"{chain[step - 2][2]!r}, where step {step - 1} ends, got {edge_type}."
             )
+
+
+def metapath_contexts(data: HeteroData) -> dict[EdgeType, list[list[EdgeType]]]:
+    """The edge type of every meta-path, with the chain of edge types of each interior position.
+
+    Args:
+        data: a graph that `AddMetaPaths` has written to, moved or copied since or not.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if "context_dict" not in data:
+        raise ValueError("The graph has no meta-path graphs; apply AddMetaPaths to it first.")
+    return {
+        name: [[as_edge_type(step) for step in chain] for chain in chains]
+        for name, chains in data.context_dict.items()
+    }

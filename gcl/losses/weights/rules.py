@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gcl.checks import check_node_pairs
-from gcl.losses.tiles import LogWeight
+from gcl.ops.log_weight import LogWeight
 
 
 def rank_one(

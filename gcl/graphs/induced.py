@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from gcl.augment.selection import (
+from gcl.contracts import Graph
+from gcl.graphs.selection import (
     book,
     edge_attributes,
     ends,
@@ -18,7 +19,6 @@ from gcl.augment.selection import (
     rising_pointer,
     take,
 )
-from gcl.contracts import Graph
 
 
 def check_relabelling(owner: str, data: Graph) -> None:

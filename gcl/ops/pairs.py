@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.autograd import first_order_only
 from gcl.checks import check_columns
-from gcl.sparse import csr_product, row_dots
+from gcl.ops.autograd import first_order_only
+from gcl.ops.sparse import csr_product, row_dots
 
 
 def pair_dots(

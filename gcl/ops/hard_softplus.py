@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gcl.losses.multi_view import log_add
-from gcl.losses.stream_rows import dense_logits, stream_rows, takes_dense
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.tiles import Precision
+from gcl.ops.multi_view import log_add
+from gcl.ops.stream_rows import dense_logits, stream_rows, takes_dense
+from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tiles import Precision
 
 
 def hard_softplus(

@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gcl.checks import check_columns
-from gcl.losses.reductions import LogSumExp, SoftmaxMean, SoftplusSum
-from gcl.losses.stream_rows import (
+from gcl.ops.log_weight import LogWeight, check_rule
+from gcl.ops.reductions import LogSumExp, SoftmaxMean, SoftplusSum
+from gcl.ops.stream_rows import (
     as_tau,
     as_vector,
     check_exclude,
@@ -24,7 +25,7 @@ from gcl.losses.stream_rows import (
     stream_rows,
     takes_dense,
 )
-from gcl.losses.tiles import LogWeight, Precision, check_rule
+from gcl.ops.tiles import Precision
 
 
 def streaming_logsumexp(

@@ -12,11 +12,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from gcl.autograd import first_order_only
 from gcl.checks import check_choice, check_columns, check_count
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.tiles import SAFE_LOGIT, LogWeight
-from gcl.losses.weights import rank_one
+from gcl.losses.weights.rules import rank_one
+from gcl.ops.autograd import first_order_only
+from gcl.ops.log_weight import LogWeight
+from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tiles import SAFE_LOGIT
 
 
 class PairNetwork(nn.Module):

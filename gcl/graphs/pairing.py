@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from gcl.augment.selection import ends, graphs
 from gcl.contracts import Graph
-from gcl.structure import structure
+from gcl.graphs.selection import ends, graphs
+from gcl.ops.structure import structure
 
 
 def edge_pairs(

@@ -17,8 +17,8 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.storage import N_KEYS
 from torch_geometric.utils import select
 
-from gcl.augment.features import take_rows
 from gcl.contracts import Graph
+from gcl.graphs.features import take_rows
 
 # They may have as many rows as there are edges or nodes, and belong to neither.
 _OF_NEITHER = {"ptr", "feature_importance", "pos_edge_index", "pos_weight"}

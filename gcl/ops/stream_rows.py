@@ -7,21 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.autograd import first_order_only
 from gcl.checks import check_choice, check_positive
-from gcl.losses.reductions import Reduction
-from gcl.losses.tiles import (
-    LOG2E,
-    SAFE_LOGIT,
-    LogWeight,
-    Precision,
-    Products,
-    RuleGradient,
-    add_rule,
-    blocks,
-    default_tile,
-    exclude_from,
-)
+from gcl.ops.autograd import first_order_only
+from gcl.ops.log_weight import LogWeight, RuleGradient, add_rule
+from gcl.ops.reductions import Reduction
+from gcl.ops.tiles import LOG2E, SAFE_LOGIT, Precision, Products, blocks, default_tile, exclude_from
 
 # Below this many pairs plain PyTorch needs fewer calls and its arrays are small change.
 DENSE_PAIRS = 1 << 16

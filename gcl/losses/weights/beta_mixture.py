@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from gcl.checks import check_columns, check_count
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.tiles import LogWeight
-from gcl.losses.weights import rank_one
+from gcl.losses.weights.rules import rank_one
+from gcl.ops.log_weight import LogWeight
+from gcl.ops.streaming import streaming_logsumexp
 
 # Scaled similarities are kept this far from 0 and 1, where logarithms end.
 EDGE = 1e-4

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.augment.features import is_csr, take_rows
-from gcl.augment.induced import check_relabelling
-from gcl.augment.selection import (
+from gcl.graphs.features import is_csr, take_rows
+from gcl.graphs.induced import check_relabelling
+from gcl.graphs.selection import (
     edge_attributes,
     node_attributes,
     recount,
@@ -21,8 +21,8 @@ from gcl.augment.selection import (
     take,
     tell_owners,
 )
-from gcl.sparse import csr_tensor
-from gcl.structure import stable_order
+from gcl.ops.sparse import csr_tensor
+from gcl.ops.structure import stable_order
 
 
 def split_graphs(data: Any, group: Tensor, num_groups: int) -> list[Any]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gcl.checks import check_choice, check_columns, check_count
-from gcl.losses.similarity import unit_rows
-from gcl.losses.stream_rows import as_tau
+from gcl.ops.similarity import unit_rows
+from gcl.ops.stream_rows import as_tau
 
 Proxy: TypeAlias = Literal["node", "pair", "paper"]
 PROXIES = ("node", "pair", "paper")

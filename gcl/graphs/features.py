@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.augment.rates import adaptive_rates
 from gcl.contracts import Graph
-from gcl.sparse import csr_tensor
+from gcl.ops.sparse import csr_tensor
 
 
 def feature_stores(owner: str, data: Graph) -> list[Any]:
@@ -54,29 +53,6 @@ def zero_columns(x: Tensor, drop: Tensor, graph: Tensor | None = None) -> Tensor
         rows = torch.repeat_interleave(graph, x.crow_indices().diff(), output_size=col.numel())
         hit = drop[rows, col]
     return with_values(x, x.values().masked_fill(hit, 0))
-
-
-def mask_columns(
-    x: Tensor, phi: Tensor, graph: Tensor, p: float, p_max: float, tolerance: float = 0.0
-) -> Tensor:
-    """Zeroes columns of x by importance, see `adaptive_rates`.
-
-    Args:
-        x: `[n, f]` features.
-        phi: `[1, f]` importances for all rows, or `[g, f]` for each graph, which then has a draw
-            of its own.
-        graph: `[n]`, the graph of every row.
-        p: mean probability to zero a column.
-        p_max: largest one.
-        tolerance: see `adaptive_rates`.
-    """
-    count, columns = phi.shape
-    if phi.numel() == 0:
-        return x
-    group = torch.arange(count, device=phi.device).repeat_interleave(columns)
-    rates = adaptive_rates(phi.flatten(), p, p_max, group, count, tolerance).view(count, columns)
-    drop = torch.rand_like(rates) < rates
-    return zero_columns(x, drop[0]) if count == 1 else zero_columns(x, drop, graph)
 
 
 def with_values(x: Tensor, values: Tensor) -> Tensor:

@@ -16,24 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.autograd import first_order_only
 from gcl.checks import check_choice, check_positive, check_views
-from gcl.losses.reductions import merge
-from gcl.losses.stream_rows import as_tau
-from gcl.losses.streaming import streaming_logsumexp
-from gcl.losses.tiles import (
-    LN2,
-    LOG2E,
-    SAFE_LOGIT,
-    LogWeight,
-    Precision,
-    Products,
-    RuleGradient,
-    add_rule,
-    blocks,
-    check_rule,
-    default_tile,
-)
+from gcl.ops.autograd import first_order_only
+from gcl.ops.log_weight import LogWeight, RuleGradient, add_rule, check_rule
+from gcl.ops.reductions import merge
+from gcl.ops.stream_rows import as_tau
+from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tiles import LN2, LOG2E, SAFE_LOGIT, Precision, Products, blocks, default_tile
 
 
 def two_view_logsumexp(

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.autograd import first_order_only
-from gcl.sparse import csr_product, row_dots
-from gcl.structure import Structure, csr_transpose, remember, structure
+from gcl.ops.autograd import first_order_only
+from gcl.ops.sparse import csr_product, row_dots
+from gcl.ops.structure import Structure, csr_transpose, remember, structure
 
 
 class Adjacency:

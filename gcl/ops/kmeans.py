@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.checks import check_columns, check_count
-from gcl.losses.similarity import unit_rows
-from gcl.losses.tiles import blocks
+from gcl.ops.similarity import unit_rows
+from gcl.ops.tiles import blocks
 
 # Similarities to centroids are held for this many pairs at a time.
 PAIRS = 1 << 22

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.losses.cluster_members import (
+from gcl.ops.clusters.members import (
     Members,
     Proxy,
     SumOptions,
@@ -14,9 +14,9 @@ from gcl.losses.cluster_members import (
     prepare_rows,
     safe_logsumexp,
 )
-from gcl.losses.node_sum import node_sum
-from gcl.losses.pair_sum import pair_sum
-from gcl.losses.similarity import unit_rows
+from gcl.ops.clusters.node_sum import node_sum
+from gcl.ops.clusters.pair_sum import pair_sum
+from gcl.ops.similarity import unit_rows
 
 
 def meta_node_logsumexp(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gcl.losses.cluster_members import (
+from gcl.ops.clusters.members import (
     Members,
     SumOptions,
     covariances,

@@ -12,7 +12,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import coalesce
 
-from gcl.augment.selection import (
+from gcl.checks import check_count, check_number, check_positive
+from gcl.contracts import Graph
+from gcl.describe import describe
+from gcl.graphs.selection import (
     book,
     edge_attributes,
     edge_stores,
@@ -21,11 +24,8 @@ from gcl.augment.selection import (
     graphs,
     reslice,
 )
-from gcl.checks import check_count, check_number, check_positive
-from gcl.contracts import Graph
-from gcl.describe import describe
-from gcl.sparse import csr_tensor
-from gcl.structure import pointer
+from gcl.ops.sparse import csr_tensor
+from gcl.ops.structure import pointer
 
 
 def _propagation(edge_index: Tensor, weight: Tensor, n: int, self_loops: bool) -> Tensor:
