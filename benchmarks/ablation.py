@@ -16,9 +16,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from gcl import benchmark, evaluate, methods
-from gcl.benchmark import Run
-from gcl.results import Results, summarize
+from gcl import evaluate, methods
+from gcl.experiments import run as benchmark
+from gcl.experiments.results import Results, summarize
+from gcl.experiments.run import Run
 
 VARIANTS: dict[str, dict[str, bool]] = {
     "csgcl": {},

@@ -23,16 +23,16 @@ from rich.table import Table
 from torch import Tensor
 from torch_geometric.seed import seed_everything
 
-from gcl import benchmark
-from gcl.benchmark import Run
 from gcl.callbacks import Callback, ProgressBar
 from gcl.evaluate.clustering import cluster_scores
-from gcl.memory import peak_extra_mb
-from gcl.methods.pamc import pamc
+from gcl.experiments import run as benchmark
+from gcl.experiments.memory import peak_extra_mb
+from gcl.experiments.results import Results, summarize
+from gcl.experiments.run import Run
 from gcl.methods.pretraining import pretrain
-from gcl.methods.scgc import scgc
+from gcl.methods.recipes.pamc import pamc
+from gcl.methods.recipes.scgc import scgc
 from gcl.nn.mlp_encoder import MLPEncoder
-from gcl.results import Results, summarize
 from gcl.training.loop import fit
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 

@@ -22,11 +22,12 @@ from rich.table import Table
 from torch_geometric.data import HeteroData
 from torch_geometric.seed import seed_everything
 
-from gcl import benchmark, evaluate
-from gcl.benchmark import Run
+from gcl import evaluate
 from gcl.callbacks import EarlyStopping, ProgressBar
+from gcl.experiments import run as benchmark
+from gcl.experiments.results import Results, summarize
+from gcl.experiments.run import Run
 from gcl.methods import adameow, heco, meow
-from gcl.results import Results, summarize
 from gcl.training.loop import embed, fit
 
 CONFIGS = Path(__file__).parent / "configs"

@@ -21,9 +21,10 @@ from torch_geometric.data import Data
 from torch_geometric.seed import seed_everything
 
 import gcl
-from gcl import benchmark, evaluate, methods
-from gcl.benchmark import Run
-from gcl.results import Results, summarize
+from gcl import evaluate, methods
+from gcl.experiments import run as benchmark
+from gcl.experiments.results import Results, summarize
+from gcl.experiments.run import Run
 
 CONFIGS = Path(__file__).parent / "configs"
 SHOWN = {"auc": "AUC", "ap": "AP", "hits@10": "Hits@10", "mrr": "MRR"}

@@ -24,10 +24,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from gcl.datasets import load
+from gcl.experiments.provenance import provenance
 from gcl.ops.clusters.bound import meta_node_bound
 from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
 from gcl.ops.kmeans import spherical_kmeans
-from gcl.results import provenance
 
 FORMS: dict[str, dict[str, Any]] = {
     "node": {"proxy": "node"},

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from speed.measure import interleaved, training_step
 
-from gcl import benchmark
-from gcl.benchmark import Run
-from gcl.memory import peak_extra_mb
-from gcl.results import Results, summarize
+from gcl.experiments import run as benchmark
+from gcl.experiments.memory import peak_extra_mb
+from gcl.experiments.results import Results, summarize
+from gcl.experiments.run import Run
 
 SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1", "cluster_nmi": "NMI"}
 COSTS = {"wall_ms": "ms a step", "cpu_ms": "CPU ms", "peak_mb": "peak MB"}

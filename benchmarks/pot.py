@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.table import Table
 from speed.measure import interleaved, training_step
 
-from gcl import benchmark, evaluate, methods
-from gcl.benchmark import Run
-from gcl.results import Results, summarize
+from gcl import evaluate, methods
+from gcl.experiments import run as benchmark
+from gcl.experiments.results import Results, summarize
+from gcl.experiments.run import Run
 
 CONFIGS = Path(__file__).parent / "configs"
 METHODS = {"grace": methods.grace, "gca": methods.gca}

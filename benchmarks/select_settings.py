@@ -21,10 +21,11 @@ from torch.optim import Adam, AdamW
 from torch_geometric.seed import seed_everything
 
 import gcl
-from gcl.benchmark import Run, load_data, resolve
 from gcl.callbacks import Callback
 from gcl.evaluate import linear_probe
-from gcl.results import provenance, write_rows
+from gcl.experiments.provenance import provenance
+from gcl.experiments.results import write_rows
+from gcl.experiments.run import Run, load_data, resolve
 from gcl.training.loop import embed_prepared, fit, warmup_cosine
 from gcl.training.state import State
 

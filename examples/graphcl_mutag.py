@@ -9,7 +9,8 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.seed import seed_everything
 
 import gcl
-from gcl.evaluate import graph_classification, wl_histograms
+from gcl.baselines.wl_histograms import wl_histograms
+from gcl.evaluate import graph_classification
 
 epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 seed_everything(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import gcl
-from gcl.results import read_rows
+from gcl.experiments.results import read_rows
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "ablation.py"))
 VARIANTS = ["csgcl", "no CED", "no CAV", "no Team-up", "grace"]

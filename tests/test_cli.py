@@ -11,10 +11,12 @@ from torch_geometric.data import Batch, Data, HeteroData, InMemoryDataset
 from torch_geometric.transforms import ToUndirected
 
 import gcl
-from gcl import benchmark, checkpoint, datasets, results
+from gcl import checkpoint, datasets
 from gcl.cli import main
 from gcl.datasets import Source
 from gcl.datasets.hetero import SCHEMAS
+from gcl.experiments import results
+from gcl.experiments import run as benchmark
 
 SMALL = ["--hidden", "8", "--proj", "8", "--epochs", "3"]
 
@@ -363,7 +365,7 @@ def hetero_graph(name):
     "path", sorted((Path(__file__).parents[1] / "benchmarks" / "configs").rglob("*.toml")), ids=str
 )
 def test_every_configuration_is_understood(path):
-    from gcl.cli.options import read_config
+    from gcl.experiments.config import read_config
 
     run, reported = read_config(path, "cpu")
     assert path.parent.name == run.recipe

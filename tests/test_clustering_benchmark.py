@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gcl.results import read_rows
+from gcl.experiments.results import read_rows
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 VARIANTS = [
@@ -88,7 +88,7 @@ def test_an_interrupted_run_goes_on_from_the_same_auto_encoder(script, tmp_path)
 
 def test_clusters_are_seen_in_the_training_passes(script):
     import gcl
-    from gcl.methods.pamc import pamc
+    from gcl.methods.recipes.pamc import pamc
 
     data = gcl.datasets.load("karate")
     torch.manual_seed(0)

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 import gcl
-from gcl import benchmark, results
-from gcl.benchmark import Run
 from gcl.cli import main
+from gcl.experiments import results
+from gcl.experiments import run as benchmark
+from gcl.experiments.run import Run
 
 ROOT = Path(__file__).parents[1]
 

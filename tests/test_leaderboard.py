@@ -15,16 +15,18 @@ import pytest
 import torch
 
 import gcl
-from gcl import bench, leaderboard, results
-from gcl.bench import Entry
-from gcl.benchmark import Run, options_digest
+from gcl.baselines.supervised_gcn import supervised_gcn
 from gcl.cli import main
-from gcl.evaluate import Splits, supervised_gcn
+from gcl.evaluate import Splits
+from gcl.experiments import leaderboard, results
+from gcl.experiments import suite as bench
+from gcl.experiments.run import Run, options_digest
+from gcl.experiments.suite import Entry
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    cluster, supervised = gcl.evaluate.cluster, gcl.evaluate.supervised_gcn
+    cluster, supervised = gcl.evaluate.cluster, gcl.baselines.supervised_gcn
     monkeypatch.setattr(gcl.evaluate, "cluster", lambda z, y: cluster(z, y, runs=1))
     monkeypatch.setattr(gcl.evaluate, "supervised_gcn", partial(supervised, epochs=5))
 
@@ -70,7 +72,7 @@ def test_one_protocol_for_all_with_references(command, tmp_path, capsys):
 
 
 def test_goes_on_where_it_was(command, tmp_path, monkeypatch):
-    train, seen = gcl.benchmark.train_seed, []
+    train, seen = gcl.experiments.run.train_seed, []
 
     def stop(run, data, seed, *folder, **options):
         seen.append((run.recipe, seed))
@@ -78,7 +80,7 @@ def test_goes_on_where_it_was(command, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return train(run, data, seed, *folder, **options)
 
-    monkeypatch.setattr(gcl.benchmark, "train_seed", stop)
+    monkeypatch.setattr(gcl.experiments.run, "train_seed", stop)
     assert main([*command, "--seeds", "1"]) == 130
     kept = results.read_rows(tmp_path / "board.csv")
     assert seen == [("dgi", 0), ("grace", 0)]
@@ -104,7 +106,7 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint(command, tmp_pat
     assert main([*command, "--seeds", "1"]) == 0
     whole = results.read_rows(tmp_path / "board.csv")
     command[-1] = str(tmp_path / "other.csv")
-    fit, first = gcl.benchmark.fit, []
+    fit, first = gcl.experiments.run.fit, []
 
     def killed(*arguments, **options):
         end, steps = options["callbacks"][-1].on_epoch_end, []
@@ -124,7 +126,7 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint(command, tmp_pat
             first.append(True)
         return fit(*arguments, **options)
 
-    monkeypatch.setattr(gcl.benchmark, "fit", killed)
+    monkeypatch.setattr(gcl.experiments.run, "fit", killed)
     assert main([*command, "--seeds", "1"]) == 130
     assert len(list((tmp_path / "other.csv.work").iterdir())) == 1
     assert main([*command, "--seeds", "1"]) == 0
@@ -210,14 +212,14 @@ def test_an_interrupt_says_how_to_go_on(command, capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gcl.benchmark, "raw_rows", interrupt)
+    monkeypatch.setattr(gcl.experiments.run, "raw_rows", interrupt)
     assert main(command) == 130
     assert capsys.readouterr().err.endswith("what was saved stays, go on with the same command\n")
 
 
 def test_another_protocol_and_another_program_may_use_the_same_file(command, tmp_path, monkeypatch):
     out = tmp_path / "board.csv"
-    train = gcl.benchmark.train_seed
+    train = gcl.experiments.run.train_seed
 
     def meanwhile(*arguments, **options):
         # Another program adds a row while this one trains.
@@ -226,9 +228,9 @@ def test_another_protocol_and_another_program_may_use_the_same_file(command, tmp
         )
         return train(*arguments, **options)
 
-    monkeypatch.setattr(gcl.benchmark, "train_seed", meanwhile)
+    monkeypatch.setattr(gcl.experiments.run, "train_seed", meanwhile)
     assert main([*command, "--seeds", "1"]) == 0
-    monkeypatch.setattr(gcl.benchmark, "train_seed", train)
+    monkeypatch.setattr(gcl.experiments.run, "train_seed", train)
     command[3] = "e2"
     assert main([*command, "--seeds", "1"]) == 0
     rows = results.read_rows(out)

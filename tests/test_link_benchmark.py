@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gcl.benchmark import config_run
-from gcl.results import read_rows
+from gcl.experiments.results import read_rows
+from gcl.experiments.run import config_run
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "link_prediction.py"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import gcl
-from gcl.results import read_rows
+from gcl.experiments.results import read_rows
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

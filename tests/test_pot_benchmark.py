@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import gcl
-from gcl import benchmark
-from gcl.results import read_rows
+from gcl.experiments import run as benchmark
+from gcl.experiments.results import read_rows
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 VARIANTS = ["grace", "grace + POT, pot", "gca", "gca + POT, pot"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gcl import results
+from gcl.experiments import results
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,7 +16,7 @@ from torch_geometric.nn import MLP, GCNConv
 from torch_geometric.utils import dropout_edge
 
 import gcl
-from gcl.memory import peak_extra_mb
+from gcl.experiments.memory import peak_extra_mb
 
 
 class Plain(nn.Module):

@@ -10,7 +10,7 @@ from measure import interleaved, options, report
 from torch_geometric.nn import GCNConv
 from torch_geometric.utils import coalesce, to_undirected
 
-from gcl.memory import peak_extra_mb
+from gcl.experiments.memory import peak_extra_mb
 from gcl.nn import GCNEncoder
 
 

@@ -27,8 +27,8 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from gcl import losses
+from gcl.experiments.memory import peak_extra_mb
 from gcl.losses import InfoNCE
-from gcl.memory import peak_extra_mb
 
 TAU = 0.4
 # N x N arrays of float32 that a rival holds at its peak, to leave out what cannot fit

@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from torch_geometric.seed import seed_everything
 
-from gcl import benchmark, methods
-from gcl.benchmark import Run
-from gcl.results import provenance
+from gcl import methods
+from gcl.experiments import run as benchmark
+from gcl.experiments.provenance import provenance
+from gcl.experiments.run import Run
 
 
 def interleaved(

@@ -19,9 +19,9 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from gcl import benchmark
+from gcl.experiments import run as benchmark
+from gcl.experiments.memory import peak_extra_mb
 from gcl.losses import ProtoNCE
-from gcl.memory import peak_extra_mb
 from gcl.methods import meow
 from gcl.methods.metapath_contrast import MetaPathContrast
 from gcl.nn import masked_adjacency, metapath_adjacency

@@ -20,9 +20,9 @@ import torch
 from measure import interleaved, options, report
 from torch import Tensor
 
+from gcl.experiments.memory import peak_extra_mb
 from gcl.losses import InfoNCE
 from gcl.losses.negatives.meta_node_negatives import MetaNodeNegatives
-from gcl.memory import peak_extra_mb
 from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
 from gcl.ops.similarity import unit_rows
 from gcl.ops.streaming import streaming_logsumexp

@@ -14,9 +14,9 @@ from typing import Any
 
 from gcl.cli.bench import bench_command
 from gcl.cli.listing import list_command
-from gcl.cli.options import readable
 from gcl.cli.plotting import plot_command
 from gcl.cli.train import train_command
+from gcl.experiments.config import readable
 from gcl.training.state import NonFiniteLossError
 
 _USAGE = """\

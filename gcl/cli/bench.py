@@ -14,12 +14,16 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from gcl import bench, benchmark, evaluate, leaderboard, results
-from gcl.bench import Entry
+from gcl import evaluate
 from gcl.checkpoint import write_atomically
-from gcl.cli.options import SHOWN, Parser, protocol_line, read_config
+from gcl.cli.options import SHOWN, Parser, protocol_line
 from gcl.cli.tables import print_table
 from gcl.cli.train import percent
+from gcl.experiments import leaderboard, results
+from gcl.experiments import run as benchmark
+from gcl.experiments import suite as bench
+from gcl.experiments.config import read_config
+from gcl.experiments.suite import Entry
 from gcl.training.state import NonFiniteLossError
 
 

@@ -7,8 +7,10 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from gcl import benchmark, datasets, evaluate, methods
-from gcl.cli.options import PROTOCOLS, Parser, first_line, protocol_line
+from gcl import datasets, evaluate, methods
+from gcl.cli.options import Parser, protocol_line
+from gcl.experiments import run as benchmark
+from gcl.experiments.config import PROTOCOLS, first_line
 
 
 def list_command(arguments: list[str]) -> None:

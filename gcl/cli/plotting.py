@@ -16,10 +16,10 @@ def plot_command(arguments: list[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
     try:
-        from gcl import plot
+        from gcl.experiments import figures
     except ImportError as error:
         raise ValueError(f"{error}; install the extra: pip install 'pyg-gcl[plot]'.") from None
-    files = plot.plot_run(Path(chosen.folder), seed=chosen.seed, projection=chosen.projection)
+    files = figures.plot_run(Path(chosen.folder), seed=chosen.seed, projection=chosen.projection)
     if chosen.json:
         print(json.dumps({"files": [str(f) for f in files]}))
     else:

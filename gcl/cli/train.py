@@ -10,18 +10,13 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from gcl import benchmark, methods, results
-from gcl.benchmark import Run
-from gcl.cli.options import (
-    SHOWN,
-    SHOWN_FURTHER,
-    config_options,
-    protocol_line,
-    run_of,
-    run_parser,
-    underscored,
-)
+from gcl import methods
+from gcl.cli.options import SHOWN, SHOWN_FURTHER, config_options, protocol_line, underscored
 from gcl.cli.tables import print_table
+from gcl.experiments import results
+from gcl.experiments import run as benchmark
+from gcl.experiments.config import run_of, run_parser
+from gcl.experiments.run import Run
 
 
 def train_command(arguments: list[str]) -> None:

@@ -1,23 +1,26 @@
 """Embeddings -> numbers, under named protocols."""
 
+from gcl.evaluate.classifiers.logistic import LogisticFit, fit_logistic
 from gcl.evaluate.clustering import cluster, cluster_scores, match_clusters
 from gcl.evaluate.compare import compare
 from gcl.evaluate.diagnostics import diagnostics
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
 from gcl.evaluate.geometry import geometry
 from gcl.evaluate.graph_classification import graph_classification, semi_supervised
-from gcl.evaluate.graph_protocols import GRAPH_PROTOCOLS, GraphProtocol
 from gcl.evaluate.hetero_probe import hetero_probe
 from gcl.evaluate.knn import knn
 from gcl.evaluate.linear_probe import linear_probe
 from gcl.evaluate.link_prediction import link_prediction, link_prediction_runs
-from gcl.evaluate.logistic import LogisticFit, fit_logistic
-from gcl.evaluate.protocols import HETERO_PROTOCOLS, PROTOCOLS, Protocol
+from gcl.evaluate.protocols import (
+    GRAPH_PROTOCOLS,
+    HETERO_PROTOCOLS,
+    PROTOCOLS,
+    GraphProtocol,
+    Protocol,
+)
 from gcl.evaluate.result import Result
 from gcl.evaluate.similarity_search import similarity_search
 from gcl.evaluate.splits import Splits, public_split, random_splits
-from gcl.evaluate.supervised_gcn import supervised_gcn
-from gcl.evaluate.wl_histograms import wl_histograms
 
 __all__ = [
     "GRAPH_PROTOCOLS",
@@ -47,6 +50,4 @@ __all__ = [
     "random_splits",
     "semi_supervised",
     "similarity_search",
-    "supervised_gcn",
-    "wl_histograms",
 ]

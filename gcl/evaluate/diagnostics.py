@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from gcl.checks import check_positive
+from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.geometry import geometry
 from gcl.evaluate.inputs import as_labels, as_matrix
-from gcl.evaluate.logistic import fit_logistic
 from gcl.evaluate.result import Result
 from gcl.ops.similarity import unit_rows
 from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean

@@ -15,11 +15,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
-from gcl.evaluate.adam_probe import padded_index
-from gcl.evaluate.graph_protocols import GRAPH_PROTOCOLS, INNER, GraphProtocol
+from gcl.evaluate.classifiers.adam_probe import padded_index
+from gcl.evaluate.classifiers.linear_svm import fit_linear_svm
+from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix
-from gcl.evaluate.linear_svm import fit_linear_svm
-from gcl.evaluate.logistic import fit_logistic
+from gcl.evaluate.protocols import GRAPH_PROTOCOLS, INNER, GraphProtocol
 from gcl.evaluate.result import Result
 
 BUDGET = 1 << 24  # numbers held for the splits that are solved together: 128 MB in float64

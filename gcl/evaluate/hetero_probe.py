@@ -11,9 +11,9 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from gcl.checks import check_count, check_positive
-from gcl.evaluate.adam_probe import BestLayers, adam_steps
+from gcl.evaluate.classifiers.adam_probe import BestLayers, adam_steps
+from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
-from gcl.evaluate.logistic import fit_logistic
 from gcl.evaluate.protocols import HETERO_PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.splits import Splits

@@ -14,9 +14,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from torch import Tensor
 
-from gcl.evaluate.adam_probe import fit_adam, padded_index
+from gcl.evaluate.classifiers.adam_probe import fit_adam, padded_index
+from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
-from gcl.evaluate.logistic import fit_logistic
 from gcl.evaluate.protocols import PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.scores import split_accuracy, split_macro_f1

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gcl.checks import check_choice, check_count
+from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
 from gcl.evaluate.inputs import Matrix, as_matrix, take
-from gcl.evaluate.logistic import fit_logistic
 from gcl.evaluate.result import Result
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)

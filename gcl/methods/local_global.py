@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from torch_geometric.transforms import Compose
 
 from gcl.contracts import Encoder, Graph, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership
 from gcl.losses.local_global import LocalGlobalJSD
-from gcl.methods.graph_contrast import Unchanged
 from gcl.nn.readouts import sum_readout
 
 
@@ -57,7 +57,7 @@ class LocalGlobal(Method):
         embed_head: bool = False,
     ):
         super().__init__()
-        views = (Unchanged(),) if views is None else tuple(views)
+        views = (Compose([]),) if views is None else tuple(views)
         if len(encoders) not in (1, 2) or len(encoders) != len(views):
             raise ValueError(
                 f"LocalGlobal: expected one or two views with an encoder each, got {len(views)} "

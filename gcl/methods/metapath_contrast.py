@@ -8,12 +8,12 @@ from typing import Any, Literal, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, HeteroData
-from torch_geometric.transforms import BaseTransform, Compose
+from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_choice
 from gcl.contracts import Graph, Method
 from gcl.describe import describe_parts
-from gcl.graphs.meta_paths import EdgeType, check_metapaths, resolve
+from gcl.graphs.meta_paths import EdgeType
 from gcl.nn.metapath_adjacency import masked_adjacency, metapath_adjacency
 from gcl.nn.metapath_contexts import MetaPathContexts
 from gcl.nn.metapath_gcn import MetaPathGCN
@@ -22,9 +22,6 @@ from gcl.nn.type_projection import TypeProjection
 from gcl.ops.propagation import Adjacency
 from gcl.ops.similarity import unit_rows
 from gcl.ops.sparse import csr_tensor
-from gcl.transforms.add_meta_paths import AddMetaPaths
-from gcl.transforms.normalize_rows import NormalizeRows
-from gcl.transforms.to_sparse_features import ToSparseFeatures
 
 Objective: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Of the coarse and the fine view `[n, d]` -> scalar."""
@@ -179,69 +176,6 @@ class MetaPathContrast(Method):
             mask_feature=self.mask_feature,
             resample=self.resample,
         )
-
-
-def metapath_contrast(
-    recipe: str,
-    data: HeteroData,
-    objective: Objective,
-    *,
-    metapaths: Sequence[Sequence[Any]] | None,
-    topk: int | Sequence[int | None] | None,
-    topk_form: str,
-    ties: str,
-    ties_seed: int,
-    similarity: str,
-    contexts: str,
-    budget: int,
-    hidden: int,
-    dropout: float,
-    norm: str | None,
-    normalize: bool,
-    **options: Any,
-) -> MetaPathContrast:
-    """The parts of `MetaPathContrast` in the shapes of a graph and its meta-paths."""
-    chains, metapaths = resolve_metapaths(recipe, data, metapaths)
-    positions = [0 if contexts == "none" else len(chain) - 1 for chain in chains]
-    along = [step[2] for chain in chains for step in chain[:-1]] if contexts != "none" else []
-    prepare: list[BaseTransform] = [
-        AddMetaPaths(
-            metapaths,
-            contexts,
-            topk,
-            similarity=similarity,
-            topk_form=topk_form,
-            ties=ties,
-            seed=ties_seed,
-            budget=budget,
-        )
-    ]
-    # Sparse features come out as CSR either way.
-    prepare.append(NormalizeRows(sparse_only=True) if normalize else ToSparseFeatures(0.0))
-    return MetaPathContrast(
-        TypeProjection(data, [chains[0][0][0], *along], hidden, dropout),
-        MetaPathContexts(positions, hidden, dropout),
-        MetaPathGCN(hidden, dropout, cast(Any, norm)),
-        objective,
-        prepare=Compose(prepare),
-        dropout=dropout,
-        **options,
-    )
-
-
-def resolve_metapaths(
-    recipe: str, data: HeteroData, metapaths: Sequence[Sequence[Any]] | None
-) -> tuple[list[tuple[EdgeType, ...]], list[list[Any]]]:
-    """Meta-paths as chains of edge types of this graph, and as they were given."""
-    check_hetero(data, recipe)
-    given = data.get("metapaths") if metapaths is None else metapaths
-    if given is None:
-        raise ValueError(
-            f"{recipe}: this graph names no meta-paths of its own; give some as lists of node "
-            "types, such as metapaths=[['paper', 'author', 'paper']]."
-        )
-    checked = check_metapaths(given)
-    return resolve(data, checked), checked
 
 
 def _metapath_names(data: HeteroData) -> list[EdgeType]:

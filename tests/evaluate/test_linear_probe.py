@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 
 import gcl.evaluate
 from gcl.evaluate import PROTOCOLS, Protocol, Result, Splits, linear_probe, random_splits
-from gcl.evaluate.adam_probe import fit_adam
+from gcl.evaluate.classifiers.adam_probe import fit_adam
 
 CS = [0.1, 1.0, 10.0, 100.0]
 

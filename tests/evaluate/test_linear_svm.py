@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.svm import LinearSVC
 
-from gcl.evaluate.linear_svm import fit_linear_svm
+from gcl.evaluate.classifiers.linear_svm import fit_linear_svm
 
 
 def problem(splits=3, n=40, d=6, classes=2, seed=0):

@@ -7,7 +7,7 @@ import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import to_networkx
 
-from gcl.evaluate import wl_histograms
+from gcl.baselines.wl_histograms import wl_histograms
 from tests.augment.odd_graphs import random_graph
 
 

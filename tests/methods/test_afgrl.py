@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 import gcl
-from gcl.methods.afgrl import LocalGlobalPositives, afgrl
+from gcl.methods.recipes.afgrl import LocalGlobalPositives, afgrl
 from gcl.ops.kmeans import spherical_kmeans
 
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 import gcl
-from gcl.methods.bgrl import bgrl
+from gcl.methods.recipes.bgrl import bgrl
 
 
 def test_parts_are_the_papers():

@@ -4,7 +4,7 @@ import torch
 from torch_geometric.nn import GCNConv
 
 import gcl
-from gcl.methods.cca_ssg import cca_ssg
+from gcl.methods.recipes.cca_ssg import cca_ssg
 
 
 def test_without_augmentation_it_is_the_formula():

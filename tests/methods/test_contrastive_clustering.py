@@ -12,11 +12,11 @@ from torch_geometric.nn import GCN
 
 import gcl
 from gcl.callbacks import Checkpoint, MonitorMetaNodes
-from gcl.methods.cluster_meta_nodes import ClusterMetaNodes, ExactNegatives
 from gcl.methods.contrastive_clustering import ContrastiveClustering, influence_logsumexp
-from gcl.methods.pamc import pamc
+from gcl.methods.denominators import ClusterMetaNodes, ExactNegatives
 from gcl.methods.pretraining import pretrain
-from gcl.methods.scgc import scgc
+from gcl.methods.recipes.pamc import pamc
+from gcl.methods.recipes.scgc import scgc
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.student_t_clustering import StudentTClustering
 from gcl.testing import check_method

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import normalize
 
 import gcl
-from gcl.methods.costa import costa
+from gcl.methods.recipes.costa import costa
 from gcl.ops.sketches import gaussian_sketch
 
 

@@ -5,7 +5,7 @@ from torch.nn.functional import prelu
 from torch_geometric.nn import GCNConv
 
 import gcl
-from gcl.methods.dgi import dgi
+from gcl.methods.recipes.dgi import dgi
 
 
 def test_the_papers_loss_by_hand():

@@ -3,7 +3,7 @@
 import torch
 
 import gcl
-from gcl.methods.ggd import ggd
+from gcl.methods.recipes.ggd import ggd
 
 
 def test_the_papers_loss_and_embedding_by_hand():

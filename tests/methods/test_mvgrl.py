@@ -5,7 +5,7 @@ from torch.nn.functional import softplus
 from torch_geometric.nn import GCN
 
 import gcl
-from gcl.methods.mvgrl import mvgrl
+from gcl.methods.recipes.mvgrl import mvgrl
 
 
 def test_nodes_meet_the_summary_of_the_other_structure():

@@ -15,10 +15,10 @@ from gcl.augment import EdgeDropping, FeatureMasking, NodeDropping
 from gcl.cli import main
 from gcl.losses import InfoNCE
 from gcl.methods import TwoView
-from gcl.methods.pot_gca import pot_gca
-from gcl.methods.pot_grace import pot_grace
 from gcl.methods.provable.pot import POT, pot
 from gcl.methods.provable.view_bounds import encoder_calls, two_view_compactness
+from gcl.methods.recipes.pot_gca import pot_gca
+from gcl.methods.recipes.pot_grace import pot_grace
 from gcl.testing import check_method
 from tests.nn.dense_gcn import dense_adjacency, dense_forward
 

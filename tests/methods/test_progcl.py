@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import gcl
-from gcl.methods.progcl import progcl
+from gcl.methods.recipes.progcl import progcl
 
 
 @pytest.fixture

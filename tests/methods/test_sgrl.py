@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 import gcl
-from gcl.methods.sgrl import scattering, sgrl
+from gcl.methods.recipes.sgrl import scattering, sgrl
 
 
 def test_scattering_is_the_double_loop():

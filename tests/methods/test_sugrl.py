@@ -4,7 +4,7 @@ import torch
 
 import gcl
 from gcl.losses import SUGRL
-from gcl.methods.sugrl import sugrl
+from gcl.methods.recipes.sugrl import sugrl
 
 
 def test_options_reach_their_places():

@@ -1,0 +1,161 @@
+"""The leaderboard of one protocol: a table for each data set, and the page that shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gcl.experiments.run import RAW, SUPERVISED, UNTRAINED
+from gcl.experiments.suite import REFERENCE, Entry, of_entry
+
+HEADS = (
+    "method", "ours", "seeds", "untrained", "reported", "epochs", "s", "peak MB", "commit"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method on one data set; accuracies are fractions, NaN where unknown.
+
+    Args:
+        method: its name.
+        values: accuracy of every training, the mean over its splits.
+        std: deviation over seeds and splits together; NaN where there is one of each.
+        untrained: accuracy before training, the mean.
+        reported: the figure reported elsewhere.
+        source: where, and under which protocol if it is another one.
+        compares: whether the reported figure is of this protocol.
+        epochs: of training, the mean.
+        seconds: of training, the mean.
+        peak_mb: memory of training beyond what was there before, the largest, in MB.
+        commit: of the code; of several runs the last.
+    """
+
+    method: str
+    values: tuple[float, ...]
+    std: float
+    untrained: float
+    reported: float
+    source: str
+    compares: bool
+    epochs: float
+    seconds: float
+    peak_mb: float
+    commit: str
+
+    @property
+    def accuracy(self) -> float:
+        return float(np.mean(self.values))
+
+    def cells(self) -> list[str]:
+        """What a table shows, in the order of its heads."""
+        ours = _percent(self.accuracy)
+        return [
+            self.method,
+            ours if math.isnan(self.std) else f"{ours} ± {_percent(self.std)}",
+            str(len(self.values)),
+            _percent(self.untrained),
+            _percent(self.reported) if self.compares else f"({_percent(self.reported)})",
+            *(_number(value) for value in (self.epochs, self.seconds, self.peak_mb)),
+            self.commit,
+        ]
+
+
+def leaderboard(
+    rows: Sequence[dict[str, Any]], entries: Sequence[Entry], seeds: int
+) -> dict[str, list[Line]]:
+    """Lines by data set, the best first, the references among them.
+
+    Args:
+        rows: of a results file.
+        entries: what of it is shown.
+        seeds: trainings of each that count, the first ones.
+    """
+    board: dict[str, list[Line]] = {}
+    for entry in entries:
+        mine = [row for row in of_entry(rows, entry) if int(row["seed"]) < seeds]
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for row in mine:
+            groups.setdefault(str(row["features"]), []).append(row)
+        for features, group in groups.items():
+            if entry.run.recipe != REFERENCE and features in (RAW, UNTRAINED, SUPERVISED):
+                continue
+            name = features if entry.run.recipe == REFERENCE else entry.run.recipe
+            before = _column(groups.get(UNTRAINED, []), "accuracy")
+            board.setdefault(entry.run.dataset, []).append(_line(name, group, before, entry))
+    return {name: sorted(lines, key=lambda x: -x.accuracy) for name, lines in board.items()}
+
+
+def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture: str = "") -> str:
+    """The page: a table a data set, and the sources of the reported figures.
+
+    Args:
+        board: from `leaderboard`.
+        protocol: name and description of the protocol.
+        command: what makes the page.
+        picture: a file beside the page to show; none if empty.
+    """
+    parts = [
+        f"# Leaderboard, {protocol.partition(':')[0]}",
+        f"Made by `{command}`; do not edit.",
+        f"Test accuracy in percent, protocol {protocol}. “Ours” is the mean ± the deviation over "
+        "training seeds and splits; “untrained” the same encoder before training; “reported” in "
+        "brackets is of another protocol and does not compare. Seconds and memory are those of one "
+        "training. The supervised GCN has its paper's settings for Cora everywhere. Sorted by "
+        "accuracy: differences below the deviations are none.",
+    ]
+    if picture:
+        parts.append(f"![accuracy of every method and seed]({picture})")
+    for dataset, lines in board.items():
+        table = [HEADS, ["---", *["---:"] * (len(HEADS) - 2), "---"], *(x.cells() for x in lines)]
+        parts.append(f"## {dataset}")
+        parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in table))
+        sources = [f"- {x.method}: {x.source}" for x in lines if x.source]
+        if sources:
+            parts.append("\n".join(["Reported by:", "", *sources]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _line(
+    name: str, group: list[dict[str, Any]], before: list[float], entry: Entry
+) -> Line:  # fmt: skip
+    values, within = _column(group, "accuracy"), _column(group, "accuracy_std")
+    between = float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
+    spread = math.sqrt(between + float(np.mean(np.square(within)) if within else 0.0))
+    protocol = entry.reported.get("protocol", entry.run.protocol)
+    other = "" if protocol == entry.run.protocol else f" (protocol {protocol}: does not compare)"
+    source = f"{entry.reported['source']}{other}" if "source" in entry.reported else ""
+    memory = _column(group, "peak_mb")
+    return Line(
+        name,
+        tuple(values),
+        spread if len(values) > 1 or spread > 0 else math.nan,
+        _mean(before),
+        float(entry.reported.get("accuracy", math.nan)),
+        source,
+        protocol == entry.run.protocol or "accuracy" not in entry.reported,
+        _mean(_column(group, "trained_epochs")),
+        _mean(_column(group, "seconds")),
+        max(memory, default=math.nan),
+        str(group[-1]["commit"]),
+    )
+
+
+def _column(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
+    return [float(row[key]) for row in rows if row.get(key) not in (None, "")]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.0f}"

@@ -1,0 +1,401 @@
+"""A run of a recipe on a data set, from seed to numbers: what `gcl train` and `gcl bench` share."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch_geometric.data import Batch, Data, HeteroData
+from torch_geometric.loader import DataLoader
+from torch_geometric.seed import seed_everything
+
+from gcl import baselines, checkpoint, datasets, evaluate, methods
+from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
+from gcl.checkpoint import write_atomically
+from gcl.datasets import GraphSet
+from gcl.datasets.hetero import SCHEMAS
+from gcl.experiments.memory import peak_extra_mb
+from gcl.experiments.provenance import provenance
+from gcl.graphs.validate import validate_graph
+from gcl.nn.readouts import sum_readout
+from gcl.training.loop import embed, fit, warmup_cosine
+from gcl.training.state import Callback, State
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RAW, UNTRAINED, SUPERVISED = "raw features", "untrained", "supervised GCN"
+GRAPHS_PER_BATCH = 128  # of InfoGraph and GraphCL
+
+
+@dataclass
+class Run:
+    """What is run; every field but `method` is an option of `gcl train`.
+
+    Args:
+        recipe: a name in `gcl.methods`, or "package.module:function".
+        dataset: a name known to `gcl.datasets.load`, or "package.module:function" giving a graph
+            or a `gcl.datasets.GraphSet`.
+        protocol: evaluation protocol, see `gcl.evaluate`; for a graph random-10-10-80 if empty, for
+            a known set of graphs 10-fold-svm.
+        epochs: passes over the data.
+        lr: learning rate.
+        weight_decay: L2 penalty (Adam) or decoupled decay (AdamW).
+        optimizer: a class of torch.optim: Adam, AdamW, SGD, ...
+        warmup: epochs of linear warm-up, followed by a cosine to 0; -1 keeps lr constant.
+        clip: upper limit of the gradient norm; 0 for none.
+        patience: stop when the loss has not fallen for so many epochs, and take the weights of its
+            lowest; 0 trains to the end and takes the last.
+        probe_lr: step size of the probe under the hetero protocols, which the papers tune.
+        probe_decay: its L2 penalty.
+        device: cpu, cuda, ...
+        root: folder of the data sets; GCL_DATA, then a cache folder, if empty.
+        batch_size: graphs of a batch, where the data set is a set of graphs; 128 if 0.
+        method: the recipe's own hyperparameters.
+    """
+
+    recipe: str
+    dataset: str
+    protocol: str = ""
+    epochs: int = 200
+    lr: float = 1e-3
+    weight_decay: float = 1e-5
+    optimizer: str = "Adam"
+    warmup: int = -1
+    clip: float = 0.0
+    patience: int = 0
+    probe_lr: float = 0.01
+    probe_decay: float = 0.0
+    device: str = "cpu"
+    root: str = ""
+    batch_size: int = 0
+    method: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.protocol:
+            source = datasets.DATASETS.get(self.dataset.lower().replace("_", "-"))
+            of_graphs = source is not None and source.graphs
+            known = self.dataset.lower() in SCHEMAS
+            single = "hetero-20" if known else "random-10-10-80"
+            self.protocol = "10-fold-svm" if of_graphs else single
+
+    @property
+    def name(self) -> str:
+        return f"{self.recipe}/{self.dataset}"
+
+
+def resolve(name: str, module: Any, kind: str) -> Callable[..., Any]:
+    """A function by its name in a module of this package, or by "package.module:function".
+
+    Raises:
+        ValueError: there is no such function.
+    """
+    if ":" in name:
+        path, _, attribute = name.partition(":")
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        try:
+            found = getattr(importlib.import_module(path), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(f"{kind} {name!r} cannot be imported: {error}.") from None
+    else:
+        found = getattr(module, name, None) if name in module.__all__ else None
+        if not inspect.isfunction(found):
+            known = ", ".join(recipes() if kind == "recipe" else [])
+            raise ValueError(
+                f"Unknown {kind} {name!r}; known: {known}, or your own as package.module:function."
+            )
+    if not callable(found):
+        raise ValueError(f"{kind} {name!r} is not a function.")
+    return found
+
+
+def recipes() -> list[str]:
+    """Names of the recipes in `gcl.methods`."""
+    return [n for n in sorted(methods.__all__) if inspect.isfunction(getattr(methods, n))]
+
+
+def load_data(run: Run) -> Data | HeteroData | GraphSet:
+    """The data set of a run, checked: a graph, or a set of graphs.
+
+    Raises:
+        ValueError, FileNotFoundError: unknown, absent or malformed data, or data that the protocol
+            is not for.
+    """
+    data = open_data(run)
+    check_protocol(run, data)
+    return data
+
+
+def open_data(run: Run) -> Data | HeteroData | GraphSet:
+    """The data set of a run under any protocol.
+
+    Raises:
+        ValueError, FileNotFoundError: unknown, absent or malformed data, or no labels.
+    """
+    if ":" in run.dataset:
+        data = resolve(run.dataset, datasets, "data set")()
+    else:
+        data = datasets.load(run.dataset, run.root or None)
+    if isinstance(data, GraphSet):
+        return data
+    validate_graph(data)
+    if _target(data) is None:
+        raise ValueError(
+            f"{run.dataset} has no labels (data.y), so nothing can be evaluated; train with "
+            "gcl.fit and use gcl.embed instead."
+        )
+    return data
+
+
+def check_protocol(run: Run, data: Data | HeteroData | GraphSet) -> None:
+    """Raises ValueError where the protocol of a run is not for its data."""
+    if isinstance(data, GraphSet):
+        kind, known = "a set of graphs", list(evaluate.GRAPH_PROTOCOLS)
+    elif isinstance(data, HeteroData):
+        kind, known = "a heterogeneous graph", list(evaluate.HETERO_PROTOCOLS)
+    else:
+        kind, known = "one graph", list(evaluate.PROTOCOLS)
+    if run.protocol not in known:
+        raise ValueError(
+            f"{run.dataset} is {kind}, which protocol {run.protocol!r} is not for; choose one of "
+            f"{', '.join(known)}."
+        )
+
+
+def load_config(path: str | Path) -> dict[str, Any]:
+    """A TOML file as a dict.
+
+    Raises:
+        ValueError: not valid TOML, or recipe/dataset missing.
+    """
+    try:
+        config = tomllib.loads(Path(path).read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ValueError(f"Cannot read {path}: {error.strerror}.") from None
+    return config
+
+
+def config_run(path: Path) -> Run:
+    """The run of a configuration file, its reported numbers left aside.
+
+    Raises:
+        ValueError: the file is unreadable, or names no recipe or no data set.
+    """
+    config = load_config(path)
+    if missing := {"recipe", "dataset"} - set(config):
+        raise ValueError(f"{path} lacks {' and '.join(sorted(missing))}.")
+    config.pop("reported", None)
+    fields = {k: config.pop(k) for k in list(config) if k in Run.__dataclass_fields__}
+    options = inspect.signature(resolve(fields["recipe"], methods, "recipe")).parameters
+    if unknown := set(config) - set(options):
+        raise ValueError(f"{path}: {fields['recipe']} has no option {', '.join(sorted(unknown))}.")
+    return Run(**fields, method=config)
+
+
+def train_seed(
+    run: Run, data: Any, seed: int, folder: Path | None = None, *, resume: bool = False
+) -> tuple[list[dict[str, Any]], State]:
+    """Train and evaluate one seed.
+
+    Args:
+        run: what to run.
+        data: its graph, from `load_data`.
+        seed: seeds the weights and the training; splits and k-means keep their own seed.
+        folder: where to put log.csv, checkpoint.safetensors and embedding.npy; nowhere if None.
+        resume: go on from the checkpoint in the folder if there is one.
+
+    Returns:
+        One row (dict) for the untrained and one for the trained encoder, the latter with seconds
+        and memory (MB) of the training, and the final state.
+    """
+    seed_everything(seed)
+    method = resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
+    training, whole = _feed(run, method, data)
+    untrained = embed(method, whole)
+    if len(untrained) != len(_labels(data)):
+        what = "graphs" if isinstance(data, GraphSet) else "nodes"
+        raise ValueError(
+            f"{run.recipe} gives {len(untrained)} embeddings for the {len(_labels(data))} {what} "
+            f"of {run.dataset}: a set of graphs needs a graph-level recipe such as graphcl, and "
+            "one graph a node-level recipe such as grace."
+        )
+    callbacks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}")]
+    if run.patience:
+        callbacks.append(EarlyStopping(patience=run.patience))
+    saved = None
+    if folder is not None:
+        saved = folder / "checkpoint.safetensors"
+        callbacks += [CSVLog(folder / "log.csv"), Checkpoint(saved)]
+    goes_on = resume and saved is not None and saved.is_file()
+    earlier = checkpoint.load(saved)["history"] if goes_on and saved is not None else []
+    total = run.epochs if run.epochs > 0 else 1
+    states: list[State] = []
+    train = partial(
+        fit,
+        method,
+        training,
+        epochs=run.epochs,
+        optimizer=partial(optimizer_class(run.optimizer), lr=run.lr, weight_decay=run.weight_decay),
+        scheduler=warmup_cosine(run.warmup, total) if run.warmup >= 0 else None,
+        clip=run.clip or None,
+        callbacks=callbacks,
+        resume=saved if goes_on else None,
+    )
+    started = time.perf_counter()
+    kind = torch.device(run.device).type
+    memory = peak_extra_mb(lambda: states.append(train()), kind, every=0.01)
+    before = sum(float(row["seconds"]) for row in earlier)
+    cost = {"seconds": before + time.perf_counter() - started, "peak_mb": memory}
+    state = states[0]
+    z = embed(method, whole).cpu()
+    if folder is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, z.numpy(), allow_pickle=False)
+        write_atomically(folder / "embedding.npy", buffer.getvalue())
+    rows = [
+        {"seed": seed, "features": UNTRAINED, **measure(run, untrained.cpu(), data)},
+        {
+            "seed": seed,
+            "features": run.recipe,
+            **measure(run, z, data),
+            **cost,
+            "trained_epochs": state.epoch,
+        },
+    ]
+    return rows, state
+
+
+def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
+    """What is trained on and what is embedded: a graph, or batches of graphs."""
+    if not isinstance(data, GraphSet):
+        return data, data
+    if run.batch_size < 0:
+        raise ValueError(f"--batch_size must be >= 0, got {run.batch_size}.")
+    graphs: Any = data
+    if type(method).prepare is not methods.Method.prepare or method.whole_graph is not None:
+        graphs = method.prepare(Batch.from_data_list(list(data))).to_data_list()
+    size = run.batch_size or GRAPHS_PER_BATCH
+    return DataLoader(graphs, size, shuffle=True), DataLoader(graphs, size)
+
+
+def measure(run: Run, z: torch.Tensor, data: Any) -> dict[str, float]:
+    """Classifier by the run's protocol, and k-means, of one representation."""
+    probe: dict[str, float]
+    y = _labels(data)
+    if isinstance(data, GraphSet):
+        probe = evaluate.graph_classification(z, y, protocol=run.protocol)
+    elif isinstance(data, HeteroData):
+        found = evaluate.hetero_probe(
+            z, data, protocol=run.protocol, lr=run.probe_lr, weight_decay=run.probe_decay
+        )
+        # With one label a node, Micro-F1 is accuracy.
+        probe = {f"accuracy{end}": found[f"micro_f1{end}"] for end in ("", "_std")} | {**found}
+    else:
+        probe = evaluate.linear_probe(z, y, protocol=run.protocol, data=data)
+    groups = evaluate.cluster(z, y)
+    return {**probe, **{f"cluster_{key}": value for key, value in groups.items()}}
+
+
+def raw_rows(run: Run, data: Any) -> list[dict[str, Any]]:
+    """The same measurements of the input features; of graphs, of the sums over their nodes.
+
+    None where nodes with labels have no features.
+    """
+    x = data.x if isinstance(data, GraphSet) else _target(data).get("x")
+    if x is None:
+        return []
+    if isinstance(data, GraphSet):
+        x = torch.cat([sum_readout(b.x, b.batch, b.num_graphs) for b in DataLoader(data, 128)])
+    return [{"seed": -1, "features": RAW, **measure(run, x, data)}]
+
+
+def supervised_row(run: Run, data: Data, seed: int) -> dict[str, Any]:
+    """What a GCN reaches under the run's protocol that trains on the labels."""
+    found = baselines.supervised_gcn(data, protocol=run.protocol, seed=1000 * seed)
+    return {"seed": seed, "features": SUPERVISED, **found}
+
+
+def _labels(data: Any) -> torch.Tensor:
+    y: torch.Tensor = data.y if isinstance(data, GraphSet) else _target(data).y
+    return y
+
+
+def _target(data: Any) -> Any:
+    """The nodes that have labels, or None."""
+    return next((nodes for nodes in data.node_stores if nodes.get("y") is not None), None)
+
+
+def options_digest(run: Run) -> str:
+    """A short name for everything that decides a run's numbers (its data folder does not)."""
+    usual = {"root": run.root, "patience": 0, "probe_lr": 0.01, "probe_decay": 0.0, "batch_size": 0}
+    # Options that came later leave the names of older runs as they are.
+    decisive = {k: v for k, v in asdict(run).items() if k not in usual or v != usual[k]}
+    decisive["device"] = "cpu"  # a table begun on one device may go on on another
+    later = {
+        "meta_nodes": 0,
+        "macl": 0.0,
+        "num_views": 2,
+        "similarity": "pathsim",
+        "budget": 1 << 29,
+        "ties_seed": 0,
+    }
+    decisive["method"] = {
+        k: v for k, v in run.method.items() if later.get(k) != v or k not in later
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def check_device(name: str) -> None:
+    """Raises ValueError where there is no such device."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
+
+
+def write_run(path: Path, run: Run, seeds: int) -> None:
+    """Keep what a folder's results came from."""
+    content = {"run": asdict(run), "seeds": seeds, **provenance()}
+    write_atomically(path, json.dumps(content, indent=2).encode())
+
+
+def read_run(folder: Path) -> tuple[Run, int]:
+    """What `write_run` kept.
+
+    Raises:
+        ValueError: the folder holds no readable run.
+    """
+    try:
+        content = json.loads((folder / "run.json").read_text())
+        return Run(**content["run"]), int(content["seeds"])
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder} holds no readable run.json ({error}); give a folder made by gcl train --out."
+        ) from None
+
+
+def optimizer_class(name: str) -> Any:
+    """A class of torch.optim by its name; ValueError where there is none."""
+    found = getattr(torch.optim, name, None)
+    if not (inspect.isclass(found) and issubclass(found, torch.optim.Optimizer)):
+        raise ValueError(f"optimizer must be a class of torch.optim such as AdamW, got {name!r}.")
+    return found

@@ -1,0 +1,219 @@
+"""Many runs into one results file: what `gcl bench` does, in one process or in several."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch_geometric.data import Data
+
+from gcl import datasets
+from gcl.experiments import results
+from gcl.experiments import run as benchmark
+from gcl.experiments.run import Run
+
+REFERENCE = "reference"  # stands where the name of a recipe does
+SUPERVISED_PROTOCOLS = ("public", "random-10-10-80", "e2")  # which have validation nodes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A configuration: its name `<recipe>/<file>`, its run, and the numbers reported elsewhere."""
+
+    name: str
+    run: Run
+    reported: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One seed of one entry; the raw features and the supervised GCN are tasks of their own."""
+
+    name: str
+    run: Run
+    seed: int
+    kind: Literal["train", "raw", "supervised"] = "train"
+
+    def rows(self, work: Path | None = None) -> list[dict[str, Any]]:
+        """What is measured; a training keeps its checkpoint in a folder of `work` till it ends."""
+        data = _load(self.run.dataset, self.run.root)
+        benchmark.check_protocol(self.run, data)
+        if self.kind == "raw":
+            return benchmark.raw_rows(self.run, data)
+        if self.kind == "supervised":
+            return [benchmark.supervised_row(self.run, data, self.seed)]
+        if work is None:
+            return benchmark.train_seed(self.run, data, self.seed)[0]
+        folder = work / f"{benchmark.options_digest(self.run)}-{self.seed}"
+        rows = benchmark.train_seed(self.run, data, self.seed, folder, resume=True)[0]
+        shutil.rmtree(folder, ignore_errors=True)
+        return rows
+
+
+def under(entries: Sequence[Entry], protocol: str) -> tuple[list[Entry], dict[str, str]]:
+    """The entries under one protocol, one for every recipe and data set, and what is not there.
+
+    Of several configurations of a recipe and a data set the one that is written for the protocol
+    counts, else the one named like the data set. Data sets that the protocol is not for (no masks,
+    graphs in sets, several node types) are left out, and so are those whose files are missing;
+    these come back by name with the reason.
+
+    Raises:
+        ValueError: unknown or malformed data.
+    """
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.run.recipe, entry.run.dataset), []).append(entry)
+    chosen, absent = [], {}
+    for (_, dataset), group in groups.items():
+        own = [e for e in group if e.run.protocol == protocol]
+        named = [e for e in group if e.name.rpartition("/")[2] == dataset]
+        entry = (own or named or group)[0]
+        run = replace(entry.run, protocol=protocol)
+        try:
+            fits = dataset not in absent and _is_for(run)
+        except FileNotFoundError as error:
+            fits, absent[dataset] = False, str(error)
+        if fits:
+            # A report is of the protocol its configuration is for, unless it says otherwise.
+            told = {"protocol": entry.run.protocol, **entry.reported} if entry.reported else {}
+            chosen.append(replace(entry, run=run, reported=told))
+    return chosen, absent
+
+
+def references(entries: Sequence[Entry]) -> list[Entry]:
+    """For every data set and protocol of the entries, one for raw features and supervised GCN."""
+    runs = {(e.run.dataset, e.run.protocol): e.run for e in entries}
+    return [
+        Entry(f"{REFERENCE}/{dataset}", Run(REFERENCE, dataset, protocol, root=run.root), {})
+        for (dataset, protocol), run in runs.items()
+    ]
+
+
+def tasks(entries: Sequence[Entry], seeds: int, rows: Sequence[dict[str, Any]]) -> list[Task]:
+    """What the file does not have yet, seed by seed, so that an interrupted table compares equals.
+
+    Raises:
+        ValueError: the file has rows of an entry that came from other options.
+    """
+    done: dict[str, set[int]] = {}
+    for entry in entries:
+        mine = of_entry(rows, entry)
+        if any(row["options"] != benchmark.options_digest(entry.run) for row in mine):
+            raise ValueError(
+                f"The results file holds rows of {entry.name} from other options than its "
+                "configuration has now; give another --out, or take those rows out."
+            )
+        done[entry.name] = {int(row["seed"]) for row in mine}
+    referred = {e.run.dataset for e in entries if e.run.recipe == REFERENCE}
+    todo = []
+    for seed in (-1, *range(seeds)):
+        for entry in entries:
+            run = entry.run
+            if seed in done[entry.name]:
+                continue
+            if seed < 0:
+                if run.recipe == REFERENCE or run.dataset not in referred:
+                    todo.append(Task(entry.name, run, seed, "raw"))
+            elif run.recipe != REFERENCE:
+                todo.append(Task(entry.name, run, seed))
+            elif run.protocol in SUPERVISED_PROTOCOLS:
+                todo.append(Task(entry.name, run, seed, "supervised"))
+    return todo
+
+
+def of_entry(rows: Sequence[dict[str, Any]], entry: Entry) -> list[dict[str, Any]]:
+    """The rows of one configuration under its protocol."""
+    key = (entry.name, entry.run.protocol)
+    return [row for row in rows if (row["config"], row["protocol"]) == key]
+
+
+def run_tasks(
+    todo: Sequence[Task], jobs: int = 1, work: Path | None = None
+) -> Iterator[tuple[Task, list[dict[str, Any]] | Exception]]:
+    """The tasks with their rows, or with what went wrong, in the order in which they are done.
+
+    Args:
+        todo: the tasks.
+        jobs: processes, >= 1; the threads of this one are shared out among them.
+        work: a folder for the checkpoints of trainings that have not ended; none if None.
+    """
+    if jobs == 1 or len(todo) < 2:
+        for task in todo:
+            try:
+                found: list[dict[str, Any]] | Exception = task.rows(work)
+            except Exception as error:
+                found = error
+            yield task, found
+        return
+    threads = max(1, torch.get_num_threads() // jobs)
+    # Started anew, not forked: torch's threads would not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _start_worker, (threads,)) as pool:
+        futures = {pool.submit(task.rows, work): task for task in todo}
+        try:
+            for future in as_completed(futures):
+                problem = future.exception()
+                if isinstance(problem, BrokenExecutor):
+                    raise ValueError(
+                        "A process of --jobs was killed, perhaps for its memory; what is done is "
+                        "kept, go on with fewer jobs."
+                    )
+                yield (
+                    futures[future],
+                    problem if isinstance(problem, Exception) else future.result(),
+                )
+        except BaseException:
+            # What runs ends by itself; nothing new begins.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def told(task: Task, command: str) -> dict[str, Any]:
+    """What stands before the numbers of a row."""
+    return {
+        "config": task.name,
+        "options": benchmark.options_digest(task.run),
+        "dataset": task.run.dataset,
+        "protocol": task.run.protocol,
+        "command": command,
+        **results.provenance(),
+    }
+
+
+def _is_for(run: Run) -> bool:
+    """Whether the protocol knows what to do with the data set."""
+    source = datasets.DATASETS.get(run.dataset.lower().replace("_", "-"))
+    if source is not None and (source.graphs or source.hetero):
+        return False  # without reading it
+    data = _load(run.dataset, run.root)
+    if not isinstance(data, Data):
+        return False
+    return run.protocol != "public" or "train_mask" in data
+
+
+@lru_cache(maxsize=2)
+def _load(dataset: str, root: str) -> Any:
+    return benchmark.open_data(Run("", dataset, root=root))
+
+
+def _start_worker(threads: int) -> None:
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed can tell its workers nothing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

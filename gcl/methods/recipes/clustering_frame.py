@@ -1,0 +1,66 @@
+"""What PamC and SCGC* share: an MLP, started from an auto-encoder, and its clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gcl.contracts import Encoder
+from gcl.methods.contrastive_clustering import ContrastiveClustering
+from gcl.methods.denominators import Denominator
+from gcl.nn.auto_encoder import AutoEncoder
+from gcl.nn.mlp_encoder import MLPEncoder
+from gcl.nn.student_t_clustering import StudentTClustering
+
+
+def contrastive_clustering(
+    recipe: str,
+    data: Any,
+    negatives: Denominator | None,
+    *,
+    clusters: int | None,
+    hidden: tuple[int, ...],
+    dim: int,
+    encoder: Encoder | None,
+    pretrained: str | None,
+    pretrain_epochs: int,
+    **options: Any,
+) -> ContrastiveClustering:
+    """The frame that PamC and SCGC* share: an MLP, started from an auto-encoder."""
+    clusters = _number_of_classes(recipe, data) if clusters is None else clusters
+    if isinstance(hidden, int):
+        raise TypeError(f"{recipe}: hidden must be a tuple of widths such as ({hidden},).")
+    if encoder is None:
+        encoder = MLPEncoder(data.num_features, tuple(hidden), dim)
+    if not isinstance(encoder, MLPEncoder):
+        if pretrained is not None:
+            raise ValueError(
+                f"{recipe}: pretrained weights are those of an MLPEncoder, but encoder is a "
+                f"{type(encoder).__name__}."
+            )
+        pretrain_epochs = 0
+    elif pretrained is not None:
+        # The decoder of the file is read for its checks, and dropped.
+        AutoEncoder(encoder).restore(pretrained)
+        pretrain_epochs = 0
+    return ContrastiveClustering(
+        encoder,
+        StudentTClustering(clusters, encoder.out_channels),
+        negatives=negatives,
+        pretrain_epochs=pretrain_epochs,
+        **options,
+    )
+
+
+def _number_of_classes(recipe: str, data: Any) -> int:
+    y = data.get("y")
+    if y is None:
+        raise ValueError(
+            f"{recipe}: the graph has no labels to count, so the number of clusters must be given: "
+            "clusters=..."
+        )
+    if y.dim() != 1:
+        raise ValueError(
+            f"{recipe}: data.y is no list of classes but {list(y.shape)}, so the number of "
+            "clusters must be given: clusters=..."
+        )
+    return len(y[y >= 0].unique())  # -1 stands for a node without a label
