@@ -34,10 +34,11 @@ test-scatter: $(READY)  ## build torch_scatter (about 6 minutes) and run the tes
 	  --disable-pip-version-check --constraint constraints.txt --no-build-isolation torch_scatter
 	$(BIN)/python -m pytest --quiet -m scatter
 
-check: $(READY)  ## ruff and mypy
+check: $(READY)  ## ruff, mypy and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

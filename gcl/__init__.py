@@ -5,18 +5,41 @@ method = gcl.methods.grace(data, hidden=128, tau=0.4)
 gcl.fit(method, data, epochs=200)
 z = gcl.embed(method, data)
 gcl.evaluate.linear_probe(z, data.y)
+
+Rooms are loaded when they are first asked for: `gcl --help` needs no torch.
 """
 
-from gcl import augment, callbacks, datasets, evaluate, losses, methods, nn, testing, transforms
-from gcl.contracts import Method
-from gcl.training import embed, fit
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gcl import (
+        augment,
+        baselines,
+        callbacks,
+        checkpoint,
+        datasets,
+        evaluate,
+        losses,
+        methods,
+        nn,
+        ops,
+        testing,
+        transforms,
+    )
+    from gcl.contracts import Method
+    from gcl.training import embed, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Method",
     "augment",
+    "baselines",
     "callbacks",
+    "checkpoint",
     "datasets",
     "embed",
     "evaluate",
@@ -24,6 +47,24 @@ __all__ = [
     "losses",
     "methods",
     "nn",
+    "ops",
     "testing",
     "transforms",
 ]
+
+_HOMES = {"Method": "gcl.contracts", "embed": "gcl.training", "fit": "gcl.training"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    try:
+        return import_module(f"gcl.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"gcl.{name}":
+            raise  # a library that the room needs
+        raise AttributeError(f"module 'gcl' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
