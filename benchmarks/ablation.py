@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gcl import evaluate, methods
-from gcl.experiments import run as benchmark
+from gcl.experiments.config import read_config
 from gcl.experiments.results import Results, summarize
-from gcl.experiments.run import Run
+from gcl.experiments.run import Run, load_data, options_digest, train_seed
 
 VARIANTS: dict[str, dict[str, bool]] = {
     "csgcl": {},
@@ -30,9 +30,9 @@ VARIANTS: dict[str, dict[str, bool]] = {
 SHOWN = {"accuracy": "accuracy", "cluster_nmi": "NMI", "cluster_ari": "ARI"}
 
 
-def read_config(path: Path) -> Run:
+def read_run(path: Path) -> Run:
     """A run of csgcl from a configuration of `benchmarks/configs/csgcl`."""
-    run = benchmark.config_run(path)
+    run = read_config(path)[0]
     if run.recipe != "csgcl":
         raise ValueError(f"{path} is no configuration of csgcl.")
     return run
@@ -56,19 +56,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("ablation.csv"))
     chosen = parser.parse_args(arguments)
 
-    run = replace(read_config(chosen.config), device=chosen.device)
+    run = replace(read_run(chosen.config), device=chosen.device)
     run.protocol = chosen.protocol or run.protocol
     run.epochs = run.epochs if chosen.epochs is None else chosen.epochs
-    data = benchmark.load_data(run)
+    data = load_data(run)
     kept = Results(chosen.out, ("variant", "options", "seed", *SHOWN))
     mine: list[dict[str, Any]] = []
     # Seed by seed, so that an interrupted table compares equals.
     for seed in range(chosen.seeds):
         for name, variant in variants(run).items():
-            key = {"variant": name, "options": benchmark.options_digest(variant), "seed": seed}
+            key = {"variant": name, "options": options_digest(variant), "seed": seed}
             found = kept.find(key)
             if not found:
-                trained = benchmark.train_seed(variant, data, seed)[0][-1]
+                trained = train_seed(variant, data, seed)[0][-1]
                 told = {"dataset": run.dataset, "protocol": run.protocol, "epochs": run.epochs}
                 found = kept.add(key, {**told, **trained})
             mine += [{**row, "features": name} for row in found]

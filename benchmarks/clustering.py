@@ -25,10 +25,10 @@ from torch_geometric.seed import seed_everything
 
 from gcl.callbacks import Callback, ProgressBar
 from gcl.evaluate.clustering import cluster_scores
-from gcl.experiments import run as benchmark
+from gcl.experiments.config import read_config
 from gcl.experiments.memory import peak_extra_mb
 from gcl.experiments.results import Results, summarize
-from gcl.experiments.run import Run
+from gcl.experiments.run import Run, load_data, options_digest
 from gcl.methods.pretraining import pretrain
 from gcl.methods.recipes.pamc import pamc
 from gcl.methods.recipes.scgc import scgc
@@ -69,12 +69,9 @@ class WatchClusters(Callback):
         self.epochs = [*self.epochs[1:], state.method.predict(state.data)]
 
 
-def read_config(recipe: str, dataset: str) -> Run:
+def read_run(recipe: str, dataset: str) -> Run:
     """A run from benchmarks/configs."""
-    config = benchmark.load_config(CONFIGS / recipe / f"{dataset}.toml")
-    config.pop("reported", None)
-    fields = {k: config.pop(k) for k in list(config) if k in Run.__dataclass_fields__}
-    return Run(**fields, method=config)
+    return read_config(CONFIGS / recipe / f"{dataset}.toml")[0]
 
 
 def variants(linear: Run, exact: Run) -> dict[str, Run]:
@@ -113,9 +110,15 @@ def auto_encoder(run: Run, data: Any, seed: int, path: Path) -> None:
     pretrain(encoder, x, epochs=epochs, seed=seed, path=path)
 
 
+def started(run: Run, seed: int, pretrained: Path) -> Run:
+    """The run from an auto-encoder of its own."""
+    told = {"start_seed": seed, "pretrained": str(pretrained)}
+    return replace(run, method={**run.method, **told})
+
+
 def start_row(run: Run, data: Any, seed: int, pretrained: Path) -> dict[str, float]:
     """The pre-trained auto-encoder and k-means on its embeddings, before any training."""
-    method = RECIPES[run.recipe](data, **run.method, start_seed=seed, pretrained=str(pretrained))
+    method = started(run, seed, pretrained).build(data)
     method.prepare(data)
     return dict(cluster_scores(method.predict(data), data.y))
 
@@ -127,7 +130,7 @@ def trained_row(name: str, run: Run, data: Any, seed: int, pretrained: Path) -> 
     all of `fit`, which other work on the machine does not stretch.
     """
     seed_everything(seed)
-    method = RECIPES[run.recipe](data, **run.method, start_seed=seed, pretrained=str(pretrained))
+    method = started(run, seed, pretrained).build(data)
     watch = WatchClusters(method.clustering)
     prepared, states = method.prepare(data), []
 
@@ -166,10 +169,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("clustering.csv"))
     chosen = parser.parse_args(arguments)
 
-    linear, exact = (read_config(recipe, chosen.dataset) for recipe in RECIPES)
+    linear, exact = (read_run(recipe, chosen.dataset) for recipe in RECIPES)
     if chosen.epochs is not None:
         linear, exact = (replace(run, epochs=chosen.epochs) for run in (linear, exact))
-    data = benchmark.load_data(linear)
+    data = load_data(linear)
     if chosen.runs < 1:
         parser.error("--runs must be at least 1")
     plans = variants(linear, exact)
@@ -181,7 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     mine: list[dict[str, Any]] = []
     for seed in range(chosen.runs):
         keys = {
-            name: {"variant": name, "options": benchmark.options_digest(run), "seed": seed}
+            name: {"variant": name, "options": options_digest(run), "seed": seed}
             for name, run in plans.items()
         }
         done = {name: kept.find(key) for name, key in keys.items()}

@@ -24,22 +24,21 @@ from torch_geometric.seed import seed_everything
 
 from gcl import evaluate
 from gcl.callbacks import EarlyStopping, ProgressBar
-from gcl.experiments import run as benchmark
+from gcl.experiments.config import read_config
 from gcl.experiments.results import Results, summarize
-from gcl.experiments.run import Run
-from gcl.methods import adameow, heco, meow
+from gcl.experiments.run import Run, load_data, options_digest
 from gcl.training.loop import embed, fit
 
 CONFIGS = Path(__file__).parent / "configs"
-RECIPES = {"meow": meow, "adameow": adameow, "heco": heco}
+RECIPES = ("meow", "adameow", "heco")
 FEW = (20, 40, 60)
 SCORES = [f"{key}_{few}" for few in FEW for key in ("macro_f1", "micro_f1", "auc")]
 KEYS = [*SCORES, *(f"converged_macro_f1_{few}" for few in FEW), "cluster_nmi", "cluster_ari"]
 ABLATIONS: dict[str, dict[str, Any]] = {
-    "meow, ties as released": {"ties": "legacy"},
-    "meow, ties by index": {"ties": "index"},
-    "meow, row form": {"topk_form": "row"},
-    "meow, union form": {"topk_form": "union"},
+    "meow, ties as released": {"paths": {"ties": "legacy"}},
+    "meow, ties by index": {"paths": {"ties": "index"}},
+    "meow, row form": {"paths": {"topk_form": "row"}},
+    "meow, union form": {"paths": {"topk_form": "union"}},
     "meow, plain InfoNCE": {"weighted": False, "lam": 0.0},
     "meow, no prototypes": {"lam": 0.0},
     "meow, masks drawn once": {"resample": "once"},
@@ -49,7 +48,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 def variants(dataset: str, ablation: bool) -> dict[str, Run]:
     """The trainings of the table by name, of the recipes that have a configuration."""
     runs = {
-        recipe: benchmark.config_run(path)
+        recipe: read_config(path)[0]
         for recipe in RECIPES
         if (path := CONFIGS / recipe / f"{dataset}.toml").is_file()
     }
@@ -57,23 +56,29 @@ def variants(dataset: str, ablation: bool) -> dict[str, Run]:
         raise SystemExit(f"There is no configuration of {dataset} in {CONFIGS}.")
     if "adameow" in runs:
         run = runs["adameow"]
-        published = {**run.method, "weights": "none"}
-        runs["adameow, weights as published"] = replace(run, method=published)
+        runs["adameow, weights as published"] = changed(run, {"weights": "none"})
     if ablation:
         for recipe in runs.keys() & {"adameow", "heco"}:
             run = runs[recipe]
-            released = {**run.method, "ties": "legacy"}
-            runs[f"{recipe}, ties as released"] = replace(run, method=released)
+            where = "positives" if recipe == "heco" else "paths"
+            released = changed(run, {where: {"ties": "legacy"}})
+            runs[f"{recipe}, ties as released"] = released
             if recipe == "adameow":
-                released = {**released, "weights": "none"}
-                runs["adameow, ties and weights as released"] = replace(run, method=released)
+                released = changed(released, {"weights": "none"})
+                runs["adameow, ties and weights as released"] = released
     if ablation and "meow" in runs:
         run = runs["meow"]
-        runs |= {
-            name: replace(run, method={**run.method, **change})
-            for name, change in ABLATIONS.items()
-        }
+        runs |= {name: changed(run, change) for name, change in ABLATIONS.items()}
     return runs
+
+
+def changed(run: Run, change: dict[str, Any]) -> Run:
+    """The run with other options; those of an object one by one."""
+    options = {
+        key: {**run.method.get(key, {}), **value} if isinstance(value, dict) else value
+        for key, value in change.items()
+    }
+    return replace(run, method={**run.method, **options})
 
 
 def scores(run: Run, z: torch.Tensor, data: HeteroData) -> dict[str, float]:
@@ -91,7 +96,7 @@ def scores(run: Run, z: torch.Tensor, data: HeteroData) -> dict[str, float]:
 def rows_of(name: str, run: Run, data: HeteroData, seed: int) -> list[dict[str, Any]]:
     """Train one seed; the untrained encoder and the weights of the lowest loss."""
     seed_everything(seed)
-    method = RECIPES[run.recipe](data, **run.method)
+    method = run.build(data)
     untrained = embed(method, data)
     state = fit(
         method,
@@ -107,7 +112,7 @@ def rows_of(name: str, run: Run, data: HeteroData, seed: int) -> list[dict[str, 
     z = embed(state.method, data)
     told = {"epochs": state.epoch, "seconds": sum(row["seconds"] for row in state.history)}
     rows = [{"variant": name, **scores(run, z, data), **told}]
-    statistics = getattr(getattr(method, "contrast", None), "statistics", None)
+    statistics = getattr(getattr(method, "objective", None), "statistics", None)
     if callable(statistics):
         with torch.no_grad():
             rows[0] |= statistics(*method.eval().views(state.data))
@@ -132,12 +137,12 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(f"No variant matches {chosen.only!r}.")
     if chosen.epochs is not None:
         runs = {name: replace(run, epochs=chosen.epochs) for name, run in runs.items()}
-    data = benchmark.load_data(next(iter(runs.values())))
+    data = load_data(next(iter(runs.values())))
     kept = Results(chosen.out, ("dataset", "variant", "options", "seed"))
     mine: list[dict[str, Any]] = []
     for name, run in {"raw features": next(iter(runs.values())), **runs}.items():
         for seed in range(chosen.seeds if name in runs else 1):
-            key = {"dataset": run.dataset, "options": benchmark.options_digest(run), "seed": seed}
+            key = {"dataset": run.dataset, "options": options_digest(run), "seed": seed}
             names = {name, f"{name}, untrained"}
             have = [row for row in kept.find(key) if row["variant"] in names]
             if not have:

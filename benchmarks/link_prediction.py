@@ -21,10 +21,10 @@ from torch_geometric.data import Data
 from torch_geometric.seed import seed_everything
 
 import gcl
-from gcl import evaluate, methods
-from gcl.experiments import run as benchmark
+from gcl import evaluate
+from gcl.experiments.config import read_config
 from gcl.experiments.results import Results, summarize
-from gcl.experiments.run import Run
+from gcl.experiments.run import Run, load_data, options_digest
 
 CONFIGS = Path(__file__).parent / "configs"
 SHOWN = {"auc": "AUC", "ap": "AP", "hits@10": "Hits@10", "mrr": "MRR"}
@@ -33,7 +33,7 @@ SHOWN = {"auc": "AUC", "ap": "AP", "hits@10": "Hits@10", "mrr": "MRR"}
 def embed(run: Run, data: Data, seed: int, epochs: int) -> Tensor:
     """Embeddings of the graph that is left, after so many epochs."""
     seed_everything(seed)
-    method = benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method)
+    method = run.build(data)
     if epochs:
         adam = Adam(method.parameters(), lr=run.lr, weight_decay=run.weight_decay)
         gcl.fit(method, data, epochs=epochs, optimizer=adam)
@@ -49,10 +49,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("links.csv"))
     chosen = parser.parse_args(arguments)
 
-    runs = {name: benchmark.config_run(CONFIGS / f"{name}.toml") for name in chosen.configs}
+    runs = {name: read_config(CONFIGS / f"{name}.toml")[0] for name in chosen.configs}
     if len({run.dataset for run in runs.values()}) != 1:
         parser.error("the configurations must be of one data set")
-    data = benchmark.load_data(next(iter(runs.values())))
+    data = load_data(next(iter(runs.values())))
     kept = Results(chosen.out, ("method", "epochs", "decoder", "seed", *SHOWN))
     shown: list[dict[str, Any]] = []
     for seed in range(chosen.seeds):
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
             epochs = run.epochs if chosen.epochs is None else chosen.epochs
             todo += [(f"{name} untrained", run, 0), (name, run, epochs)]
         for name, maybe, epochs in todo:
-            told = {"options": benchmark.options_digest(maybe) if maybe else "", "epochs": epochs}
+            told = {"options": options_digest(maybe) if maybe else "", "epochs": epochs}
             key = {"method": name, **told, "decoder": chosen.decoder, "seed": seed}
             found = kept.find(key)
             if not found:

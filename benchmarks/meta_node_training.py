@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from speed.measure import interleaved, training_step
 
-from gcl.experiments import run as benchmark
+from gcl.experiments.config import read_config
 from gcl.experiments.memory import peak_extra_mb
 from gcl.experiments.results import Results, summarize
-from gcl.experiments.run import Run
+from gcl.experiments.run import Run, load_data, options_digest, train_seed
 
 SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1", "cluster_nmi": "NMI"}
 COSTS = {"wall_ms": "ms a step", "cpu_ms": "CPU ms", "peak_mb": "peak MB"}
@@ -34,7 +34,11 @@ def variants(run: Run, clusters: list[int]) -> dict[str, Run]:
     return {
         EXACT: run,
         **{
-            f"{k} meta-nodes": replace(run, method={**run.method, "meta_nodes": k})
+            f"{k} meta-nodes": replace(
+                run,
+                recipe=f"{run.recipe}+meta_nodes",
+                method={**run.method, "meta_nodes": {"clusters": k}},
+            )
             for k in clusters
         },
     }
@@ -56,37 +60,36 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--clusters", type=int, nargs="+", default=[100])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="in place of the file's")
-    parser.add_argument("--precision", choices=("fp32", "bf16"), help="of the exact sums")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="of the exact training")
     parser.add_argument("--only", help="one variant: exact, or '100 meta-nodes'")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("meta-nodes.csv"))
     chosen = parser.parse_args(arguments)
 
-    run = replace(benchmark.config_run(chosen.config), device=chosen.device)
+    run = replace(read_config(chosen.config)[0], device=chosen.device)
     if run.recipe != "grace":
         parser.error(f"{chosen.config} is no configuration of grace")
     run.epochs = run.epochs if chosen.epochs is None else chosen.epochs
     plans = variants(run, chosen.clusters)
     if chosen.precision:
-        method = {**run.method, "precision": chosen.precision}
-        plans[EXACT] = replace(run, method=method)
+        plans[EXACT] = replace(run, precision=chosen.precision)
     if chosen.only and chosen.only not in plans:
         parser.error(f"no variant {chosen.only!r}; there are {', '.join(plans)}")
     if chosen.only:
         plans = {name: plan for name, plan in plans.items() if name == chosen.only}
-    data = benchmark.load_data(run)
+    data = load_data(run)
     kept = Results(chosen.out, ("variant", "options", "seed", *SHOWN))
     mine: list[dict[str, Any]] = []
     measured: dict[str, dict[str, float]] = {}
     # Seed by seed, so that an interrupted table compares equals.
     for seed in range(chosen.seeds):
         for name, plan in plans.items():
-            key = {"variant": name, "options": benchmark.options_digest(plan), "seed": seed}
+            key = {"variant": name, "options": options_digest(plan), "seed": seed}
             found = kept.find(key)
             if not found:
                 measured = measured or costs(plans, data)
                 told = {"dataset": run.dataset, "protocol": run.protocol, "epochs": run.epochs}
-                trained = benchmark.train_seed(plan, data, seed)[0][-1]
+                trained = train_seed(plan, data, seed)[0][-1]
                 found = kept.add(key, {**told, **trained, **measured[name]})
             mine += [{**row, "features": name} for row in found]
     show(run, mine)

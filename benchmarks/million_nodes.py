@@ -57,12 +57,9 @@ def main(arguments: list[str] | None = None) -> None:
         )
     print(f"{data.num_nodes:,} nodes, {data.num_edges // 2:,} undirected edges")
     seed_everything(chosen.seed)
-    method = gcl.methods.grace(
-        data,
-        hidden=chosen.hidden,
-        proj=chosen.hidden,
-        normalize=False,
-        meta_nodes=chosen.clusters,
+    method = gcl.methods.meta_nodes(
+        gcl.methods.grace(data, hidden=chosen.hidden, proj=chosen.hidden, normalize=False),
+        clusters=chosen.clusters,
     )
     with stage(f"training to epoch {chosen.epochs}"):
         gcl.fit(

@@ -2,14 +2,13 @@
 
     python benchmarks/pot.py cora --seeds 5 --out pot-cora.csv
 
-Hyperparameters come from benchmarks/configs/pot_grace and pot_gca; without POT they are the same.
+Hyperparameters come from benchmarks/configs/grace+pot and gca+pot; without POT they are the same.
 Prints a table and writes one row a variant and seed; what the file has already is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
-import inspect
 import math
 import statistics
 from dataclasses import replace
@@ -21,32 +20,31 @@ from rich.console import Console
 from rich.table import Table
 from speed.measure import interleaved, training_step
 
-from gcl import evaluate, methods
-from gcl.experiments import run as benchmark
+from gcl import evaluate
+from gcl.experiments.config import read_config
 from gcl.experiments.results import Results, summarize
-from gcl.experiments.run import Run
+from gcl.experiments.run import Run, load_data, options_digest, train_seed
 
 CONFIGS = Path(__file__).parent / "configs"
-METHODS = {"grace": methods.grace, "gca": methods.gca}
+METHODS = ("grace", "gca")
 SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 STEPS = 7  # timed, of every variant in turn
 
 
-def read_config(method: str, dataset: str) -> Run:
+def read_run(method: str, dataset: str) -> Run:
     """The run of a method with POT, from benchmarks/configs."""
-    return benchmark.config_run(CONFIGS / f"pot_{method}" / f"{dataset}.toml")
+    return read_config(CONFIGS / f"{method}+pot" / f"{dataset}.toml")[0]
 
 
 def variants(method: str, run: Run, modes: list[str]) -> dict[str, Run]:
     """The method by itself and with POT in each mode, by name; the first is what it is against."""
-    # What the configuration leaves out has other defaults with POT than without.
-    options = inspect.signature(getattr(methods, run.recipe)).parameters
-    shared = [k for k in inspect.signature(METHODS[method]).parameters if k in options]
-    plain = {k: run.method.get(k, options[k].default) for k in shared if k != "data"}
+    plain = {key: value for key, value in run.method.items() if key != "pot"}
     return {
         method: replace(run, recipe=method, method=plain),
         **{
-            f"{method} + POT, {mode}": replace(run, method={**run.method, "mode": mode})
+            f"{method} + POT, {mode}": replace(
+                run, method={**plain, "pot": {**run.method.get("pot", {}), "mode": mode}}
+            )
             for mode in modes
         },
     }
@@ -54,8 +52,8 @@ def variants(method: str, run: Run, modes: list[str]) -> dict[str, Run]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("dataset", help="with a file in benchmarks/configs/pot_grace or pot_gca")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("dataset", help="with a file in benchmarks/configs/grace+pot or gca+pot")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--modes", nargs="+", default=["pot"], help="of POT (default pot)")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--protocol", choices=evaluate.PROTOCOLS, help="in place of the files'")
@@ -66,18 +64,18 @@ def main(arguments: list[str] | None = None) -> None:
 
     plans: dict[str, dict[str, Run]] = {}
     for method in chosen.methods:
-        run = replace(read_config(method, chosen.dataset), device=chosen.device)
+        run = replace(read_run(method, chosen.dataset), device=chosen.device)
         run.protocol = chosen.protocol or run.protocol
         run.epochs = run.epochs if chosen.epochs is None else chosen.epochs
         plans[method] = variants(method, run, chosen.modes)
-    data = benchmark.load_data(run)
+    data = load_data(run)
     kept = Results(chosen.out, ("variant", "options", "seed", *SHOWN))
     mine: list[dict[str, Any]] = []
     # Seed by seed, so that an interrupted table compares equals.
     for seed in range(chosen.seeds):
         for plan in plans.values():
             keys = {
-                name: {"variant": name, "options": benchmark.options_digest(run), "seed": seed}
+                name: {"variant": name, "options": options_digest(run), "seed": seed}
                 for name, run in plan.items()
             }
             done = {name: kept.find(key) for name, key in keys.items()}
@@ -89,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
             for name, run in plan.items():
                 found = done[name]
                 if not found:
-                    trained = benchmark.train_seed(run, data, seed)[0][-1]
+                    trained = train_seed(run, data, seed)[0][-1]
                     told = {"dataset": run.dataset, "protocol": run.protocol, "epochs": run.epochs}
                     found = kept.add(keys[name], {**told, **trained, **costs[name]})
                 mine += [{**row, "features": name} for row in found]

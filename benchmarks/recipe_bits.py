@@ -16,6 +16,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from torch_geometric.loader import DataLoader
 
 import gcl
 from gcl import methods
+from gcl.transforms import AddInfluence
 
 NODE: dict[str, dict[str, Any]] = {
     "afgrl": {"hidden": 8, "predictor": 8, "clusters": 5, "runs": 2},
@@ -57,30 +59,41 @@ GRAPHS: dict[str, dict[str, Any]] = {
 def flags() -> dict[str, Callable[[Any], Any]]:
     """Recipes with what belongs to no one paper."""
     small = {"hidden": 8, "proj": 8}
+    # POT's settings of Cora.
+    on_cora = {"tau": 0.7, "drop_edge": (0.4, 0.3), "mask_feature": (0.0, 0.0)}
+    on_cora_gca = {
+        "tau": 0.9, "drop_edge": (0.3, 0.1), "mask_feature": (0.0, 0.0), "act": "relu"
+    }  # fmt: skip
+    grace, macl = methods.grace, partial(methods.macl, alpha=0.3)
+    several = partial(methods.several_views, views=3)
     return {
-        "grace+macl": lambda g: methods.grace(g, macl=0.3, **small),
-        "gca+macl": lambda g: methods.gca(g, macl=0.3, **small),
-        "costa+macl": lambda g: methods.costa(g, macl=0.3, **small),
-        "progcl+macl": lambda g: methods.progcl(g, macl=0.3, t0=1, **small),
-        "csgcl+macl": lambda g: methods.csgcl(g, macl=0.3, t0=0, **small),
-        "grace+several_views": lambda g: methods.grace(g, num_views=3, **small),
-        "gca+several_views": lambda g: methods.gca(g, num_views=3, **small),
-        "csgcl+several_views": lambda g: methods.csgcl(g, num_views=3, t0=0, **small),
-        "costa+several_views": lambda g: methods.costa(g, num_views=3, **small),
-        "progcl+several_views": lambda g: methods.progcl(g, num_views=3, t0=1, **small),
-        "grace+macl+several_views": lambda g: methods.grace(g, macl=0.3, num_views=4, **small),
-        "grace+meta_nodes": lambda g: methods.grace(g, meta_nodes=5, **small),
-        "grace+meta_nodes+several_views": lambda g: methods.grace(
-            g, meta_nodes=5, num_views=3, **small
+        "grace+macl": lambda g: macl(grace(g, **small)),
+        "gca+macl": lambda g: macl(methods.gca(g, **small)),
+        "costa+macl": lambda g: macl(methods.costa(g, **small)),
+        "progcl+macl": lambda g: macl(methods.progcl(g, t0=1, **small)),
+        "csgcl+macl": lambda g: macl(methods.csgcl(g, t0=0, **small)),
+        "grace+several_views": lambda g: several(grace(g, **small)),
+        "gca+several_views": lambda g: several(methods.gca(g, **small)),
+        "csgcl+several_views": lambda g: several(methods.csgcl(g, t0=0, **small)),
+        "costa+several_views": lambda g: several(methods.costa(g, **small)),
+        "progcl+several_views": lambda g: several(methods.progcl(g, t0=1, **small)),
+        "grace+macl+several_views": lambda g: several(macl(grace(g, **small)), views=4),
+        "grace+meta_nodes": lambda g: methods.meta_nodes(grace(g, **small), clusters=5),
+        "grace+meta_nodes+several_views": lambda g: several(
+            methods.meta_nodes(grace(g, **small), clusters=5)
         ),
-        "grace+negatives": lambda g: methods.grace(
-            g, negatives=gcl.losses.RandomNegatives(5), **small
+        "grace+negatives": lambda g: methods.with_negatives(
+            grace(g, **small), gcl.losses.RandomNegatives(5)
         ),
-        "grace+pot": lambda g: methods.pot_grace(g, **small),
-        "gca+pot": lambda g: methods.pot_gca(g, **small),
-        "grace+macl+pot": lambda g: methods.pot_grace(g, macl=0.2, kappa=0.1, **small),
+        "grace+pot": lambda g: methods.pot(grace(g, **on_cora, **small)),
+        "gca+pot": lambda g: methods.pot(methods.gca(g, **on_cora_gca, **small)),
+        "grace+macl+pot": lambda g: methods.pot(
+            macl(grace(g, **on_cora, **small), alpha=0.2), kappa=0.1
+        ),
         "csgcl+pot": lambda g: methods.pot(methods.csgcl(g, t0=0, **small), kappa=0.3),
-        "pamc exact": lambda g: methods.pamc(g, hidden=(16,), dim=4, pretrain_epochs=0, order=2),
+        "pamc exact": lambda g: methods.pamc(
+            g, hidden=(16,), dim=4, pretrain_epochs=0, influence=AddInfluence(2)
+        ),
     }
 
 
@@ -120,10 +133,12 @@ def every() -> dict[str, Any]:
         for name, build in flags().items():
             table[f"{name} {seed}"] = found(lambda: build(nodes), nodes, seed)  # noqa: B023
         table[f"graphcl+macl {seed}"] = found(
-            lambda: methods.graphcl(batch, hidden=8, alpha=0.3), DataLoader(graphs, 8), seed
+            lambda: methods.macl(methods.graphcl(batch, hidden=8), alpha=0.3, momentum=0.9),
+            DataLoader(graphs, 8),
+            seed,
         )
         table[f"graphcl+joao {seed}"] = found(
-            lambda: methods.graphcl(batch, hidden=8, auto=True), DataLoader(graphs, 8), seed
+            lambda: methods.joao(methods.graphcl(batch, hidden=8)), DataLoader(graphs, 8), seed
         )
     return table
 

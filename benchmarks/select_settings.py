@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.optim import Adam, AdamW
 from torch_geometric.seed import seed_everything
 
-import gcl
 from gcl.callbacks import Callback
 from gcl.evaluate import linear_probe
+from gcl.experiments.lookup import find_recipe
 from gcl.experiments.provenance import provenance
 from gcl.experiments.results import write_rows
-from gcl.experiments.run import Run, load_data, resolve
+from gcl.experiments.run import Run, load_data
 from gcl.training.loop import embed_prepared, fit, warmup_cosine
 from gcl.training.state import State
 
@@ -146,7 +146,7 @@ def main(name: str, path: Path) -> None:
     recipe, dataset = name.removesuffix("-2").split("/")
     protocol, lengths, warm, grid = GRIDS[name]
     data, told, rows = load_data(Run(recipe, dataset)), provenance(), []
-    make = resolve(recipe, gcl.methods, "recipe")
+    make = find_recipe(recipe)
     for values in itertools.product(*grid.values()):
         setting = dict(zip(grid, values, strict=True))
         options = {key: value for key, value in setting.items() if key != "lr"}

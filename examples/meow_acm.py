@@ -12,9 +12,10 @@ seed_everything(0)
 data = gcl.datasets.load("acm")
 method = gcl.methods.meow(
     data,
-    metapaths=[["paper", "author", "paper"], ["paper", "subject", "paper"]],
+    paths=gcl.transforms.AddMetaPaths(
+        [["paper", "author", "paper"], ["paper", "subject", "paper"]], topk=[110, 700]
+    ),
     clusters=(100, 300),
-    topk=[110, 700],
     mask_edge=[0.3, 0.2],
 )
 state = gcl.fit(

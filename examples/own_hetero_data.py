@@ -17,8 +17,9 @@ data["item", "sold_by", "shop"].edge_index = torch.stack(
 )
 data = ToUndirected()(data)  # meta-paths need the way back
 
-paths = [["user", "item", "user"], ["user", "item", "shop", "item", "user"]]
-method = gcl.methods.meow(data, metapaths=paths, hidden=16, clusters=None)
+chains = [["user", "item", "user"], ["user", "item", "shop", "item", "user"]]
+paths = gcl.transforms.AddMetaPaths(chains)
+method = gcl.methods.meow(data, paths=paths, hidden=16, clusters=None)
 state = gcl.fit(method, data, epochs=10)
 z = gcl.embed(method, data)
 print(f"loss {state.loss:.4f}, embeddings {list(z.shape)}")

@@ -1,6 +1,6 @@
-"""The contracts as checks to run on your own augmentation, loss or method.
+"""The contracts as checks to run on your own augmentation, loss, method or variant.
 
-    from gcl.testing import check_augmentation, check_loss, check_method
+    from gcl.testing import check_augmentation, check_loss, check_method, check_variant
 
     def test_my_augmentation():
         check_augmentation(MyAugmentation(p=0.3))
@@ -15,7 +15,7 @@ import copy
 import io
 import itertools
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -215,6 +215,44 @@ def check_method(method: Any, data: Graph) -> None:
         m for m in method.modules() for v in vars(m).values() if isinstance(v, Data | HeteroData)
     ]
     _require(not held, "it stores data")
+
+
+def check_variant(variant: Callable[[Any], Any], method: Any, data: Graph) -> None:
+    """What every variant promises: `Method -> Method`, and the given one stays as it was.
+
+    The result passes `check_method` and has all the given encoder's weights; the given method
+    keeps its weights, and its losses by seed.
+
+    Args:
+        variant: a function of a method, such as `partial(gcl.methods.macl, alpha=0.2)`.
+        method: one that it fits.
+        data: a graph the method works on (small: it is trained a step).
+
+    Example:
+        >>> import gcl
+        >>> data = gcl.datasets.load("karate")
+        >>> check_variant(gcl.methods.macl, gcl.methods.grace(data, hidden=8), data)
+    """
+    prepared = method.prepare(data)
+    before, kept = _seeded_loss(method, prepared), copy.deepcopy(method.state_dict())
+    changed = variant(method)
+    _require(callable(getattr(changed, "loss", None)), "a variant must return a method")
+    with torch.no_grad():
+        z, own = changed.eval().embed(changed.prepare(data)), method.eval().embed(prepared)
+    _require(z.shape == own.shape and torch.equal(z, own), "the embedding is another one")
+    changed.train()
+    check_method(changed, data)
+    same = all(torch.equal(kept[key], value) for key, value in method.state_dict().items())
+    _require(same and len(kept) == len(method.state_dict()), "the given method's state changed")
+    again = _seeded_loss(method, prepared)
+    _require(torch.equal(before, again), "the given method has another loss than before")
+
+
+def _seeded_loss(method: Any, prepared: Graph) -> Tensor:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        found: Tensor = method.train()(prepared).detach()
+    return found
 
 
 def odd_graphs() -> list[tuple[str, Graph]]:

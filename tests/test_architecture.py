@@ -1,4 +1,4 @@
-"""Who may import whom, and what an import costs; the floors themselves are checked by lint-imports."""
+"""Who may import whom, and what an import costs; lint-imports checks the floors."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 import networkx  # noqa: F401  the third parties are loaded once, before the forks
 import pytest
 import scipy.sparse.csgraph  # noqa: F401
-import sklearn.cluster  # noqa: F401
-import sklearn.linear_model  # noqa: F401
+import sklearn.cluster
+import sklearn.linear_model
 import sklearn.svm  # noqa: F401
 import torch_geometric  # noqa: F401
 
@@ -34,7 +34,7 @@ def loaded_after(statement):
 
 
 def imported_first(name):
-    """Modules of the package after its import in a fork, with an empty `gcl/__init__`; or why not."""
+    """What a fork with an empty `gcl/__init__` has loaded after the import, or why it failed."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

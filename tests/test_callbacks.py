@@ -178,7 +178,11 @@ def test_learnt_weights_are_watched_without_touching_training():
     def losses(*callbacks):
         torch.manual_seed(0)
         method = gcl.methods.adameow(
-            data, metapaths=[["paper", "author", "paper"]], hidden=8, proj=8, weights="none"
+            data,
+            paths=gcl.transforms.AddMetaPaths([["paper", "author", "paper"]]),
+            hidden=8,
+            proj=8,
+            weights="none",
         )
         return gcl.fit(method, data, epochs=4, lr=0.02, callbacks=callbacks).history
 

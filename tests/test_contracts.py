@@ -1,6 +1,7 @@
 """The public contract suites over everything the package exports; nothing may be left out."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from torch_geometric.data import Batch, Data
 import gcl
 from gcl.augment import __all__ as augmentations
 from gcl.losses import __all__ as losses
-from gcl.methods import __all__ as methods
-from gcl.testing import check_augmentation, check_loss, check_method, odd_graphs
+from gcl.methods.recipes import __all__ as recipes
+from gcl.methods.variants import __all__ as variants
+from gcl.testing import check_augmentation, check_loss, check_method, check_variant, odd_graphs
 
 A = gcl.augment
 
@@ -196,8 +198,6 @@ RECIPES = {
     "dgi": {"hidden": 8},
     "ggd": {"hidden": 8},
     "mvgrl": {"hidden": 8, "topk": 5},
-    "pot_gca": {"hidden": 8, "proj": 8},
-    "pot_grace": {"hidden": 8, "proj": 8},
     "progcl": {"hidden": 8, "proj": 8, "t0": 0},
     "sgrl": {"hidden": 8, "predictor": 8},
     "sugrl": {"hidden": (16,), "dim": 8},
@@ -214,20 +214,29 @@ HETERO = {"adameow", "heco", "meow"}
 GRAPH_RECIPES = {
     name: {"hidden": 8} for name in ("graphcl", "infograph", "mvgrl_graph", "simgrace")
 }
-NOT_A_RECIPE = {
-    "POT",
-    "Bootstrap",
-    "ContrastiveClustering",
-    "HeCo",
-    "Infomax",
-    "JOAO",
-    "LocalGlobal",
-    "MetaPathContrast",
-    "Method",
-    "NeighborTriplets",
-    "SimGRACE",
-    "TwoView",
-    "pot",
+
+
+M = gcl.methods
+VARIANTS = {
+    "joao": [("graphcl", M.joao)],
+    "macl": [
+        ("grace", M.macl),
+        ("costa", partial(M.macl, alpha=0.2)),
+        ("csgcl", M.macl),
+        ("progcl", M.macl),
+        ("graphcl", partial(M.macl, momentum=0.9)),
+    ],
+    "meta_nodes": [("grace", partial(M.meta_nodes, clusters=4)), ("gca", M.meta_nodes)],
+    "pot": [("grace", M.pot), ("gca", partial(M.pot, kappa=1.0)), ("csgcl", M.pot)],
+    "several_views": [
+        ("grace", M.several_views),
+        ("costa", M.several_views),
+        ("gbt", partial(M.several_views, views=4)),
+    ],
+    "with_negatives": [
+        ("grace", partial(M.with_negatives, negatives=gcl.losses.HardestNegatives(3))),
+        ("gca", partial(M.with_negatives, negatives=gcl.losses.RandomNegatives(3))),
+    ],
 }
 
 
@@ -238,7 +247,8 @@ def cases(table):
 def test_every_export_is_checked():
     assert set(AUGMENTATIONS) == set(augmentations)
     assert set(LOSSES) | NOT_A_LOSS == set(losses)
-    assert set(RECIPES) | HETERO | set(GRAPH_RECIPES) | NOT_A_RECIPE == set(methods)
+    assert set(RECIPES) | HETERO | set(GRAPH_RECIPES) == set(recipes)
+    assert set(VARIANTS) == set(variants)
 
 
 @pytest.mark.parametrize(("transform", "options"), cases(AUGMENTATIONS | DETERMINISTIC))
@@ -259,6 +269,16 @@ def test_method(name, options, graph):
         data.x = torch.rand(34, 6)
         data.edge_weight = torch.rand(data.num_edges)
     check_method(getattr(gcl.methods, name)(data, **options), data)
+
+
+@pytest.mark.parametrize(("recipe", "variant"), cases(VARIANTS))
+def test_variant(recipe, variant):
+    if recipe in GRAPH_RECIPES:
+        data = Batch.from_data_list([gcl.datasets.sbm(20, 2, num_features=5) for _ in range(3)])
+        options = GRAPH_RECIPES[recipe]
+    else:
+        data, options = gcl.datasets.load("karate"), RECIPES[recipe]
+    check_variant(variant, getattr(gcl.methods, recipe)(data, **options), data)
 
 
 @pytest.mark.parametrize(("name", "options"), GRAPH_RECIPES.items())
@@ -376,6 +396,34 @@ class Faulty(gcl.Method):
 def test_method_suite_finds_the_fault(fault):
     with pytest.raises(AssertionError):
         check_method(Faulty(fault), gcl.datasets.load("karate"))
+
+
+def changes_what_it_is_given(method):
+    with torch.no_grad():
+        next(method.parameters()).add_(1.0)
+    return copy.deepcopy(method)
+
+
+def takes_the_loss(method):
+    method.objective = gcl.losses.DCL(0.9)
+    return copy.deepcopy(method)
+
+
+def draws_other_weights(method):
+    other = copy.deepcopy(method)
+    for parameter in other.parameters():
+        nn.init.normal_(parameter)
+    return other
+
+
+@pytest.mark.parametrize(
+    "faulty",
+    [changes_what_it_is_given, takes_the_loss, draws_other_weights, lambda method: nn.Identity()],
+)
+def test_variant_suite_finds_the_fault(faulty):
+    data = gcl.datasets.load("karate")
+    with pytest.raises(AssertionError):
+        check_variant(faulty, gcl.methods.grace(data, hidden=8, proj=8), data)
 
 
 def test_method_suite_passes_what_is_right():

@@ -13,7 +13,6 @@ import torch
 import gcl
 from gcl.cli import main
 from gcl.experiments import results
-from gcl.experiments import run as benchmark
 from gcl.experiments.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +34,7 @@ def script(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     monkeypatch.delitem(sys.modules, "heterogeneous", raising=False)
     module = importlib.import_module("heterogeneous")
-    monkeypatch.setattr(module.benchmark, "load_data", lambda run: small())
+    monkeypatch.setattr(module, "load_data", lambda run: small())
     options = {
         "meow": {"hidden": 8, "clusters": (4, 9)},
         "adameow": {"hidden": 8, "proj": 8},
@@ -46,7 +45,7 @@ def script(monkeypatch):
         for name, method in options.items()
     }
     real = module.variants
-    monkeypatch.setattr(module.benchmark, "config_run", lambda path: run[path.parent.name])
+    monkeypatch.setattr(module, "read_config", lambda path: (run[path.parent.name], {}))
     monkeypatch.setattr(module, "variants", lambda dataset, ablation: real("acm", ablation))
     return module
 
@@ -92,7 +91,7 @@ def test_metapaths_as_edge_types_on_the_command_line(capsys, monkeypatch):
     there = next(list(name) for name in data.edge_types if name[0] == "paper")
     back = next(list(name) for name in data.edge_types if name[2] == "paper")
     command = ["train", "heco", "test_hetero_benchmark:small", "--hidden", "8", "--epochs", "1"]
-    command += ["--protocol", "hetero-20", "--metapaths", json.dumps([[there, back]])]
+    command += ["--protocol", "hetero-20", "--paths.metapaths", json.dumps([[there, back]])]
     assert main(command) == 0
     assert "heco" in capsys.readouterr().out
 
@@ -106,14 +105,3 @@ def test_a_protocol_for_other_graphs_is_refused(capsys, monkeypatch):
     )
     assert main(["train", "grace", "karate", "--protocol", "hetero-20"]) == 2
     assert "is one graph, which protocol 'hetero-20' is not for" in capsys.readouterr().err
-
-
-def test_results_from_before_the_options_of_today_keep_their_names():
-    def digest(**options):
-        return benchmark.options_digest(Run("grace", "cora", **options))
-
-    assert digest() == digest(root="x")
-    wide = digest(method={"similarity": "pathsim", "budget": 1 << 29})
-    assert wide == digest() != digest(method={"budget": 1 << 20})
-    for change in ({"patience": 3}, {"probe_lr": 0.1}, {"probe_decay": 0.1}):
-        assert digest(**change) != digest()

@@ -28,7 +28,7 @@ from gcl.experiments.suite import Entry
 def short(monkeypatch):
     cluster, supervised = gcl.evaluate.cluster, gcl.baselines.supervised_gcn
     monkeypatch.setattr(gcl.evaluate, "cluster", lambda z, y: cluster(z, y, runs=1))
-    monkeypatch.setattr(gcl.evaluate, "supervised_gcn", partial(supervised, epochs=5))
+    monkeypatch.setattr(gcl.baselines, "supervised_gcn", partial(supervised, epochs=5))
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_goes_on_where_it_was(command, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return train(run, data, seed, *folder, **options)
 
-    monkeypatch.setattr(gcl.experiments.run, "train_seed", stop)
+    monkeypatch.setattr(gcl.experiments.suite, "train_seed", stop)
     assert main([*command, "--seeds", "1"]) == 130
     kept = results.read_rows(tmp_path / "board.csv")
     assert seen == [("dgi", 0), ("grace", 0)]
@@ -90,7 +90,7 @@ def test_goes_on_where_it_was(command, tmp_path, monkeypatch):
 
 
 def test_several_processes_give_the_same_numbers(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(gcl.evaluate, "supervised_gcn", supervised_gcn)  # as in the processes
+    monkeypatch.setattr(gcl.baselines, "supervised_gcn", supervised_gcn)  # as in the processes
     assert main([*command, "--seeds", "1"]) == 0
     other = tmp_path / "other.csv"
     assert main([*command[:-1], str(other), "--seeds", "1", "--jobs", "2"]) == 0
@@ -228,9 +228,9 @@ def test_another_protocol_and_another_program_may_use_the_same_file(command, tmp
         )
         return train(*arguments, **options)
 
-    monkeypatch.setattr(gcl.experiments.run, "train_seed", meanwhile)
+    monkeypatch.setattr(gcl.experiments.suite, "train_seed", meanwhile)
     assert main([*command, "--seeds", "1"]) == 0
-    monkeypatch.setattr(gcl.experiments.run, "train_seed", train)
+    monkeypatch.setattr(gcl.experiments.suite, "train_seed", train)
     command[3] = "e2"
     assert main([*command, "--seeds", "1"]) == 0
     rows = results.read_rows(out)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gcl.experiments.config import read_config
 from gcl.experiments.results import read_rows
-from gcl.experiments.run import config_run
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "link_prediction.py"))
 
@@ -52,5 +52,5 @@ def test_one_data_set_at_a_time(configs, monkeypatch, capsys):
 
 
 def test_incomplete_configuration(configs):
-    with pytest.raises(ValueError, match="lacks dataset"):
-        config_run(configs / "bad.toml")
+    with pytest.raises(ValueError, match="lacks the key 'dataset'"):
+        read_config(configs / "bad.toml")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import gcl
-from gcl.experiments import run as benchmark
+from gcl.experiments.config import read_config
 from gcl.experiments.results import read_rows
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -17,43 +17,44 @@ VARIANTS = ["grace", "grace + POT, pot", "gca", "gca + POT, pot"]
 def script(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     names = runpy.run_path(str(BENCHMARKS / "pot.py"))
-    for recipe in ("pot_grace", "pot_gca"):
+    for recipe in ("grace+pot", "gca+pot"):
         path = tmp_path / "configs" / recipe / "karate.toml"
         path.parent.mkdir(parents=True)
         path.write_text(
-            f'recipe = "{recipe}"\ndataset = "karate"\nprotocol = "public"\nkappa = 0.3\n'
-            "hidden = 4\nproj = 4\ntau = 0.5\nepochs = 9\nlr = 0.01\n\n[reported]\naccuracy = 0.5\n"
+            f'recipe = "{recipe}"\ndataset = "karate"\nprotocol = "public"\n'
+            "hidden = 4\nproj = 4\ntau = 0.5\nepochs = 9\nlr = 0.01\n\n[pot]\nkappa = 0.3\n"
+            "\n[reported]\naccuracy = 0.5\n"
         )
     names["main"].__globals__.update(CONFIGS=tmp_path / "configs", STEPS=1)
     return names
 
 
 def test_variants_differ_in_pot_alone(script):
-    run = script["read_config"]("grace", "karate")
+    run = script["read_run"]("grace", "karate")
     runs = script["variants"]("grace", run, ["pot", "sound"])
     assert list(runs) == ["grace", "grace + POT, pot", "grace + POT, sound"]
     shared = {"hidden": 4, "proj": 4, "tau": 0.5}
     assert runs["grace"].recipe == "grace"
     assert runs["grace"].method.items() >= shared.items()
-    # Built, they are the same method, also where defaults with POT differ from those without.
     data = gcl.datasets.load("karate")
-    wrapped = gcl.methods.pot_grace(data, **runs["grace + POT, pot"].method)
-    assert repr(wrapped.method) == repr(gcl.methods.grace(data, **runs["grace"].method))
+    wrapped = runs["grace + POT, pot"].build(data)
+    assert repr(wrapped.method) == repr(runs["grace"].build(data))
     for mode in ("pot", "sound"):
         variant = runs[f"grace + POT, {mode}"]
-        assert variant.recipe == "pot_grace"
-        assert variant.method == {**shared, "kappa": 0.3, "mode": mode}
+        assert variant.recipe == "grace+pot"
+        told = dict(variant.method)
+        assert told.pop("pot").items() >= {"kappa": 0.3, "mode": mode}.items()
+        assert told == runs["grace"].method
     assert {(r.epochs, r.lr, r.protocol) for r in runs.values()} == {(9, 0.01, "public")}
 
 
 @pytest.mark.parametrize("method", ["grace", "gca"])
 @pytest.mark.parametrize("dataset", ["cora", "citeseer", "pubmed"])
 def test_configurations_fit_their_recipes(method, dataset):
-    run = benchmark.config_run(BENCHMARKS / "configs" / f"pot_{method}" / f"{dataset}.toml")
-    assert (run.recipe, run.dataset) == (f"pot_{method}", dataset)
+    run, _ = read_config(BENCHMARKS / "configs" / f"{method}+pot" / f"{dataset}.toml")
+    assert (run.recipe, run.dataset) == (f"{method}+pot", dataset)
     data = gcl.datasets.load("karate")
-    recipe = benchmark.resolve(run.recipe, gcl.methods, "recipe")
-    assert f"kappa={run.method['kappa']}" in repr(recipe(data, **run.method))
+    assert f"kappa={run.method['pot']['kappa']}" in repr(run.build(data))
 
 
 def test_table_and_file(script, tmp_path, capsys, monkeypatch):

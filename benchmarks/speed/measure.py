@@ -17,8 +17,6 @@ from rich.console import Console
 from rich.table import Table
 from torch_geometric.seed import seed_everything
 
-from gcl import methods
-from gcl.experiments import run as benchmark
 from gcl.experiments.provenance import provenance
 from gcl.experiments.run import Run
 
@@ -68,7 +66,7 @@ def return_freed_blocks() -> None:
 def training_step(run: Run, data: Any) -> Callable[[], None]:
     """One epoch on the whole graph, to be timed."""
     seed_everything(0)
-    method = benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
+    method = run.build(data)
     prepared = method.prepare(data.to(run.device))
     optimizer = torch.optim.Adam(method.parameters(), lr=run.lr, weight_decay=run.weight_decay)
 

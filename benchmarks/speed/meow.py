@@ -19,10 +19,10 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from gcl.experiments import run as benchmark
+from gcl.experiments.config import read_config
 from gcl.experiments.memory import peak_extra_mb
+from gcl.experiments.run import load_data
 from gcl.losses import ProtoNCE
-from gcl.methods import meow
 from gcl.methods.metapath_contrast import MetaPathContrast
 from gcl.nn import masked_adjacency, metapath_adjacency
 
@@ -57,7 +57,7 @@ class DenseEpoch:
             found.append(torch.nn.functional.normalize(method.gcn(f, [graph])))
             found.append(torch.nn.functional.normalize(method.gcn(f_masked, [kept])))
         fine = method._project(method.attention(found))
-        objective: Any = method.contrast
+        objective: Any = method.objective
         labels, weight = [], torch.zeros(len(fine), len(fine))
         for g, k in enumerate(objective.num_clusters):
             # tol=0: all iterations, as faiss does; scikit-learn then says it has not converged.
@@ -81,10 +81,10 @@ def main() -> None:
     if chosen.memory:
         measure.return_freed_blocks()
     torch.set_num_threads(chosen.threads)
-    run = benchmark.config_run(CONFIGS / f"{chosen.dataset}.toml")
-    data = benchmark.load_data(run)
+    run = read_config(CONFIGS / f"{chosen.dataset}.toml")[0]
+    data = load_data(run)
     torch.manual_seed(0)
-    method = meow(data, **run.method)
+    method = run.build(data)
     prepared = method.prepare(data)
     dense = DenseEpoch(method, prepared)
     optimizer = torch.optim.Adam(method.parameters(), lr=run.lr)

@@ -71,5 +71,6 @@ for axes in (left, middle, right):
 # The context enters by a mean over these edges, with a matrix of its own for every meta-path and
 # position.
 
-method = gcl.methods.meow(data, metapaths=[["paper", "author", "paper"]], hidden=8, clusters=(2,))
+paths = gcl.transforms.AddMetaPaths([["paper", "author", "paper"]])
+method = gcl.methods.meow(data, paths=paths, hidden=8, clusters=(2,))
 print(method.contexts)

@@ -42,7 +42,7 @@ class MonitorWeights(Callback):
         self.every = every
 
     def on_start(self, state: State) -> None:
-        if not isinstance(getattr(state.method, "contrast", None), AdaptiveContrast):
+        if not isinstance(getattr(state.method, "objective", None), AdaptiveContrast):
             raise ValueError(
                 "MonitorWeights: the method has no learnt weights; it is for gcl.methods.adameow."
             )
@@ -55,6 +55,6 @@ class MonitorWeights(Callback):
         method.eval()
         try:
             with torch.no_grad():
-                state.history[-1].update(method.contrast.statistics(*method.views(state.data)))
+                state.history[-1].update(method.objective.statistics(*method.views(state.data)))
         finally:
             method.train(was_training)

@@ -9,21 +9,26 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
-from gcl.cli.bench import bench_command
-from gcl.cli.listing import list_command
-from gcl.cli.plotting import plot_command
-from gcl.cli.train import train_command
-from gcl.experiments.config import readable
-from gcl.training.state import NonFiniteLossError
+from gcl import __version__
+from gcl.cli.names import check_names, recipe_names, variant_names
 
+# Loaded when they are called: help and complaints need no torch.
+COMMANDS = {
+    "list": "gcl.cli.listing:list_command",
+    "train": "gcl.cli.train:train_command",
+    "bench": "gcl.cli.bench:bench_command",
+    "plot": "gcl.cli.plotting:plot_command",
+}
 _USAGE = """\
 usage: gcl COMMAND ...
 
   gcl list                              recipes, data sets, protocols
-  gcl train RECIPE DATASET [options]    train, evaluate, print a table (gcl train RECIPE --help)
+  gcl train RECIPE DATASET [options]    train, evaluate, print a table (gcl train RECIPE --help);
+                                        RECIPE may have variants around it: grace+macl+pot
   gcl bench CONFIG_DIR [options]        run configurations, ours beside the reported number
   gcl plot DIR                          figures of a folder written by gcl train --out
 
@@ -35,49 +40,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
-    commands: dict[str, Callable[[list[str]], None]] = {
-        "list": list_command,
-        "train": train_command,
-        "bench": bench_command,
-        "plot": plot_command,
-    }
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_USAGE)
         return 0 if arguments else 2
     if arguments[0] == "--version":
-        from gcl import __version__
-
         print(__version__)
         return 0
-    command = commands.get(arguments[0])
-    if command is None:
-        known = ", ".join(commands)
+    if arguments[0] not in COMMANDS:
+        known = ", ".join(COMMANDS)
         return _complain(f"unknown command {arguments[0]!r}; expected one of {known}", 2)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            command(arguments[1:])
+            _run(arguments[0], arguments[1:])
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
         further = "the same command" if arguments[0] == "bench" else "--resume"
         kept = f"; what was saved stays, go on with {further}" if "--out" in arguments else ""
         return _complain(f"interrupted{kept}", 130)
-    except argparse.ArgumentError as error:
-        if debug:
+    except (argparse.ArgumentError, ArithmeticError, ValueError, TypeError, OSError) as error:
+        sentence, code = _told(error)
+        if debug or code == 1:
             raise
-        return _complain(readable(error), 2)
-    except NonFiniteLossError as error:
-        if debug:
-            raise
-        return _complain(str(error), 3)
-    except (ValueError, TypeError, OSError) as error:
-        if debug:
-            raise
-        if isinstance(error, OSError) and error.filename:
-            return _complain(f"cannot use {error.filename}: {error.strerror}", 2)
-        return _complain(str(error), 2)
+        return _complain(sentence, code)
     return 0
+
+
+def _run(command: str, arguments: list[str]) -> None:
+    if command == "train":
+        if not arguments or arguments[0].startswith("-"):
+            print(
+                "usage: gcl train RECIPE[+VARIANT...] DATASET [options]\n"
+                f"recipes: {', '.join(recipe_names())}\nvariants: {', '.join(variant_names())}"
+            )
+            raise SystemExit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
+        named = len(arguments) > 1 and not arguments[1].startswith("-")
+        check_names(arguments[0], arguments[1] if named else None)
+    module, _, function = COMMANDS[command].partition(":")
+    getattr(import_module(module), function)(arguments)
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and the exit code; 1 for a fault of this program."""
+    if isinstance(error, argparse.ArgumentError):
+        from gcl.experiments.config import readable  # loaded, as jsonargparse has complained
+
+        return readable(error), 2
+    if isinstance(error, ArithmeticError):
+        from gcl.training import NonFiniteLossError
+
+        return str(error), 3 if isinstance(error, NonFiniteLossError) else 1
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot use {error.filename}: {error.strerror}", 2
+    return str(error), 2
 
 
 def _complain(sentence: str, code: int) -> int:

@@ -19,10 +19,9 @@ from gcl.checkpoint import write_atomically
 from gcl.cli.options import SHOWN, Parser, protocol_line
 from gcl.cli.tables import print_table
 from gcl.cli.train import percent
-from gcl.experiments import leaderboard, results
-from gcl.experiments import run as benchmark
-from gcl.experiments import suite as bench
+from gcl.experiments import leaderboard, results, suite
 from gcl.experiments.config import read_config
+from gcl.experiments.run import RAW, UNTRAINED
 from gcl.experiments.suite import Entry
 from gcl.training.state import NonFiniteLossError
 
@@ -56,17 +55,17 @@ def bench_command(arguments: list[str]) -> None:
     entries = _entries(Path(chosen.folder), chosen.only, chosen.device)
     if chosen.protocol:
         every = {entry.run.dataset for entry in entries}
-        entries, absent = bench.under(entries, chosen.protocol)
+        entries, absent = suite.under(entries, chosen.protocol)
         for name, reason in absent.items():
             _say(f"left out, as its files are missing: {name} ({reason.removeprefix('load: ')})")
         if not entries:
             raise ValueError(f"No configuration has data that {chosen.protocol!r} is for.")
         if without := sorted(every - {entry.run.dataset for entry in entries} - set(absent)):
             _say(f"left out, as protocol {chosen.protocol} is not for them: {', '.join(without)}")
-        entries = [*bench.references(entries), *entries]
+        entries = [*suite.references(entries), *entries]
     out, command = Path(chosen.out), "gcl bench " + shlex.join(arguments)
     rows = results.read_rows(out, ("config", "options", "protocol", "seed", "features", *SHOWN))
-    rows, failed = _fill(out, rows, bench.tasks(entries, chosen.seeds, rows), command, chosen.jobs)
+    rows, failed = _fill(out, rows, suite.tasks(entries, chosen.seeds, rows), command, chosen.jobs)
     if chosen.protocol:
         _show_leaderboard(rows, entries, chosen, command)
     else:
@@ -96,11 +95,11 @@ def _entries(folder: Path, only: list[str], device: str) -> list[Entry]:
         raise ValueError(
             f"No configuration in {folder} matches {shlex.join(only)}; there: {known}."
         )
-    return [Entry(name, *read_config(path, device)) for name, path in selected.items()]
+    return [Entry(name, *read_config(path, device=device)) for name, path in selected.items()]
 
 
 def _fill(
-    out: Path, rows: list[dict[str, Any]], todo: list[bench.Task], command: str, jobs: int
+    out: Path, rows: list[dict[str, Any]], todo: list[suite.Task], command: str, jobs: int
 ) -> tuple[list[dict[str, Any]], dict[str, Exception]]:
     """Run what is missing; every row is kept as soon as it is there. Also what failed, and why."""
     failed: dict[str, Exception] = {}
@@ -108,12 +107,12 @@ def _fill(
         # Written before the first long run, so that an unwritable place shows at once.
         rows = results.add_rows(out, [])
     work = out.with_name(f"{out.name}.work")
-    for task, found in bench.run_tasks(todo, jobs, work):
+    for task, found in suite.run_tasks(todo, jobs, work):
         if isinstance(found, Exception):
             failed[f"{task.name} seed {task.seed}"] = found
             _say(f"{task.name} seed {task.seed} failed, {type(found).__name__}: {found}")
             continue
-        new = [{**bench.told(task, command), **row} for row in found]
+        new = [{**suite.told(task, command), **row} for row in found]
         rows = results.add_rows(out, new, key=("config", "protocol", "seed", "features"))
     if work.is_dir() and not any(work.iterdir()):
         work.rmdir()
@@ -125,7 +124,7 @@ def _say(sentence: str) -> None:
 
 
 def _summary(entry: Entry, rows: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
-    mine = [row for row in bench.of_entry(rows, entry) if int(row["seed"]) < seeds]
+    mine = [row for row in suite.of_entry(rows, entry) if int(row["seed"]) < seeds]
     table = results.summarize(mine, list(SHOWN))
     told = {"config": entry.name, "protocol": entry.run.protocol, "reported": entry.reported}
     return {**told, **table}
@@ -180,7 +179,7 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
         reported = row["reported"]
         cells = [
             percent(row[k]["accuracy"], row[k]["accuracy_std"]) if k in row else ""
-            for k in (benchmark.RAW, benchmark.UNTRAINED, ours)
+            for k in (RAW, UNTRAINED, ours)
         ]
         value = reported.get("accuracy", math.nan)
         told = percent(value, reported.get("std", 0.0)) if math.isfinite(value) else "-"
@@ -196,4 +195,4 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
 
 
 def _is_trained(features: str) -> bool:
-    return features not in ("reported", benchmark.RAW, benchmark.UNTRAINED)
+    return features not in ("reported", RAW, UNTRAINED)

@@ -7,10 +7,11 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from gcl import datasets, evaluate, methods
+from gcl import datasets, evaluate
 from gcl.cli.options import Parser, protocol_line
-from gcl.experiments import run as benchmark
-from gcl.experiments.config import PROTOCOLS, first_line
+from gcl.experiments.config import PROTOCOLS
+from gcl.experiments.lookup import first_line
+from gcl.methods import recipes, variants
 
 
 def list_command(arguments: list[str]) -> None:
@@ -18,7 +19,8 @@ def list_command(arguments: list[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     as_json = parser.parse_args(arguments).json
     content: dict[str, dict[str, str]] = {
-        "recipes": {name: first_line(getattr(methods, name)) for name in benchmark.recipes()},
+        "recipes": {name: first_line(getattr(recipes, name)) for name in sorted(recipes.__all__)},
+        "variants": {name: first_line(getattr(variants, name)) for name in variants.__all__},
         "data sets": {name: source.about for name, source in datasets.DATASETS.items()},
         "protocols": {name: protocol_line(name) for name in PROTOCOLS},
         "protocols for sets of graphs": {

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from gcl import evaluate
-from gcl.experiments import run as benchmark
-from gcl.experiments.config import PROTOCOLS, options_of
+from gcl.experiments.composition import Composition
+from gcl.experiments.config import PROTOCOLS, load_config, options_of
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -41,12 +41,12 @@ def underscored(options: Sequence[str]) -> list[str]:
     return spelt
 
 
-def config_options(options: Sequence[str]) -> list[str]:
+def config_options(options: Sequence[str], composition: Composition) -> list[str]:
     """Options of the file named by --config, to be put before those given by hand."""
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--config", default="")
     path = finder.parse_known_args(list(options))[0].config
-    return options_of(benchmark.load_config(path)) if path else []
+    return options_of(load_config(path), composition) if path else []
 
 
 def protocol_line(name: str) -> str:

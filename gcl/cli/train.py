@@ -10,31 +10,34 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from gcl import methods
 from gcl.cli.options import SHOWN, SHOWN_FURTHER, config_options, protocol_line, underscored
 from gcl.cli.tables import print_table
 from gcl.experiments import results
-from gcl.experiments import run as benchmark
+from gcl.experiments.composition import compose
 from gcl.experiments.config import run_of, run_parser
-from gcl.experiments.run import Run
+from gcl.experiments.provenance import provenance
+from gcl.experiments.run import (
+    NO_TRAINING,
+    Run,
+    load_data,
+    raw_rows,
+    read_run,
+    train_seed,
+    write_run,
+)
 
 
 def train_command(arguments: list[str]) -> None:
-    if not arguments or arguments[0].startswith("-"):
-        print(
-            f"usage: gcl train RECIPE DATASET [options]\nrecipes: {', '.join(benchmark.recipes())}"
-        )
-        raise SystemExit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
-    recipe = benchmark.resolve(arguments[0], methods, "recipe")
-    parser = run_parser(arguments[0], recipe)
+    composition = compose(arguments[0])
+    parser = run_parser(composition)
     if any(a in ("-h", "--help") for a in arguments):
         parser.print_help()
         return
     if len(arguments) < 2 or arguments[1].startswith("-"):
         raise ValueError("gcl train needs RECIPE and DATASET; gcl list shows both.")
     options = underscored(arguments[2:])
-    chosen = parser.parse_args(config_options(options) + options)
-    run = run_of(arguments[0], arguments[1], recipe, chosen)
+    chosen = parser.parse_args(config_options(options, composition) + options)
+    run = run_of(composition, arguments[1], chosen)
     if chosen.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {chosen.seeds}.")
     out = Path(chosen.out) if chosen.out else None
@@ -44,15 +47,15 @@ def train_command(arguments: list[str]) -> None:
     further = [key for key in SHOWN_FURTHER if key in rows[-1]]
     table = results.summarize(rows, [*SHOWN, *further])
     if chosen.json:
-        print(json.dumps({"run": asdict(run), "results": table, **results.provenance()}))
+        print(json.dumps({"run": asdict(run), "results": table, **provenance()}))
     else:
         _print_results(run, table, chosen.seeds)
 
 
 def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> list[dict[str, Any]]:
-    data = benchmark.load_data(run)
+    data = load_data(run)
     # Made for its complaints alone: before minutes of probing, and before the folder is written to.
-    benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method)
+    run.build(data)
     rows: list[dict[str, Any]] = []
     if out is not None:
         if not resume and any((out / name).exists() for name in ("results.csv", "seed-0")):
@@ -60,23 +63,23 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
                 f"{out} holds a run already; go on with --resume, or choose another folder."
             )
         if resume and (out / "run.json").is_file():
-            earlier, _ = benchmark.read_run(out)
+            earlier, _ = read_run(out)
             if asdict(earlier) != json.loads(json.dumps(asdict(run))):
                 raise ValueError(f"{out} was made with other options; resume with the same ones.")
             rows = results.read_rows(out / "results.csv", ("seed", "features", *SHOWN))
         elif (out / "results.csv").exists() or (out / "seed-0").exists():
             raise ValueError(f"{out} has results but no run.json, so nothing tells their options.")
-        benchmark.write_run(out / "run.json", run, seeds)
+        write_run(out / "run.json", run, seeds)
     done = {int(row["seed"]) for row in rows}
-    if -1 not in done:
-        rows += benchmark.raw_rows(run, data)
+    if NO_TRAINING not in done:
+        rows += raw_rows(run, data)
         if out is not None:  # a probe of many features takes minutes: not again on --resume
             results.write_rows(out / "results.csv", rows)
     for seed in range(seeds):
         if seed in done:
             continue
         folder = None if out is None else out / f"seed-{seed}"
-        rows += benchmark.train_seed(run, data, seed, folder, resume=resume)[0]
+        rows += train_seed(run, data, seed, folder, resume=resume)[0]
         if out is not None:
             results.write_rows(out / "results.csv", rows)
     return [row for row in rows if int(row["seed"]) < seeds]

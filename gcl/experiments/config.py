@@ -1,4 +1,4 @@
-"""What can be given to a run, on the command line or in a file."""
+"""What can be told to a run, on the command line or in a file: one reader of both."""
 
 from __future__ import annotations
 
@@ -6,32 +6,84 @@ import argparse
 import inspect
 import json
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from gcl import evaluate, methods
-from gcl.experiments import run as benchmark
-from gcl.experiments.run import Run
+from gcl import evaluate
+from gcl.experiments.composition import Composition, compose, objects, plain_defaults, words
+from gcl.experiments.lookup import first_line
+from gcl.experiments.run import Run, check_device, optimizer_class
 
-# Arguments of recipes that are objects, which no option can name.
-OBJECTS = ("data", "encoder", "negatives")
-
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PROTOCOLS = {**evaluate.PROTOCOLS, **evaluate.HETERO_PROTOCOLS}
+TOLD_OTHERWISE = {"recipe", "dataset", "method"}  # fields of a run that are no options
 
 
-def run_parser(name: str, recipe: Callable[..., Any]) -> ArgumentParser:
+def read_config(path: Path, **told: Any) -> tuple[Run, dict[str, Any]]:
+    """The run of a configuration file, and the numbers reported elsewhere.
+
+    Args:
+        path: a TOML file with recipe, data set and any option of `gcl train`; the options of
+            objects and variants in tables of their own.
+        told: options that take the place of the file's, such as `device="cuda"`.
+
+    Raises:
+        ValueError: the file is unreadable, names no recipe or no data set, or an option that is
+            not one.
+    """
+    config = load_config(path)
+    for key in ("recipe", "dataset"):
+        if key not in config:
+            raise ValueError(f"{path} lacks the key {key!r}.")
+    reported = _reported(path, config.get("reported", {}))
+    try:
+        composition = compose(str(config["recipe"]))
+        chosen = run_parser(composition).parse_args(
+            [*options_of(config, composition), *options_of(told, composition)]
+        )
+        # one name, one data set, on a board too
+        run = run_of(composition, str(config["dataset"]).lower(), chosen)
+    except (argparse.ArgumentError, SystemExit, ValueError) as error:
+        reason = readable(error) if isinstance(error, argparse.ArgumentError) else error
+        raise ValueError(f"{path}: {reason}") from None
+    return run, reported
+
+
+def load_config(path: str | Path) -> dict[str, Any]:
+    """A TOML file as a dict.
+
+    Raises:
+        ValueError: unreadable, or not valid TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ValueError(f"Cannot read {path}: {error.strerror}.") from None
+
+
+def run_parser(composition: Composition) -> ArgumentParser:
+    """The options of a run: those of its recipe, its variants and of `Run`."""
     parser = ArgumentParser(
-        prog=f"gcl train {name} DATASET",
-        description=first_line(recipe),
+        prog=f"gcl train {composition.name} DATASET",
+        description=first_line(composition.recipe),
         exit_on_error=False,
         default_env=False,
     )
-    parser.add_function_arguments(recipe, skip=set(OBJECTS), fail_untyped=False)
-    parser.add_class_arguments(Run, skip={"recipe", "dataset", "method"})
+    _add_options(parser, composition.recipe, None)
+    for name, variant in composition.variants.items():
+        _add_options(parser, variant, name)
+    parser.add_class_arguments(Run, skip=TOLD_OTHERWISE)
     parser.add_argument("--seeds", type=int, default=1, help="training seeds 0, 1, ...")
     parser.add_argument(
         "--config", type=str, default="", help="TOML file with any of these options"
@@ -42,32 +94,60 @@ def run_parser(name: str, recipe: Callable[..., Any]) -> ArgumentParser:
     return parser
 
 
-def options_of(config: dict[str, Any]) -> list[str]:
-    told = {"recipe", "dataset", "reported"}
-    return [
-        part
-        for key, value in config.items()
-        if key not in told
-        for part in (f"--{key}", value if isinstance(value, str) else json.dumps(value))
-    ]
+def _add_options(parser: ArgumentParser, function: Any, group: str | None) -> None:
+    parameters = _parameters(function)
+    skipped = {name for name in parameters if name not in words(function)}
+    parser.add_function_arguments(function, group, skip=skipped, fail_untyped=False)
+    for name, kind in objects(function).items():
+        key = name if group is None else f"{group}.{name}"
+        untold = set(_parameters(kind)) - {*plain_defaults(function)[name]}
+        parser.add_class_arguments(kind, key, skip=untold, fail_untyped=False)
+        given = plain_defaults(function)[name].items()
+        parser.set_defaults({f"{key}.{option}": value for option, value in given})
 
 
-def read_config(path: Path, device: str) -> tuple[Run, dict[str, Any]]:
-    config = benchmark.load_config(path)
-    for key in ("recipe", "dataset"):
-        if key not in config:
-            raise ValueError(f"{path} lacks the key {key!r}.")
-    recipe = benchmark.resolve(config["recipe"], methods, "recipe")
-    try:
-        chosen = run_parser(config["recipe"], recipe).parse_args(
-            [*options_of(config), "--device", device]
-        )
-    except (argparse.ArgumentError, SystemExit) as error:
-        reason = readable(error) if isinstance(error, argparse.ArgumentError) else error
-        raise ValueError(f"{path}: {reason}") from None
-    dataset = str(config["dataset"]).lower()  # one name, one data set, on a board too
-    run = run_of(config["recipe"], dataset, recipe, chosen)
-    return run, _reported(path, config.get("reported", {}))
+def options_of(config: Mapping[str, Any], composition: Composition) -> list[str]:
+    """The options of a configuration as they are typed."""
+    tables = {*composition.variants, *objects(composition.recipe)}
+    typed = []
+    for key, value in config.items():
+        if key in TOLD_OTHERWISE or key == "reported":
+            continue
+        nested = key in tables and isinstance(value, Mapping)
+        parts = {f"{key}.{k}": v for k, v in value.items()} if nested else {key: value}
+        for name, part in parts.items():
+            typed += [f"--{name}", part if isinstance(part, str) else json.dumps(part)]
+    return typed
+
+
+def run_of(composition: Composition, dataset: str, chosen: Namespace) -> Run:
+    """The run that parsed options say, checked.
+
+    Raises:
+        ValueError: a device, optimizer or protocol that is not there; a number out of range.
+    """
+    told = chosen.as_dict()
+    names = [f.name for f in fields(Run) if f.name not in TOLD_OTHERWISE]
+    run = Run(
+        recipe=composition.name,
+        dataset=dataset,
+        **{name: told[name] for name in names},
+        method={name: told[name] for name in composition.defaults() if name in told},
+    )
+    check_device(run.device)
+    optimizer_class(run.optimizer)
+    if run.epochs < 0:
+        raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
+    if run.patience < 0:
+        raise ValueError(f"--patience must be >= 0, got {run.patience}.")
+    if run.protocol not in (*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS):
+        known = ", ".join((*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS))
+        raise ValueError(f"unknown protocol {run.protocol!r}; known: {known}.")
+    return run
+
+
+def _parameters(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
 
 
 def _reported(path: Path, told: Any) -> dict[str, Any]:
@@ -83,31 +163,6 @@ def _reported(path: Path, told: Any) -> dict[str, Any]:
                 f"protocol texts; got {key} = {told[key]!r}."
             )
     return told
-
-
-def run_of(name: str, dataset: str, recipe: Callable[..., Any], chosen: Namespace) -> Run:
-    fields = [f for f in Run.__dataclass_fields__ if f not in ("recipe", "dataset", "method")]
-    parameters = [p for p in inspect.signature(recipe).parameters if p not in OBJECTS]
-    run = Run(
-        recipe=name,
-        dataset=dataset,
-        **{f: getattr(chosen, f) for f in fields},
-        method={p: getattr(chosen, p) for p in parameters},
-    )
-    benchmark.check_device(run.device)
-    benchmark.optimizer_class(run.optimizer)
-    if run.epochs < 0:
-        raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
-    if run.patience < 0:
-        raise ValueError(f"--patience must be >= 0, got {run.patience}.")
-    if run.protocol not in (*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS):
-        known = ", ".join((*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS))
-        raise ValueError(f"unknown protocol {run.protocol!r}; known: {known}.")
-    return run
-
-
-def first_line(thing: Any) -> str:
-    return (inspect.getdoc(thing) or "").partition("\n")[0]
 
 
 def readable(error: argparse.ArgumentError) -> str:

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from gcl import checkpoint, methods
-from gcl.experiments import results
-from gcl.experiments import run as benchmark
+from gcl.experiments.results import read_rows
+from gcl.experiments.run import Run, load_data, read_run
 from gcl.plot import embedding, loss_curve, similarities
 
 
@@ -30,13 +30,13 @@ def plot_run(
     Raises:
         ValueError: no such run, or the seed has not finished.
     """
-    run, _ = benchmark.read_run(folder)
+    run, _ = read_run(folder)
     home = folder / f"seed-{seed}"
     if not (home / "embedding.npy").is_file():
         raise ValueError(f"{home} has no finished training; run gcl train --out {folder} first.")
-    data = benchmark.load_data(run)
+    data = load_data(run)
     title = f"{run.recipe} on {run.dataset}"
-    log = results.read_rows(home / "log.csv")
+    log = read_rows(home / "log.csv")
     try:
         z = torch.from_numpy(np.load(home / "embedding.npy", allow_pickle=False))
     except (EOFError, ValueError) as error:
@@ -58,9 +58,9 @@ def plot_run(
 
 
 @torch.no_grad()
-def _two_views(run: benchmark.Run, data: Any, home: Path) -> tuple[Tensor, Tensor] | None:
+def _two_views(run: Run, data: Any, home: Path) -> tuple[Tensor, Tensor] | None:
     """Embeddings of the two views by the trained method; None where it is no two-view method."""
-    method = benchmark.resolve(run.recipe, methods, "recipe")(data, **run.method)
+    method = run.build(data)
     inner = method.method if isinstance(method, methods.POT) else method
     if not isinstance(inner, methods.TwoView):
         return None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gcl.experiments.run import RAW, SUPERVISED, UNTRAINED
-from gcl.experiments.suite import REFERENCE, Entry, of_entry
+from gcl.experiments.suite import Entry, of_entry
 
 HEADS = (
     "method", "ours", "seeds", "untrained", "reported", "epochs", "s", "peak MB", "commit"
@@ -82,9 +82,9 @@ def leaderboard(
         for row in mine:
             groups.setdefault(str(row["features"]), []).append(row)
         for features, group in groups.items():
-            if entry.run.recipe != REFERENCE and features in (RAW, UNTRAINED, SUPERVISED):
+            if not entry.is_reference and features in (RAW, UNTRAINED, SUPERVISED):
                 continue
-            name = features if entry.run.recipe == REFERENCE else entry.run.recipe
+            name = features if entry.is_reference else entry.run.recipe
             before = _column(groups.get(UNTRAINED, []), "accuracy")
             board.setdefault(entry.run.dataset, []).append(_line(name, group, before, entry))
     return {name: sorted(lines, key=lambda x: -x.accuracy) for name, lines in board.items()}

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import io
 import json
-import os
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,11 +19,14 @@ from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.loader import DataLoader
 from torch_geometric.seed import seed_everything
 
-from gcl import baselines, checkpoint, datasets, evaluate, methods
+from gcl import baselines, checkpoint, datasets, evaluate
 from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import write_atomically
+from gcl.contracts import Method
 from gcl.datasets import GraphSet
 from gcl.datasets.hetero import SCHEMAS
+from gcl.experiments.composition import Composition, compose, objects
+from gcl.experiments.lookup import imported
 from gcl.experiments.memory import peak_extra_mb
 from gcl.experiments.provenance import provenance
 from gcl.graphs.validate import validate_graph
@@ -34,13 +34,10 @@ from gcl.nn.readouts import sum_readout
 from gcl.training.loop import embed, fit, warmup_cosine
 from gcl.training.state import Callback, State
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 RAW, UNTRAINED, SUPERVISED = "raw features", "untrained", "supervised GCN"
+NO_TRAINING = -1  # the seed of rows that no training made: raw features
 GRAPHS_PER_BATCH = 128  # of InfoGraph and GraphCL
+NOT_DECISIVE = {"recipe", "dataset", "method", "device", "root"}  # or told of by other means
 
 
 @dataclass
@@ -48,7 +45,8 @@ class Run:
     """What is run; every field but `method` is an option of `gcl train`.
 
     Args:
-        recipe: a name in `gcl.methods`, or "package.module:function".
+        recipe: a name in `gcl.methods`, or "package.module:function", with the variants around it:
+            "grace+macl+pot".
         dataset: a name known to `gcl.datasets.load`, or "package.module:function" giving a graph
             or a `gcl.datasets.GraphSet`.
         protocol: evaluation protocol, see `gcl.evaluate`; for a graph random-10-10-80 if empty, for
@@ -61,12 +59,15 @@ class Run:
         clip: upper limit of the gradient norm; 0 for none.
         patience: stop when the loss has not fallen for so many epochs, and take the weights of its
             lowest; 0 trains to the end and takes the last.
+        precision: "bf16" multiplies the streamed products and the encoders' in bfloat16, see
+            `gcl.fit`.
         probe_lr: step size of the probe under the hetero protocols, which the papers tune.
         probe_decay: its L2 penalty.
         device: cpu, cuda, ...
         root: folder of the data sets; GCL_DATA, then a cache folder, if empty.
         batch_size: graphs of a batch, where the data set is a set of graphs; 128 if 0.
-        method: the recipe's own hyperparameters.
+        method: the options of recipe and variants, by name; those of an object or a variant as a
+            mapping of their own.
     """
 
     recipe: str
@@ -79,6 +80,7 @@ class Run:
     warmup: int = -1
     clip: float = 0.0
     patience: int = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
     probe_lr: float = 0.01
     probe_decay: float = 0.0
     device: str = "cpu"
@@ -98,36 +100,9 @@ class Run:
     def name(self) -> str:
         return f"{self.recipe}/{self.dataset}"
 
-
-def resolve(name: str, module: Any, kind: str) -> Callable[..., Any]:
-    """A function by its name in a module of this package, or by "package.module:function".
-
-    Raises:
-        ValueError: there is no such function.
-    """
-    if ":" in name:
-        path, _, attribute = name.partition(":")
-        if os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())
-        try:
-            found = getattr(importlib.import_module(path), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ValueError(f"{kind} {name!r} cannot be imported: {error}.") from None
-    else:
-        found = getattr(module, name, None) if name in module.__all__ else None
-        if not inspect.isfunction(found):
-            known = ", ".join(recipes() if kind == "recipe" else [])
-            raise ValueError(
-                f"Unknown {kind} {name!r}; known: {known}, or your own as package.module:function."
-            )
-    if not callable(found):
-        raise ValueError(f"{kind} {name!r} is not a function.")
-    return found
-
-
-def recipes() -> list[str]:
-    """Names of the recipes in `gcl.methods`."""
-    return [n for n in sorted(methods.__all__) if inspect.isfunction(getattr(methods, n))]
+    def build(self, data: Any) -> Method:
+        """The method of this run for its data, untrained."""
+        return compose(self.recipe).build(data, self.method).to(self.device)
 
 
 def load_data(run: Run) -> Data | HeteroData | GraphSet:
@@ -149,7 +124,7 @@ def open_data(run: Run) -> Data | HeteroData | GraphSet:
         ValueError, FileNotFoundError: unknown, absent or malformed data, or no labels.
     """
     if ":" in run.dataset:
-        data = resolve(run.dataset, datasets, "data set")()
+        data = imported(run.dataset, "data set")()
     else:
         data = datasets.load(run.dataset, run.root or None)
     if isinstance(data, GraphSet):
@@ -178,38 +153,6 @@ def check_protocol(run: Run, data: Data | HeteroData | GraphSet) -> None:
         )
 
 
-def load_config(path: str | Path) -> dict[str, Any]:
-    """A TOML file as a dict.
-
-    Raises:
-        ValueError: not valid TOML, or recipe/dataset missing.
-    """
-    try:
-        config = tomllib.loads(Path(path).read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid TOML: {error}.") from None
-    except OSError as error:
-        raise ValueError(f"Cannot read {path}: {error.strerror}.") from None
-    return config
-
-
-def config_run(path: Path) -> Run:
-    """The run of a configuration file, its reported numbers left aside.
-
-    Raises:
-        ValueError: the file is unreadable, or names no recipe or no data set.
-    """
-    config = load_config(path)
-    if missing := {"recipe", "dataset"} - set(config):
-        raise ValueError(f"{path} lacks {' and '.join(sorted(missing))}.")
-    config.pop("reported", None)
-    fields = {k: config.pop(k) for k in list(config) if k in Run.__dataclass_fields__}
-    options = inspect.signature(resolve(fields["recipe"], methods, "recipe")).parameters
-    if unknown := set(config) - set(options):
-        raise ValueError(f"{path}: {fields['recipe']} has no option {', '.join(sorted(unknown))}.")
-    return Run(**fields, method=config)
-
-
 def train_seed(
     run: Run, data: Any, seed: int, folder: Path | None = None, *, resume: bool = False
 ) -> tuple[list[dict[str, Any]], State]:
@@ -227,7 +170,7 @@ def train_seed(
         and memory (MB) of the training, and the final state.
     """
     seed_everything(seed)
-    method = resolve(run.recipe, methods, "recipe")(data, **run.method).to(run.device)
+    method = run.build(data)
     training, whole = _feed(run, method, data)
     untrained = embed(method, whole)
     if len(untrained) != len(_labels(data)):
@@ -290,7 +233,7 @@ def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
     if run.batch_size < 0:
         raise ValueError(f"--batch_size must be >= 0, got {run.batch_size}.")
     graphs: Any = data
-    if type(method).prepare is not methods.Method.prepare or method.whole_graph is not None:
+    if type(method).prepare is not Method.prepare or method.whole_graph is not None:
         graphs = method.prepare(Batch.from_data_list(list(data))).to_data_list()
     size = run.batch_size or GRAPHS_PER_BATCH
     return DataLoader(graphs, size, shuffle=True), DataLoader(graphs, size)
@@ -324,7 +267,7 @@ def raw_rows(run: Run, data: Any) -> list[dict[str, Any]]:
         return []
     if isinstance(data, GraphSet):
         x = torch.cat([sum_readout(b.x, b.batch, b.num_graphs) for b in DataLoader(data, 128)])
-    return [{"seed": -1, "features": RAW, **measure(run, x, data)}]
+    return [{"seed": NO_TRAINING, "features": RAW, **measure(run, x, data)}]
 
 
 def supervised_row(run: Run, data: Data, seed: int) -> dict[str, Any]:
@@ -343,24 +286,44 @@ def _target(data: Any) -> Any:
     return next((nodes for nodes in data.node_stores if nodes.get("y") is not None), None)
 
 
+DRAWS = 1
+"""Raised whenever the same seed gives other random draws than before, and so other numbers."""
+
+
 def options_digest(run: Run) -> str:
-    """A short name for everything that decides a run's numbers (its data folder does not)."""
-    usual = {"root": run.root, "patience": 0, "probe_lr": 0.01, "probe_decay": 0.0, "batch_size": 0}
-    # Options that came later leave the names of older runs as they are.
-    decisive = {k: v for k, v in asdict(run).items() if k not in usual or v != usual[k]}
-    decisive["device"] = "cpu"  # a table begun on one device may go on on another
-    later = {
-        "meta_nodes": 0,
-        "macl": 0.0,
-        "num_views": 2,
-        "similarity": "pathsim",
-        "budget": 1 << 29,
-        "ties_seed": 0,
-    }
-    decisive["method"] = {
-        k: v for k, v in run.method.items() if later.get(k) != v or k not in later
-    }
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+    """A short name for what decides a run's numbers: what differs from the defaults, by name.
+
+    It starts with the version of the random draws. An option has the same name wherever its recipe
+    takes it, by itself or as part of an object; the options of a variant have the variant's name
+    before theirs. Folder and device decide nothing: a table begun on one may go on on another.
+    """
+    composition = compose(run.recipe)
+    usual = {f.name: f.default for f in fields(Run) if f.name not in NOT_DECISIVE}
+    told = {name: getattr(run, name) for name in usual}
+    chosen = {k: v for k, v in told.items() if v != usual[k]}
+    defaults = _by_leaf(composition.defaults(), composition)
+    options = _by_leaf(_json(run.method), composition)
+    chosen |= {f"--{k}": v for k, v in options.items() if v != _json(defaults.get(k))}
+    text = json.dumps([run.recipe, run.dataset.lower(), chosen], sort_keys=True)
+    return f"{DRAWS}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _by_leaf(options: Mapping[str, Any], composition: Composition) -> dict[str, Any]:
+    """By the option's own name, also inside an object; of a variant after the variant's name."""
+    found: dict[str, Any] = {}
+    for key, value in options.items():
+        if key in composition.variants:
+            found |= {f"{key}.{name}": part for name, part in value.items()}
+        elif key in objects(composition.recipe):
+            found |= value
+        else:
+            found[key] = value
+    return found
+
+
+def _json(value: Any) -> Any:
+    """As a file gives it back: lists for tuples."""
+    return json.loads(json.dumps(value))
 
 
 def check_device(name: str) -> None:

@@ -17,21 +17,43 @@ import torch
 from torch_geometric.data import Data
 
 from gcl import datasets
-from gcl.experiments import results
-from gcl.experiments import run as benchmark
-from gcl.experiments.run import Run
+from gcl.experiments.provenance import provenance
+from gcl.experiments.run import (
+    DRAWS,
+    NO_TRAINING,
+    Run,
+    check_protocol,
+    open_data,
+    options_digest,
+    raw_rows,
+    supervised_row,
+    train_seed,
+)
 
-REFERENCE = "reference"  # stands where the name of a recipe does
+REFERENCE = "reference"  # stands where the name of a recipe does in that of an entry
 SUPERVISED_PROTOCOLS = ("public", "random-10-10-80", "e2")  # which have validation nodes
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A configuration: its name `<recipe>/<file>`, its run, and the numbers reported elsewhere."""
+    """A configuration: its name `<recipe>/<file>`, its run, and the numbers reported elsewhere.
+
+    A reference has no recipe: it stands for the raw features and the supervised GCN of a data set
+    under a protocol.
+    """
 
     name: str
     run: Run
     reported: dict[str, Any]
+
+    @property
+    def is_reference(self) -> bool:
+        return self.name.startswith(f"{REFERENCE}/")
+
+    @property
+    def options(self) -> str:
+        """What its rows were made with, see `options_digest`."""
+        return f"{DRAWS}-{REFERENCE}" if self.is_reference else options_digest(self.run)
 
 
 @dataclass(frozen=True)
@@ -40,21 +62,22 @@ class Task:
 
     name: str
     run: Run
+    options: str
     seed: int
     kind: Literal["train", "raw", "supervised"] = "train"
 
     def rows(self, work: Path | None = None) -> list[dict[str, Any]]:
         """What is measured; a training keeps its checkpoint in a folder of `work` till it ends."""
         data = _load(self.run.dataset, self.run.root)
-        benchmark.check_protocol(self.run, data)
+        check_protocol(self.run, data)
         if self.kind == "raw":
-            return benchmark.raw_rows(self.run, data)
+            return raw_rows(self.run, data)
         if self.kind == "supervised":
-            return [benchmark.supervised_row(self.run, data, self.seed)]
+            return [supervised_row(self.run, data, self.seed)]
         if work is None:
-            return benchmark.train_seed(self.run, data, self.seed)[0]
-        folder = work / f"{benchmark.options_digest(self.run)}-{self.seed}"
-        rows = benchmark.train_seed(self.run, data, self.seed, folder, resume=True)[0]
+            return train_seed(self.run, data, self.seed)[0]
+        folder = work / f"{self.options}-{self.seed}"
+        rows = train_seed(self.run, data, self.seed, folder, resume=True)[0]
         shutil.rmtree(folder, ignore_errors=True)
         return rows
 
@@ -94,7 +117,7 @@ def references(entries: Sequence[Entry]) -> list[Entry]:
     """For every data set and protocol of the entries, one for raw features and supervised GCN."""
     runs = {(e.run.dataset, e.run.protocol): e.run for e in entries}
     return [
-        Entry(f"{REFERENCE}/{dataset}", Run(REFERENCE, dataset, protocol, root=run.root), {})
+        Entry(f"{REFERENCE}/{dataset}", Run("", dataset, protocol, root=run.root), {})
         for (dataset, protocol), run in runs.items()
     ]
 
@@ -108,26 +131,33 @@ def tasks(entries: Sequence[Entry], seeds: int, rows: Sequence[dict[str, Any]]) 
     done: dict[str, set[int]] = {}
     for entry in entries:
         mine = of_entry(rows, entry)
-        if any(row["options"] != benchmark.options_digest(entry.run) for row in mine):
+        for found in {row["options"] for row in mine} - {entry.options}:
+            version, _, rest = str(found).partition("-")
+            older = not rest or version != str(DRAWS)
+            made = (
+                "were made by an earlier version, whose seeds give other draws or options"
+                if older
+                else "come from other options than its configuration has now"
+            )
             raise ValueError(
-                f"The results file holds rows of {entry.name} from other options than its "
-                "configuration has now; give another --out, or take those rows out."
+                f"Rows of {entry.name} in the results file {made}; give another --out, or take "
+                "those rows out."
             )
         done[entry.name] = {int(row["seed"]) for row in mine}
-    referred = {e.run.dataset for e in entries if e.run.recipe == REFERENCE}
+    referred = {e.run.dataset for e in entries if e.is_reference}
     todo = []
-    for seed in (-1, *range(seeds)):
+    for seed in (NO_TRAINING, *range(seeds)):
         for entry in entries:
             run = entry.run
             if seed in done[entry.name]:
                 continue
-            if seed < 0:
-                if run.recipe == REFERENCE or run.dataset not in referred:
-                    todo.append(Task(entry.name, run, seed, "raw"))
-            elif run.recipe != REFERENCE:
-                todo.append(Task(entry.name, run, seed))
+            if seed == NO_TRAINING:
+                if entry.is_reference or run.dataset not in referred:
+                    todo.append(Task(entry.name, run, entry.options, seed, "raw"))
+            elif not entry.is_reference:
+                todo.append(Task(entry.name, run, entry.options, seed))
             elif run.protocol in SUPERVISED_PROTOCOLS:
-                todo.append(Task(entry.name, run, seed, "supervised"))
+                todo.append(Task(entry.name, run, entry.options, seed, "supervised"))
     return todo
 
 
@@ -182,11 +212,11 @@ def told(task: Task, command: str) -> dict[str, Any]:
     """What stands before the numbers of a row."""
     return {
         "config": task.name,
-        "options": benchmark.options_digest(task.run),
+        "options": task.options,
         "dataset": task.run.dataset,
         "protocol": task.run.protocol,
         "command": command,
-        **results.provenance(),
+        **provenance(),
     }
 
 
@@ -203,7 +233,7 @@ def _is_for(run: Run) -> bool:
 
 @lru_cache(maxsize=2)
 def _load(dataset: str, root: str) -> Any:
-    return benchmark.open_data(Run("", dataset, root=root))
+    return open_data(Run("", dataset, root=root))
 
 
 def _start_worker(threads: int) -> None:

@@ -143,6 +143,22 @@ def _check_chain(data: HeteroData, m: int, chain: list[EdgeType]) -> None:
             )
 
 
+def metapaths_of(owner: str, data: HeteroData, metapaths: list[list[Any]] | None) -> list[Any]:
+    """The meta-paths that were given, or those that the graph names, checked.
+
+    Raises:
+        TypeError: no lists of types.
+        ValueError: none are given and the graph names none.
+    """
+    given = data.get("metapaths") if metapaths is None else metapaths
+    if given is None:
+        raise ValueError(
+            f"{owner}: this graph names no meta-paths of its own; give some as lists of node "
+            "types: AddMetaPaths([['paper', 'author', 'paper']])."
+        )
+    return check_metapaths(given)
+
+
 def metapath_contexts(data: HeteroData) -> dict[EdgeType, list[list[EdgeType]]]:
     """The edge type of every meta-path, with the chain of edge types of each interior position.
 

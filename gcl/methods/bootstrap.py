@@ -104,7 +104,7 @@ class Bootstrap(Method):
         self.target.requires_grad_(target_loss is not None)
         if fresh_target:
             _reset(self.target.module)
-        self.predictor, self.contrast = predictor, BootstrapCosine()
+        self.predictor, self.objective = predictor, BootstrapCosine()
         self.views, self.positives, self.target_loss = tuple(views), positives, target_loss
         self.momentum, self.schedule, self.hops = momentum, schedule, hops
         self.whole_graph = prepare
@@ -120,7 +120,7 @@ class Bootstrap(Method):
             total = _predict_pairs(predictions[0], targets[0].detach(), pairs)
         else:  # each view predicts the other; one view alone predicts itself
             both = zip(predictions, reversed(targets), strict=True)
-            total = torch.stack([self.contrast(q, y) for q, y in both]).sum()
+            total = torch.stack([self.objective(q, y) for q, y in both]).sum()
         if self.target_loss is not None:
             total = total + torch.stack([self.target_loss(y) for y in targets]).sum()
         return total

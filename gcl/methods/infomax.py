@@ -162,7 +162,7 @@ class Infomax(Method):
         check_count("Infomax", least=0, hops=hops)
         self.encoder, self.across, self.score = encoder, across, score
         self.corrupt, self.readout, self.view, self.hops = corrupt, readout, view, hops
-        self.contrast = GroupDiscrimination() if loss is None else loss
+        self.objective = GroupDiscrimination() if loss is None else loss
         self.whole_graph = prepare
 
     def loss(self, data: Any) -> Tensor:
@@ -171,7 +171,7 @@ class Infomax(Method):
         summaries = [self._summary(z, real) for z in nodes]
         # Each side meets the summary of the other; one side alone meets its own.
         parts = [
-            self.contrast(*(self.score(seed_rows(z, real), s)[:, None] for z in (good, bad)))
+            self.objective(*(self.score(seed_rows(z, real), s)[:, None] for z in (good, bad)))
             for good, bad, s in zip(nodes, others, reversed(summaries), strict=True)
         ]
         return torch.stack(parts).mean()

@@ -24,7 +24,7 @@ class JOAO(Method):
     evaluation mode and without gradient: losses of different batches or times do not compare.
 
     Args:
-        contrast: what is trained; its first view stays, its second is replaced.
+        method: what is trained; its first view stays, its second is replaced.
         pool: the augmentations, at least one; drawn for every graph of a batch.
         lr: step length of the probabilities, > 0.
         gamma: pull to the uniform distribution, >= 0. The authors try 0.01, 0.1 and 1.
@@ -43,7 +43,7 @@ class JOAO(Method):
 
     Example:
         >>> import gcl
-        >>> method = gcl.methods.graphcl(gcl.datasets.load("karate"), hidden=8, auto=True)
+        >>> method = gcl.methods.joao(gcl.methods.graphcl(gcl.datasets.load("karate"), hidden=8))
         >>> method.chances
         tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
@@ -54,7 +54,7 @@ class JOAO(Method):
 
     def __init__(
         self,
-        contrast: TwoView,
+        method: TwoView,
         pool: Sequence[Transform],
         *,
         lr: float = 0.1,
@@ -68,37 +68,37 @@ class JOAO(Method):
         if not 0 <= gamma < float("inf"):
             raise ValueError(f"JOAO: gamma must be a number >= 0, got {gamma}.")
         check_count("JOAO", every=every)
-        self.contrast, self.pool, self.lr, self.gamma = contrast, list(pool), lr, gamma
-        self.every, self.graph_level = every, contrast.graph_level
+        self.method, self.pool, self.lr, self.gamma = method, list(pool), lr, gamma
+        self.every, self.graph_level = every, method.graph_level
         self.register_buffer("chances", torch.full((len(pool),), 1 / len(pool)))
         self.register_buffer("last", torch.full((len(pool),), float("nan")))
         self.register_buffer("steps", torch.tensor(0))
 
     def prepare(self, data: Graph) -> Graph:
-        return self.contrast.prepare(data)
+        return self.method.prepare(data)
 
     def loss(self, data: Graph) -> Tensor:
         if self.training and int(self.steps) % self.every == 0:
             self._learn(data)
         chances = (self.chances / self.chances.sum()).tolist()
         drawn = RandomChoice(self.pool, chances, per_graph=True)
-        return self.contrast.compare(data, (self.contrast.views[0], drawn))
+        return self.method.compare(data, (self.method.views[0], drawn))
 
     def embed(self, data: Graph) -> Tensor:
-        return self.contrast.embed(data)
+        return self.method.embed(data)
 
     def after_step(self, step: int, total: int) -> None:
-        self.contrast.after_step(step, total)
+        self.method.after_step(step, total)
         self.steps.fill_(step)
 
     @torch.no_grad()
     def _learn(self, data: Graph) -> None:
-        self.contrast.eval()
+        self.method.eval()
         try:
-            first = self.contrast.views[0]
-            losses = [self.contrast.compare(data, (first, second)) for second in self.pool]
+            first = self.method.views[0]
+            losses = [self.method.compare(data, (first, second)) for second in self.pool]
         finally:
-            self.contrast.train()
+            self.method.train()
         self.last.copy_(torch.stack(losses))
         pull = self.chances - 1 / len(self.pool)
         self.chances.copy_(

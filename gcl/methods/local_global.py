@@ -65,7 +65,7 @@ class LocalGlobal(Method):
             )
         self.encoders = nn.ModuleList(encoders)  # type: ignore[arg-type]
         self.local_head, self.global_head = local_head, global_head
-        self.contrast = LocalGlobalJSD() if loss is None else loss
+        self.objective = LocalGlobalJSD() if loss is None else loss
         self.views, self.readout, self.whole_graph = views, readout, prepare
         self.embed_head, self.graph_level = embed_head, True
 
@@ -74,7 +74,7 @@ class LocalGlobal(Method):
         batch, num_graphs = membership(data, nodes[0])
         local = [self.local_head(z) for z in nodes]
         summary = [self.global_head(self.readout(z, batch, num_graphs)) for z in nodes]
-        terms = [self.contrast(a, b, batch) for a, b in zip(local, reversed(summary), strict=True)]
+        terms = [self.objective(a, b, batch) for a, b in zip(local, reversed(summary), strict=True)]
         return sum(terms[1:], terms[0])
 
     def embed(self, data: Graph) -> Tensor:

@@ -93,7 +93,7 @@ class MetaPathContrast(Method):
         for key, rate in (("mask_feature", mask_feature), *(("mask_edge", r) for r in rates)):
             if not 0 <= rate < 1:
                 raise ValueError(f"MetaPathContrast: {key} must lie in [0, 1), got {rate}.")
-        self.projection, self.contexts, self.gcn, self.contrast = (
+        self.projection, self.contexts, self.gcn, self.objective = (
             projection,
             contexts,
             gcn,
@@ -110,7 +110,7 @@ class MetaPathContrast(Method):
         return super().prepare(data)
 
     def loss(self, data: Any) -> Tensor:
-        return self.contrast(*self.views(data))
+        return self.objective(*self.views(data))
 
     def embed(self, data: Any) -> Tensor:
         check_hetero(data)

@@ -63,7 +63,7 @@ class NeighborTriplets(Method):
         for name, p in (("input_dropout", input_dropout), ("dropout", dropout)):
             if not 0 <= p < 1:
                 raise ValueError(f"NeighborTriplets: {name} must lie in [0, 1), got {p}.")
-        self.encoder, self.contrast, self.num_neighbors = encoder, loss, num_neighbors
+        self.encoder, self.objective, self.num_neighbors = encoder, loss, num_neighbors
         self.input_dropout, self.dropout, self.whole_graph = input_dropout, dropout, prepare
 
     def loss(self, data: Any) -> Tensor:
@@ -73,7 +73,7 @@ class NeighborTriplets(Method):
         edges = weighted_edges(data.edge_index, data.get("edge_weight"))
         drawn = draw_neighbors(edges, len(h), self.num_neighbors)
         sample = embedding_bag(drawn, h, mode="mean")
-        return self.contrast(*(seed_rows(z, data) for z in (h, around, sample)))
+        return self.objective(*(seed_rows(z, data) for z in (h, around, sample)))
 
     def embed(self, data: Any) -> Tensor:
         h = self.encoder(data.x, data.edge_index, data.get("edge_weight"))

@@ -67,7 +67,7 @@ class TwoView(Method):
         super().__init__()
         if not isinstance(views, tuple | list) or len(views) < 2 or not all(map(callable, views)):
             raise ValueError("TwoView: views must be two transforms, each a callable on a graph.")
-        self.encoder, self.contrast = encoder, loss
+        self.encoder, self.objective = encoder, loss
         compared = loss.pair if isinstance(loss, PairwiseViews) else loss
         self._takes = _further_parameters(
             compared.forward if isinstance(compared, nn.Module) else compared
@@ -82,10 +82,10 @@ class TwoView(Method):
     def compare(self, data: Graph, views: Sequence[Transform]) -> Tensor:
         """The loss between views of your choice."""
         drawn = list(self._project_views(data, views))
-        return self.contrast(*(h for _, h in drawn), **self._asked_for(drawn[0][0], data))
+        return self.objective(*(h for _, h in drawn), **self._asked_for(drawn[0][0], data))
 
     def after_step(self, step: int, total: int) -> None:
-        follow = getattr(self.contrast, "after_step", None)
+        follow = getattr(self.objective, "after_step", None)
         if callable(follow):
             follow(step, total)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,13 +13,15 @@ from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_choice, check_count
+from gcl.describe import describe
 from gcl.graphs.meta_paths import (
     OURS,
     EdgeType,
-    MetaPath,
+    MetaPaths,
     check_metapaths,
     check_topk,
     metapath_contexts,
+    metapaths_of,
     resolve,
 )
 from gcl.transforms.meta_path_counts import TIES, Incidence, path_counts, product_in_blocks
@@ -76,7 +78,8 @@ class AddMetaPaths(BaseTransform):
 
     Args:
         metapaths: chains of edge types, or of node types where each pair has one edge type only;
-            all must start and end at the same type. Length 1, an edge type from the target to
+            all must start and end at the same type; None takes those of the graph
+            (`data.metapaths`). Length 1, an edge type from the target to
             itself, has no interior.
         contexts: "set", "walk" or "none".
         topk: k, at least 1, for all meta-paths or a list of one each; None keeps every entry.
@@ -127,16 +130,16 @@ class AddMetaPaths(BaseTransform):
 
     def __init__(
         self,
-        metapaths: Sequence[MetaPath],
-        contexts: str = "set",
-        topk: int | Sequence[int | None] | None = None,
-        similarity: str = "pathsim",
-        topk_form: str = "transpose",
-        ties: str = "random",
+        metapaths: MetaPaths | None = None,
+        contexts: Literal["set", "walk", "none"] = "set",
+        topk: int | list[int | None] | None = None,
+        similarity: Literal["pathsim", "count"] = "pathsim",
+        topk_form: Literal["transpose", "row", "union", "mutual"] = "transpose",
+        ties: Literal["random", "index", "legacy"] = "random",
         seed: int = 0,
         budget: int = 1 << 29,
     ):
-        self.metapaths = check_metapaths(metapaths)
+        self.metapaths = None if metapaths is None else check_metapaths(metapaths)
         check_choice("AddMetaPaths", "contexts", contexts, CONTEXTS)
         check_choice("AddMetaPaths", "similarity", similarity, SIMILARITIES)
         check_choice("AddMetaPaths", "topk_form", topk_form, FORMS)
@@ -144,7 +147,10 @@ class AddMetaPaths(BaseTransform):
         check_count("AddMetaPaths", budget=budget)
         check_count("AddMetaPaths", least=0, seed=seed)
         self.contexts, self.similarity, self.topk_form = contexts, similarity, topk_form
-        self.topk, self.budget = check_topk(topk, len(self.metapaths)), budget
+        several = len(topk) if isinstance(topk, Sequence) else 1
+        counts = check_topk(topk, several if self.metapaths is None else len(self.metapaths))
+        self.topk = counts if isinstance(topk, Sequence) else counts[0]
+        self.budget = budget
         self.ties, self.seed = ties, seed
 
     def forward(self, data: HeteroData) -> HeteroData:
@@ -157,12 +163,14 @@ class AddMetaPaths(BaseTransform):
             )
         _remove_written(data)
         _check_free(data)
-        chains = resolve(data, self.metapaths)
+        metapaths = metapaths_of("AddMetaPaths", data, self.metapaths)
+        topk = check_topk(self.topk, len(metapaths))
+        chains = resolve(data, metapaths)
         target = chains[0][0][0]
         incidence = Incidence(data)
         contexts = _Contexts(data, incidence, self.contexts, self.budget)
         metapath_dict, context_dict = {}, {}
-        for m, (chain, k) in enumerate(zip(chains, self.topk, strict=True)):
+        for m, (chain, k) in enumerate(zip(chains, topk, strict=True)):
             name = (target, f"metapath_{m}", target)
             kept = path_counts(
                 m, incidence, chain, k, self.similarity, self.budget, self.ties, self.seed
@@ -174,11 +182,7 @@ class AddMetaPaths(BaseTransform):
         return data
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({self.metapaths}, contexts={self.contexts!r}, "
-            f"topk={self.topk}, similarity={self.similarity!r}, topk_form={self.topk_form!r}, "
-            f"ties={self.ties!r}, budget={self.budget})"
-        )
+        return describe(self)
 
 
 def _remove_written(data: HeteroData) -> None:

@@ -24,7 +24,7 @@ SMALL = {
 
 
 def recipe(name):
-    return getattr(importlib.import_module(f"gcl.methods.{name}"), name)
+    return getattr(importlib.import_module(f"gcl.methods.recipes.{name}"), name)
 
 
 @pytest.fixture(params=["karate", "dense weights"])

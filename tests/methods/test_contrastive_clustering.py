@@ -82,7 +82,7 @@ def student_t(z, centres):
 @pytest.mark.parametrize("order", [1, 3])
 @pytest.mark.parametrize("form", [*FORMS, "exact"])
 def test_the_loss_is_the_papers(data, form, order):
-    options = {**SMALL, "tau": 0.6, "alpha": 1.7, "beta": 0.8, "order": order}
+    options = {**SMALL, "tau": 0.6, "alpha": 1.7, "beta": 0.8, "influence": AddInfluence(order)}
     torch.manual_seed(0)
     method = scgc(data, **options) if form == "exact" else pamc(data, proxy=form, **options)
     prepared = method.prepare(data)
@@ -100,7 +100,7 @@ def test_the_loss_is_the_papers(data, form, order):
 
 
 def test_scgc_without_own_pairs_leaves_the_diagonal_out(data):
-    method = scgc(data, **SMALL, tau=0.5, own_pair=False)
+    method = scgc(data, **SMALL, tau=0.5, influence=AddInfluence(own=False))
     prepared = method.prepare(data)
     z = method.encoder(data.x).double()
     u = z / z.norm(dim=1, keepdim=True)
@@ -180,7 +180,7 @@ def test_bfloat16(data, form):
 
 
 def test_prepare_starts_the_clusters_once(data):
-    method = pamc(data, **SMALL, order=2)
+    method = pamc(data, **SMALL, influence=AddInfluence(2))
     prepared = method.prepare(data)
     z = method.encoder(data.x).detach().numpy()
     best = KMeans(4, n_init=20, random_state=0).fit(z)
@@ -224,7 +224,7 @@ def test_variants_share_a_pretrained_encoder(data, tmp_path):
 
 def test_training_finds_blocks_and_resumes_bit_for_bit(tmp_path):
     data = gcl.datasets.sbm(200, 3, num_features=16)
-    options = {"hidden": (32,), "pretrain_epochs": 5, "order": 2, "every": 4}
+    options = {"hidden": (32,), "pretrain_epochs": 5, "influence": AddInfluence(2), "every": 4}
     file = tmp_path / "run.safetensors"
 
     def run(epochs, resume=None):
@@ -258,7 +258,7 @@ def test_training_finds_blocks_and_resumes_bit_for_bit(tmp_path):
 def test_batches_bring_their_own_positives(data):
     from torch_geometric.loader import RandomNodeLoader
 
-    method = pamc(data, **SMALL, order=2)
+    method = pamc(data, **SMALL, influence=AddInfluence(2))
     loader = RandomNodeLoader(data, 3)
     with pytest.raises(ValueError, match=r"call method\.prepare\(data\) on the whole graph"):
         gcl.fit(method, loader, epochs=1)
@@ -306,7 +306,7 @@ def test_no_positive_at_all_gives_minus_infinity_and_no_gradient():
 
 
 def test_printed_readably(data):
-    shown = repr(pamc(data, **SMALL, order=2, topk=7, proxy="pair"))
+    shown = repr(pamc(data, **SMALL, influence=AddInfluence(2, topk=7), proxy="pair"))
     for part in (
         "(influence): AddInfluence(order=2, cumulative=True, topk=7, ppr=None, own=True)",
         "(negatives): ClusterMetaNodes(proxy='pair', assign='hard'",

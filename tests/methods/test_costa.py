@@ -29,7 +29,7 @@ def test_without_augmentation_it_is_the_formula(data, single):
     p = [gaussian_sketch(torch.eye(34), 14)]  # 0.4 * 34 = 13.6
     p.append(gaussian_sketch(torch.eye(34), 14) if single else p[0])
     z = method.embed(prepared)
-    h1, h2 = (normalize(method.contrast.head(q @ z)) for q in p)
+    h1, h2 = (normalize(method.objective.head(q @ z)) for q in p)
     logits = h1 @ h2.t() / 0.5
     expected = -(logits.diag() - (logits.logsumexp(1) + logits.logsumexp(0)) / 2).mean()
     assert torch.isclose(value, expected, rtol=1e-4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from functools import partial
 
 import numpy as np
 import pytest
@@ -26,8 +25,10 @@ from tests.augment.odd_graphs import random_graph
 
 RECIPES = {
     "graphcl": gcl.methods.graphcl,
-    "graphcl, MACL, added edges": partial(gcl.methods.graphcl, alpha=0.5, add_edge=0.2),
-    "joao": partial(gcl.methods.graphcl, auto=True),
+    "graphcl, MACL, added edges": lambda data, **options: gcl.methods.macl(
+        gcl.methods.graphcl(data, add_edge=0.2, **options)
+    ),
+    "joao": lambda data, **options: gcl.methods.joao(gcl.methods.graphcl(data, **options)),
     "simgrace": gcl.methods.simgrace,
     "infograph": gcl.methods.infograph,
     "mvgrl_graph": gcl.methods.mvgrl_graph,
@@ -98,7 +99,7 @@ def test_graphcl_is_dcl_between_graphs():
 
 def test_rates_of_zero_leave_augmentations_out():
     def names(**rates):
-        method = gcl.methods.graphcl(batch(), hidden=4, auto=True, **rates)
+        method = gcl.methods.joao(gcl.methods.graphcl(batch(), hidden=4, **rates))
         return [type(t).__name__ for t in method.pool]
 
     assert names() == ["NodeDropping", "RandomWalkSubgraph", "Compose", "FeatureNoise"]
@@ -111,8 +112,8 @@ def test_rates_of_zero_leave_augmentations_out():
 
 def test_macl_follows_the_alignment():
     torch.manual_seed(0)
-    method = gcl.methods.graphcl(batch(), hidden=4, tau=0.2, alpha=1.0)
-    tau = method.contrast.tau
+    method = gcl.methods.macl(gcl.methods.graphcl(batch(), hidden=4, tau=0.2), alpha=1.0)
+    tau = method.objective.tau
     assert isinstance(tau, AdaptiveTemperature)
     method(batch())
     aligned = float(tau.alignment)
@@ -175,7 +176,7 @@ def test_joao_compares_losses_of_the_same_batch():
     contrast = TwoView(FirstColumn(), (plus(0.0), plus(0.0)), Fixed())
     method = JOAO(contrast, [plus(1.0), plus(1.0), plus(1.0)], lr=1.0, gamma=0.0, every=1)
     for step in range(20):
-        contrast.contrast.now.data.fill_(step % 3)  # batches differ, augmentations do not
+        contrast.objective.now.data.fill_(step % 3)  # batches differ, augmentations do not
         method(batch(2))
         method.after_step(step + 1, 20)
     torch.testing.assert_close(method.chances, torch.full((3,), 1 / 3))
@@ -190,7 +191,7 @@ def test_joao_learns_every_so_many_steps_of_training_alone():
         seen.append(float(method.chances[1]))
     assert seen == pytest.approx([0.51, 0.51, 0.51, 0.52, 0.52, 0.52])
     assert method.training
-    assert method.contrast.training
+    assert method.method.training
     method.eval()(batch(2))
     assert float(method.chances[1]) == pytest.approx(0.52)
 

@@ -14,7 +14,7 @@ from gcl.datasets import hetero_sbm
 from gcl.nn.metapath_adjacency import metapath_adjacency
 from gcl.ops.similarity import unit_rows
 from gcl.testing import check_method
-from gcl.transforms import AddMetaPaths
+from gcl.transforms import AddHeCoPositives, AddMetaPaths
 
 PAP, PSP = ["paper", "author", "paper"], ["paper", "subject", "paper"]
 RECIPES = {
@@ -29,10 +29,10 @@ def graph(n=40, **options):
     return hetero_sbm(n, **options)
 
 
-def make(name, data, paths=(PAP, PSP), **options):
-    return getattr(gcl.methods, name)(
-        data, metapaths=[list(p) for p in paths], **{**RECIPES[name], **options}
-    )
+def make(name, data, chains=(PAP, PSP), *, paths=None, **options):
+    form = {"contexts": "none", "topk_form": "row"} if name == "heco" else {}
+    transform = AddMetaPaths([list(p) for p in chains], **form, **(paths or {}))
+    return getattr(gcl.methods, name)(data, paths=transform, **{**RECIPES[name], **options})
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -132,10 +132,10 @@ def test_more_clusters_than_nodes():
 @pytest.mark.parametrize(
     "options",
     [
-        {"contexts": "none"},
-        {"contexts": "walk"},
+        {"paths": {"contexts": "none"}},
+        {"paths": {"contexts": "walk"}},
         {"norm": "layer"},
-        {"similarity": "count", "topk": 3},
+        {"paths": {"similarity": "count", "topk": 3}},
         {"clusters": 5},
     ],
 )
@@ -150,7 +150,7 @@ def test_options(options):
 def test_what_a_metapath_may_take_is_an_option(name):
     data = graph()
     with pytest.raises(ValueError, match="budget=100 bytes"):
-        make(name, data, budget=100).prepare(data)
+        make(name, data, paths={"budget": 100}).prepare(data)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -241,7 +241,7 @@ def test_resumes_bit_for_bit(name, tmp_path):
 def test_memory_at_20000_nodes_stays_far_below_an_array_of_pairs():
     data = hetero_sbm(20_000, num_authors=20_000, num_subjects=400, num_features=8)
     method = gcl.methods.meow(
-        data, metapaths=[PAP, PSP], hidden=8, clusters=(20, 50), topk=[10, 20]
+        data, paths=AddMetaPaths([PAP, PSP], topk=[10, 20]), hidden=8, clusters=(20, 50)
     )
     prepared = method.prepare(data)
     sizes = []
@@ -287,7 +287,7 @@ def test_bad_rates_and_samples():
     alone["paper"].x = torch.rand(5, 3)
     alone["paper", "cites", "paper"].edge_index = torch.tensor([[0, 1], [1, 0]])
     with pytest.raises(ValueError, match="no edge type leads from another node type"):
-        gcl.methods.heco(alone, metapaths=[[("paper", "cites", "paper")]])
+        gcl.methods.heco(alone, paths=AddMetaPaths([[("paper", "cites", "paper")]]))
 
 
 def test_heco_sees_only_the_types_it_is_told_to():
@@ -318,7 +318,7 @@ def test_heco_loss_is_the_published_one():
 @pytest.mark.parametrize("recipe", ["meow", "adameow", "heco"])
 def test_batches_and_unprepared_graphs_are_refused(recipe):
     data = gcl.datasets.hetero_sbm(20, num_authors=20, num_subjects=3)
-    method = getattr(gcl.methods, recipe)(data, metapaths=[["paper", "author", "paper"]])
+    method = getattr(gcl.methods, recipe)(data, paths=AddMetaPaths([["paper", "author", "paper"]]))
     with pytest.raises(TypeError, match="got a batch of 2"):
         method(Batch.from_data_list([data, data]))
     with pytest.raises(ValueError, match=r"method.prepare\(data\)|AddMetaPaths"):
@@ -331,7 +331,7 @@ def test_a_type_that_edges_alone_name():
     data["u", "to", "i"].edge_index = torch.tensor([[0, 1], [0, 1]])
     data["i", "to", "u"].edge_index = torch.tensor([[0, 1], [0, 1]])
     with pytest.raises(ValueError, match=r"set data\['i'\].num_nodes"):
-        gcl.methods.meow(data, metapaths=[["u", "i", "u"]])
+        gcl.methods.meow(data, paths=AddMetaPaths([["u", "i", "u"]]))
 
 
 def directed(weights=None):
@@ -358,7 +358,8 @@ def test_heco_reads_a_directed_graph_the_way_it_chooses_positives():
     data = directed()
     data["author"].num_nodes = 2
     data["author", "to", "paper"].edge_index = torch.tensor([[0, 1, 1], [0, 1, 2]])
-    method = gcl.methods.heco(data, metapaths=[[("paper", "cites", "paper")]], hidden=4)
+    paths = AddMetaPaths([[("paper", "cites", "paper")]], "none", topk_form="row")
+    method = gcl.methods.heco(data, paths=paths, hidden=4)
     edges = method.prepare(data)["paper", "metapath_0", "paper"].edge_index
     # Row 0 of A says that paper 0 cites paper 2: it listens to it.
     assert [2, 0] in edges.t().tolist()
@@ -388,7 +389,8 @@ def test_sparse_features_of_any_layout_that_are_not_normalised(layout):
 
 def test_the_draw_of_ties_is_an_option():
     data = graph()
-    for name, seed in (("meow", 3), ("adameow", 3), ("heco", 3)):
-        method = make(name, data, ties_seed=seed, **({} if name == "heco" else {"topk": 2}))
-        transforms = method.whole_graph.transforms
-        assert [t.seed for t in transforms if hasattr(t, "seed")][-1] == seed
+    for name in ("meow", "adameow"):
+        method = make(name, data, paths={"seed": 3, "topk": 2})
+        assert method.whole_graph.transforms[0].seed == 3
+    method = make("heco", data, positives=AddHeCoPositives(5, seed=3))
+    assert method.whole_graph.transforms[1].seed == 3

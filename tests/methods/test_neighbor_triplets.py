@@ -33,7 +33,7 @@ def test_anchor_and_positives_are_what_they_should_be(data):
     method = NeighborTriplets(MLPEncoder(7, (6,), 5), Record(), input_dropout=0, dropout=0)
     torch.manual_seed(2)
     method(data)
-    anchor, around, sample = method.contrast.got
+    anchor, around, sample = method.objective.got
     h = method.encoder(data.x)
     torch.manual_seed(2)
     drawn = draw_neighbors(data.edge_index, 34, 5)
@@ -46,14 +46,14 @@ def test_anchor_and_positives_are_what_they_should_be(data):
 def test_dropouts_act_in_training_only_and_on_their_own_place(data):
     method = NeighborTriplets(MLPEncoder(7, (6,), 5), Record(), input_dropout=0, dropout=0.5)
     method(data)
-    anchor, around, _ = method.contrast.got
+    anchor, around, _ = method.objective.got
     assert not torch.allclose(around, dense(data) @ anchor, atol=1e-3)
     method.eval()
     method(data)
-    assert torch.allclose(method.contrast.got[1], dense(data) @ anchor, atol=1e-6)
+    assert torch.allclose(method.objective.got[1], dense(data) @ anchor, atol=1e-6)
     method = NeighborTriplets(MLPEncoder(7, (6,), 5), Record(), input_dropout=0.5, dropout=0)
     method(data)
-    assert not torch.allclose(method.contrast.got[0], method.encoder(data.x), atol=1e-3)
+    assert not torch.allclose(method.objective.got[0], method.encoder(data.x), atol=1e-3)
 
 
 def test_sparse_features_lose_entries_at_the_same_rate_and_scale():
@@ -68,7 +68,7 @@ def test_sparse_features_lose_entries_at_the_same_rate_and_scale():
     total = torch.zeros(34)
     for _ in range(200):
         method(sparse)
-        total += method.contrast.got[0][:, 0].detach()
+        total += method.objective.got[0][:, 0].detach()
     expected = data.x.sum(1)
     error = (expected / 3 / 200).sqrt()  # of a mean of n / (1 - p) binomials
     assert ((total / 200 - expected).abs() < 5 * error).all()
@@ -97,7 +97,7 @@ def test_edges_of_weight_zero_are_none(data):
     for graph in (weighted, data):
         torch.manual_seed(2)
         method(graph)
-        got.append(method.contrast.got)
+        got.append(method.objective.got)
     for mine, theirs in zip(*got, strict=True):
         assert torch.allclose(mine, theirs, atol=1e-6)
 
@@ -106,7 +106,7 @@ def test_seed_nodes_alone_are_anchors(data):
     method = NeighborTriplets(MLPEncoder(7, (6,), 5), Record())
     data.input_id, data.batch_size = torch.tensor([3, 7]), 2
     method(data)
-    assert [len(z) for z in method.contrast.got] == [2, 2, 2]
+    assert [len(z) for z in method.objective.got] == [2, 2, 2]
     assert method.embed(data).shape == (2, 5)
 
 

@@ -5,6 +5,8 @@ import json
 
 import pytest
 import torch
+from gcl.methods.recipes.pot_gca import pot_gca
+from gcl.methods.recipes.pot_grace import pot_grace
 from torch import nn
 from torch.nn.functional import softplus
 from torch_geometric.data import Data
@@ -17,8 +19,6 @@ from gcl.losses import InfoNCE
 from gcl.methods import TwoView
 from gcl.methods.provable.pot import POT, pot
 from gcl.methods.provable.view_bounds import encoder_calls, two_view_compactness
-from gcl.methods.recipes.pot_gca import pot_gca
-from gcl.methods.recipes.pot_grace import pot_grace
 from gcl.testing import check_method
 from tests.nn.dense_gcn import dense_adjacency, dense_forward
 
@@ -288,7 +288,7 @@ def test_an_interrupted_warm_up_is_resumed_bit_for_bit(data, tmp_path):
 def test_steps_reach_the_wrapped_loss(data):
     method = pot(gcl.methods.csgcl(data, hidden=4, proj=4, t0=2))
     gcl.fit(method, data, epochs=5)
-    assert int(method.method.contrast.t) == 5
+    assert int(method.method.objective.t) == 5
 
 
 def test_seed_nodes_of_a_batch_alone_are_bounded(data):

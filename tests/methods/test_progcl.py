@@ -31,10 +31,10 @@ def test_before_t0_it_is_gca_or_grace(data, centrality):
 def test_training_passes_t0_and_keeps_the_mixture(data):
     method = progcl(data, hidden=8, t0=3, share=0.1, columns=20)
     gcl.fit(method, data, epochs=3)
-    assert method.contrast.mixture.isnan().all()
+    assert method.objective.mixture.isnan().all()
     gcl.fit(method, data, epochs=4)
-    first = method.contrast.mixture.clone()
+    first = method.objective.mixture.clone()
     assert first.isfinite().all()
     assert "share=0.1" in repr(method)
     gcl.fit(method, data, epochs=6)
-    assert torch.equal(method.contrast.mixture, first)
+    assert torch.equal(method.objective.mixture, first)

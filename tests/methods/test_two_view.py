@@ -49,11 +49,11 @@ def data():
 def test_attributes_travel_by_name_but_never_labels_or_edges(data):
     method = TwoView(Features(), (keep, keep), Record())
     method(data)
-    assert torch.equal(method.contrast.got["strength"], data.community_strength)
-    assert torch.equal(method.contrast.got["node_id"], data.node_id)
+    assert torch.equal(method.objective.got["strength"], data.community_strength)
+    assert torch.equal(method.objective.got["node_id"], data.node_id)
     del data.node_id
     method(data)
-    assert method.contrast.got["node_id"] is None
+    assert method.objective.got["node_id"] is None
 
 
 @pytest.mark.parametrize(
@@ -78,16 +78,16 @@ def test_views_that_forget_attributes_leave_those_of_the_graph(data):
 
     method = TwoView(Features(), (bare, keep), Record())
     method(data)
-    assert torch.equal(method.contrast.got["strength"], data.community_strength)
+    assert torch.equal(method.objective.got["strength"], data.community_strength)
 
 
 def test_only_the_rows_of_seed_nodes_reach_the_loss(data):
     data.input_id, data.batch_size = torch.tensor([0, 1]), 2
     method = TwoView(Features(), (keep, keep), Record())
     method(data)
-    assert len(method.contrast.got["h1"]) == 2
-    assert method.contrast.got["node_id"].tolist() == [10, 11]
-    assert len(method.contrast.got["strength"]) == 2
+    assert len(method.objective.got["h1"]) == 2
+    assert method.objective.got["node_id"].tolist() == [10, 11]
+    assert len(method.objective.got["strength"]) == 2
 
 
 def test_as_many_positives_as_edges_are_no_edge_attributes(data):
@@ -113,7 +113,7 @@ def test_losses_of_the_package_get_what_they_ask_for(data):
     data.node_id = data.node_id - 10
     temperatures = TwoView(Features(), (keep, keep), ISogCLR(8, perplexity=2))
     temperatures(data)
-    assert (temperatures.contrast.velocity != 0).tolist() == [True] * 6 + [False] * 2
+    assert (temperatures.objective.velocity != 0).tolist() == [True] * 6 + [False] * 2
     for loss in (CACR(), DecoupledUniformity()):  # they take any number of views
         assert TwoView(Features(), (keep, keep), loss)(data).isfinite()
 
@@ -121,7 +121,7 @@ def test_losses_of_the_package_get_what_they_ask_for(data):
 def test_after_step_reaches_the_loss(data):
     method = TwoView(Features(), (keep, keep), Record())
     method.after_step(3, 10)
-    assert method.contrast.steps == (3, 10)
+    assert method.objective.steps == (3, 10)
     TwoView(Features(), (keep, keep), lambda h1, h2: h1.sum()).after_step(1, 2)
 
 
@@ -136,7 +136,7 @@ def test_fit_moves_the_schedule_and_a_checkpoint_keeps_it(tmp_path):
 
     first, saved = method(), tmp_path / "c.safetensors"
     gcl.fit(first, data, epochs=2, callbacks=[gcl.callbacks.Checkpoint(saved)])
-    assert first.contrast.gamma == 0.5
+    assert first.objective.gamma == 0.5
     again = method()
     gcl.fit(again, data, epochs=2, resume=saved, callbacks=[gcl.callbacks.Checkpoint(saved)])
-    assert again.contrast.gamma == 0.5
+    assert again.objective.gamma == 0.5

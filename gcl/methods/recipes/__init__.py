@@ -18,8 +18,6 @@ from gcl.methods.recipes.meow import meow
 from gcl.methods.recipes.mvgrl import mvgrl
 from gcl.methods.recipes.mvgrl_graph import mvgrl_graph
 from gcl.methods.recipes.pamc import pamc
-from gcl.methods.recipes.pot_gca import pot_gca
-from gcl.methods.recipes.pot_grace import pot_grace
 from gcl.methods.recipes.progcl import progcl
 from gcl.methods.recipes.scgc import scgc
 from gcl.methods.recipes.sgrl import sgrl
@@ -45,8 +43,6 @@ __all__ = [
     "mvgrl",
     "mvgrl_graph",
     "pamc",
-    "pot_gca",
-    "pot_grace",
     "progcl",
     "scgc",
     "sgrl",

@@ -6,28 +6,21 @@ from typing import Literal
 
 from torch_geometric.data import HeteroData
 
-from gcl.graphs.meta_paths import MetaPaths
 from gcl.losses.adaptive_contrast import AdaptiveContrast
 from gcl.methods.metapath_contrast import MetaPathContrast
 from gcl.methods.recipes.metapath_frame import metapath_contrast
+from gcl.transforms.add_meta_paths import AddMetaPaths
 
 
 def adameow(
     data: HeteroData,
     *,
-    metapaths: MetaPaths | None = None,
+    paths: AddMetaPaths = AddMetaPaths(),
     hidden: int = 64,
     proj: int = 64,
     tau: float = 1.0,
     weight_hidden: int = 16,
     weights: Literal["mean", "softmax", "none"] = "mean",
-    topk: int | list[int | None] | None = None,
-    topk_form: Literal["transpose", "row", "union", "mutual"] = "transpose",
-    ties: Literal["random", "index", "legacy"] = "random",
-    ties_seed: int = 0,
-    similarity: Literal["pathsim", "count"] = "pathsim",
-    contexts: Literal["set", "walk", "none"] = "set",
-    budget: int = 1 << 29,
     mask_edge: float | list[float] = 0.2,
     mask_feature: float = 0.3,
     dropout: float = 0.3,
@@ -42,25 +35,20 @@ def adameow(
     `MetaPathContrast` and `AdaptiveContrast`; `gcl.callbacks.MonitorWeights` logs the weights.
 
     The defaults are the authors' for ACM but for the weights, whose mean is kept at 1 here
-    (`weights="none"` is the published form, whose loss falls without end), and `topk=690`. They
+    (`weights="none"` is the published form, whose loss falls without end), and
+    `AddMetaPaths(topk=690)`. They
     train there with `epochs=1200, lr=5e-5, weight_decay=1e-5` and look at the test set on the way.
 
     Args:
-        data: gives node types, widths of features and default meta-paths (`data.metapaths`).
-        metapaths: lists of node types, e.g. `[["paper", "author", "paper"]]`, or of edge types.
+        data: gives node types, widths of features and meta-paths (`data.metapaths`).
+        paths: the meta-paths, and what is kept of their graphs; its own where the graph names some.
+            The form "transpose" lets a node listen to those that chose it, as the released code
+            does; its ties ("legacy") let the order of the files tell labels on ACM.
         hidden: width of the embeddings.
         proj: width of the projected views.
         tau: temperature, > 0.
         weight_hidden: hidden units of the network of the weights.
         weights: how they are normalised: "mean", "softmax" or "none", see `PairNetwork`.
-        topk: entries kept in each row of a meta-path graph, see `AddMetaPaths`.
-        topk_form: "transpose", as in the released code: a node listens to those that chose it.
-        ties: how equal scores at the cut are decided, see `AddMetaPaths`; "legacy" is the
-            authors', which on ACM lets the order of the files tell labels.
-        ties_seed: of ties="random".
-        similarity: what is largest in a row, see `AddMetaPaths`.
-        contexts: what lies along a meta-path as "set" or "walk", or "none".
-        budget: bytes that one edge type of these may take; beyond it contexts are walks.
         mask_edge: rate of dropped edges in the masked views, one or one a meta-path.
         mask_feature: rate of zeroed features in the masked views.
         dropout: rate in all layers.
@@ -76,7 +64,7 @@ def adameow(
     Example:
         >>> import gcl
         >>> data = gcl.datasets.hetero_sbm(60, num_authors=60, num_subjects=6)
-        >>> method = adameow(data, metapaths=[["paper", "author", "paper"]])
+        >>> method = adameow(data, paths=AddMetaPaths([["paper", "author", "paper"]]))
         >>> gcl.embed(method, data).shape
         torch.Size([60, 64])
     """
@@ -84,14 +72,7 @@ def adameow(
         "adameow",
         data,
         AdaptiveContrast(proj, tau, hidden=weight_hidden, normalize=weights),
-        metapaths=metapaths,
-        topk=topk,
-        topk_form=topk_form,
-        ties=ties,
-        ties_seed=ties_seed,
-        similarity=similarity,
-        contexts=contexts,
-        budget=budget,
+        paths=paths,
         hidden=hidden,
         dropout=dropout,
         norm=norm,

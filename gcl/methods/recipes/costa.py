@@ -8,18 +8,11 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.contracts import Encoder, Transform
-from gcl.losses import InfoNCE, PairwiseViews
+from gcl.losses import InfoNCE
 from gcl.losses.sketched import Sketched
-from gcl.methods.recipes.node_frame import (
-    preparation,
-    several_views,
-    temperature,
-    uniform_view,
-    view_rates,
-)
+from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
-from gcl.ops.tiles import Precision
 
 
 def costa(
@@ -28,8 +21,6 @@ def costa(
     hidden: int = 256,
     proj: int = 256,
     tau: float = 0.4,
-    macl: float = 0.0,
-    num_views: int = 2,
     ratio: float = 0.5,
     drop_edge: tuple[float, float] = (0.2, 0.4),
     mask_feature: tuple[float, float] = (0.3, 0.4),
@@ -40,7 +31,6 @@ def costa(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """COSTA: GRACE's views, contrasted by random mixtures of nodes instead of by nodes.
@@ -56,10 +46,6 @@ def costa(
         hidden: width of every layer and of the embeddings.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
-        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
-            in [0, 1]; 0 keeps tau.
-        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
-            pair by pair, see `gcl.losses.PairwiseViews`.
         ratio: mixtures a node, in (0, 1].
         drop_edge: probability that an edge is dropped, first and second view.
         mask_feature: probability that a feature column is zeroed, first and second view.
@@ -70,8 +56,6 @@ def costa(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        precision: "bf16" multiplies the projections in bfloat16; see
-            `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -93,12 +77,11 @@ def costa(
     if encoder is None:
         encoder = GCNEncoder(data.num_features, hidden, num_layers=num_layers, act=act)
     loss = Sketched(
-        InfoNCE(temperature(tau, macl), intra=False, precision=precision),
+        InfoNCE(tau, intra=False),
         projector(encoder.out_channels, proj, inner_products=True),
         ratio=ratio,
         sketch=sketch,
         density=density,
         shared=not single_view,
     )
-    views, contrast = several_views("costa", views, num_views, loss, PairwiseViews(loss))
-    return TwoView(encoder, views, contrast, prepare=preparation(normalize, own))
+    return TwoView(encoder, views, loss, prepare=preparation(normalize, own))

@@ -12,10 +12,9 @@ from gcl.augment import (
     FeatureMasking,
 )
 from gcl.contracts import Encoder, Transform
-from gcl.losses import InfoNCE, PairwiseViews, PolyView, SoftmaxLoss, TeamUp
-from gcl.methods.recipes.node_frame import node_contrast, several_views, temperature, view_rates
+from gcl.losses import InfoNCE, TeamUp
+from gcl.methods.recipes.node_frame import node_contrast, view_rates
 from gcl.methods.two_view import TwoView
-from gcl.ops.tiles import Precision
 from gcl.transforms import AddCommunities
 
 
@@ -25,8 +24,6 @@ def csgcl(
     hidden: int = 256,
     proj: int = 64,
     tau: float = 0.3,
-    macl: float = 0.0,
-    num_views: int = 2,
     drop_edge: tuple[float, float] = (0.5, 0.7),
     mask_feature: tuple[float, float] = (0.1, 0.1),
     t0: int = 2000,
@@ -44,7 +41,6 @@ def csgcl(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """CSGCL: GRACE whose views and objective follow the strength of communities.
@@ -64,10 +60,6 @@ def csgcl(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
-        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
-            in [0, 1]; 0 keeps tau.
-        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
-            pair by pair (`gcl.losses.PairwiseViews`), without Team-up by `gcl.losses.PolyView`.
         drop_edge: mean probability that an edge is dropped, first and second view.
         mask_feature: mean probability that a feature column is zeroed, first and second view.
         t0: step from which Team-up grows, by 1 in 100 steps.
@@ -87,8 +79,6 @@ def csgcl(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
-            CPU has units for it; see `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -111,18 +101,14 @@ def csgcl(
         if communal_features:
             features = CommunalAttributeVoting(p_feature, feature_threshold, dense_features)
         views.append(Compose([edges, features]))
-    loss: SoftmaxLoss = InfoNCE(temperature(tau, macl), precision=precision)
-    if team_up:
-        loss = TeamUp(temperature(tau, macl), t0, gamma_max, precision=precision)
-    more = PairwiseViews(loss) if team_up else PolyView(temperature(tau, macl), precision=precision)
-    views, contrast = several_views("csgcl", views, num_views, loss, more)
+    loss = TeamUp(tau, t0, gamma_max) if team_up else InfoNCE(tau)
     whole_graph: list[BaseTransform] = []
     if communities is not None and (communal_edges or communal_features or team_up):
         whole_graph.append(AddCommunities(communities, community_seed, resolution))
     return node_contrast(
         data,
         views,
-        contrast,
+        loss,
         hidden=hidden,
         proj=proj,
         act=act,

@@ -7,16 +7,9 @@ from typing import Literal
 from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
-from gcl.losses import InfoNCE, PolyView
-from gcl.methods.recipes.node_frame import (
-    adaptive_view,
-    node_contrast,
-    several_views,
-    temperature,
-    view_rates,
-)
+from gcl.losses import InfoNCE
+from gcl.methods.recipes.node_frame import adaptive_view, node_contrast, view_rates
 from gcl.methods.two_view import TwoView
-from gcl.ops.tiles import Precision
 from gcl.transforms import AddCentrality
 
 
@@ -26,8 +19,6 @@ def gca(
     hidden: int = 256,
     proj: int = 256,
     tau: float = 0.4,
-    macl: float = 0.0,
-    num_views: int = 2,
     drop_edge: tuple[float, float] = (0.2, 0.3),
     mask_feature: tuple[float, float] = (0.1, 0.1),
     centrality: Literal["degree", "pagerank", "eigenvector"] = "degree",
@@ -36,7 +27,6 @@ def gca(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """GCA: GRACE that spares the edges and features of central nodes.
@@ -51,10 +41,6 @@ def gca(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
-        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
-            in [0, 1]; 0 keeps tau.
-        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
-            by `gcl.losses.PolyView`.
         drop_edge: mean probability that an edge is dropped, first and second view.
         mask_feature: mean probability that a feature column is zeroed, first and second view.
         centrality: "degree", "pagerank" or "eigenvector".
@@ -63,8 +49,6 @@ def gca(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
-            CPU has units for it; see `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -80,18 +64,10 @@ def gca(
         adaptive_view(*rates, p_max, undirected, encoder is None)
         for rates in view_rates("gca", drop_edge, mask_feature)
     ]
-    tau_ = temperature(tau, macl)
-    views, loss = several_views(
-        "gca",
-        views,
-        num_views,
-        InfoNCE(tau_, precision=precision),
-        PolyView(tau_, precision=precision),
-    )
     return node_contrast(
         data,
         views,
-        loss,
+        InfoNCE(tau),
         hidden=hidden,
         proj=proj,
         act=act,

@@ -5,17 +5,9 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
-from gcl.losses import InfoNCE, MetaNodeNegatives, PairwiseViews, PolyView
-from gcl.losses.softmax import Negatives
-from gcl.methods.recipes.node_frame import (
-    node_contrast,
-    several_views,
-    temperature,
-    uniform_view,
-    view_rates,
-)
+from gcl.losses import InfoNCE
+from gcl.methods.recipes.node_frame import node_contrast, uniform_view, view_rates
 from gcl.methods.two_view import TwoView
-from gcl.ops.tiles import Precision
 
 
 def grace(
@@ -24,17 +16,12 @@ def grace(
     hidden: int = 128,
     proj: int = 128,
     tau: float = 0.4,
-    macl: float = 0.0,
-    num_views: int = 2,
     drop_edge: tuple[float, float] = (0.2, 0.4),
     mask_feature: tuple[float, float] = (0.3, 0.4),
     act: str = "relu",
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
-    meta_nodes: int = 0,
-    negatives: Negatives | None = None,
     encoder: Encoder | None = None,
 ) -> TwoView:
     """GRACE: two views by dropping edges and masking feature columns, contrasted node by node.
@@ -48,25 +35,16 @@ def grace(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
-        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
-            in [0, 1]; 0 keeps tau.
-        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
-            by `gcl.losses.PolyView`, with meta-nodes or other negatives pair by pair.
         drop_edge: probability that an edge is dropped, first and second view.
         mask_feature: probability that a feature column is zeroed, first and second view.
         act: activation of the encoder, by PyG's name.
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
-            CPU has units for it; see `gcl.ops.streaming_logsumexp`.
-        meta_nodes: clusters K that stand in for the nodes as negatives, for a cost linear in the
-            number of nodes: short for `negatives=MetaNodeNegatives(K)`. 0 sums exactly.
-        negatives: which nodes are negatives, or how they are summed; all others exactly if None.
         encoder: replaces the GCN; needs `out_channels`.
 
     Raises:
-        ValueError: an option out of range; both meta_nodes and negatives.
+        ValueError: an option out of range.
 
     Reference:
         Zhu et al., "Deep Graph Contrastive Representation Learning", ICML workshop GRL+, 2020.
@@ -77,27 +55,14 @@ def grace(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    if meta_nodes and negatives is not None:
-        raise ValueError("grace: give either meta_nodes or negatives, not both.")
     views = [
         uniform_view(*rates, undirected, encoder is None)
         for rates in view_rates("grace", drop_edge, mask_feature)
     ]
-    if meta_nodes:
-        negatives = MetaNodeNegatives(meta_nodes)
-    tau_ = temperature(tau, macl)
-    two = InfoNCE(tau_, negatives=negatives, precision=precision)
-    views, loss = several_views(
-        "grace",
-        views,
-        num_views,
-        two,
-        PolyView(tau_, precision=precision) if negatives is None else PairwiseViews(two),
-    )
     return node_contrast(
         data,
         views,
-        loss,
+        InfoNCE(tau),
         hidden=hidden,
         proj=proj,
         act=act,

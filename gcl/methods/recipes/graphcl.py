@@ -1,4 +1,4 @@
-"""GraphCL: contrast of whole graphs under augmentations, with MACL and JOAO as options."""
+"""GraphCL: contrast of whole graphs under augmentations."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from gcl.augment import (
     RandomWalkSubgraph,
 )
 from gcl.contracts import Encoder, Transform
-from gcl.losses import DCL, AdaptiveTemperature
-from gcl.methods.joao import JOAO
+from gcl.losses import DCL
 from gcl.methods.recipes.graph_frame import gin, graph_head
 from gcl.methods.two_view import TwoView
 from gcl.nn.readouts import sum_readout
@@ -34,12 +33,8 @@ def graphcl(
     mask_node: float = 0.1,
     walks: float = 0.1,
     walk_length: int = 5,
-    alpha: float = 0.0,
-    auto: bool = False,
-    auto_lr: float = 0.1,
-    gamma: float = 0.1,
     encoder: Encoder | None = None,
-) -> TwoView | JOAO:
+) -> TwoView:
     """GraphCL: a graph and an augmentation of it agree, the other graphs of the batch do not.
 
     One of four augmentations is drawn for every graph of a batch: nodes dropped, the subgraph of
@@ -59,10 +54,6 @@ def graphcl(
         mask_node: probability that the features of a node become N(0.5, 0.25) noise, in [0, 1].
         walks: share of the nodes at which a random walk starts, in [0, 1].
         walk_length: steps of a walk, >= 0.
-        alpha: strength of MACL's adaptive temperature, in [0, 1]; 0 keeps tau.
-        auto: JOAO: learn how often each augmentation is drawn, see `gcl.methods.JOAO`.
-        auto_lr: step length of these probabilities, > 0.
-        gamma: pull of these probabilities to uniform, >= 0.
         encoder: replaces the GIN; needs `out_channels`.
 
     Raises:
@@ -70,9 +61,7 @@ def graphcl(
 
     Reference:
         You et al., "Graph Contrastive Learning with Augmentations", NeurIPS 2020. Their code adds
-        no edges, and its subgraph never leaves the neighbours of one node. You et al., "Graph
-        Contrastive Learning Automated", ICML 2021. Huang et al., "Model-Aware Contrastive
-        Learning", ICML 2023.
+        no edges, and its subgraph never leaves the neighbours of one node.
 
     Example:
         >>> import gcl
@@ -82,15 +71,13 @@ def graphcl(
     """
     pool = _pool(drop_node, drop_edge, add_edge, mask_node, walks, walk_length)
     encoder = gin("graphcl", data, hidden, num_layers, encoder)
-    temperature = AdaptiveTemperature(tau, alpha=alpha, momentum=0.9) if alpha else tau
-    contrast = TwoView(
+    return TwoView(
         encoder,
         (Compose([]), RandomChoice(pool, per_graph=True)),
-        DCL(temperature, intra=False, symmetric=False),
+        DCL(tau, intra=False, symmetric=False),
         projector=graph_head(encoder.out_channels),
         readout=sum_readout,
     )
-    return JOAO(contrast, pool, lr=auto_lr, gamma=gamma) if auto else contrast
 
 
 def _pool(

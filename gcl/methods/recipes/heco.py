@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,10 @@ from torch_geometric.transforms import BaseTransform, Compose
 from gcl.checks import check_fraction
 from gcl.contracts import Graph, Method
 from gcl.describe import describe_parts
-from gcl.graphs.meta_paths import OURS, EdgeType, MetaPaths, metapath_contexts
+from gcl.graphs.meta_paths import OURS, EdgeType, metapath_contexts
 from gcl.losses.infonce import InfoNCE
 from gcl.methods.metapath_contrast import check_hetero
-from gcl.methods.recipes.metapath_frame import resolve_metapaths
+from gcl.methods.recipes.metapath_frame import metapath_chains
 from gcl.nn.metapath_adjacency import metapath_adjacency
 from gcl.nn.projector import projector
 from gcl.nn.schema_attention import SchemaAttention
@@ -77,7 +77,7 @@ class HeCo(Method):
         self.acts = nn.ModuleList(nn.PReLU() for _ in range(metapaths))
         self.attention = SemanticAttention(d, dropout)
         self.head = projector(d, d)
-        self.contrast = InfoNCE(tau, intra=False, symmetric=False, positives="sum")
+        self.objective = InfoNCE(tau, intra=False, symmetric=False, positives="sum")
         self.lam, self.whole_graph = lam, prepare
         for weight in [*self.weights, *(linear.weight for linear in self.head.lins)]:
             nn.init.xavier_normal_(weight, gain=GAIN)
@@ -99,7 +99,7 @@ class HeCo(Method):
         through_paths, through_schema = self._paths(data, h), self.schema(data, h)
         a, b = self.head(through_paths), self.head(through_schema)
         pairs = data[self._target(data)].pos_edge_index
-        return self.lam * self.contrast(a, b, pairs) + (1 - self.lam) * self.contrast(b, a, pairs)
+        return self.lam * self.objective(a, b, pairs) + (1 - self.lam) * self.objective(b, a, pairs)
 
     def embed(self, data: Any) -> Tensor:
         check_hetero(data, "HeCo")
@@ -125,19 +125,16 @@ class HeCo(Method):
 def heco(
     data: HeteroData,
     *,
-    metapaths: MetaPaths | None = None,
+    paths: AddMetaPaths = AddMetaPaths(contexts="none", topk_form="row"),
+    positives: AddHeCoPositives = AddHeCoPositives(5),
     hidden: int = 64,
     tau: float = 0.8,
     lam: float = 0.5,
-    threshold: int = 5,
-    ties: Literal["random", "index", "legacy"] = "random",
-    ties_seed: int = 0,
     samples: dict[str, int] | int = 5,
     feature_dropout: float = 0.3,
     attention_dropout: float = 0.5,
     other_features: bool = False,
     normalize: bool = True,
-    budget: int = 1 << 29,
 ) -> HeCo:
     """HeCo: a node through its direct neighbours against the same node through meta-paths.
 
@@ -147,13 +144,12 @@ def heco(
 
     Args:
         data: gives node types, widths of features and default meta-paths (`data.metapaths`).
-        metapaths: lists of node types, e.g. `[["paper", "author", "paper"]]`, or of edge types.
+        paths: the meta-paths; its own where the graph names some. What lies along them plays no
+            part (`contexts="none"`), and a node listens to the nodes that it reaches ("row").
+        positives: how many a node has, itself counted, and how equally close ones are decided.
         hidden: width of the embeddings.
         tau: temperature, > 0.
         lam: weight of the direction from meta-paths to schema, in [0, 1].
-        threshold: positives of a node, itself counted.
-        ties: how equally close nodes are decided, see `AddHeCoPositives`; "legacy" is the authors'.
-        ties_seed: of ties="random".
         samples: neighbours drawn at every step, by type or for all; with a dict only the types it
             names are seen.
         feature_dropout: rate on the projected features.
@@ -161,7 +157,6 @@ def heco(
         other_features: read the features of the other types, too; the authors give each of their
             nodes a free vector.
         normalize: divide rows of sparse features by their sums, as the authors do.
-        budget: bytes that the graph of one meta-path may take, see `AddMetaPaths`.
 
     Reference:
         Wang et al., "Self-supervised Heterogeneous Graph Neural Network with Co-contrastive
@@ -170,18 +165,17 @@ def heco(
     Example:
         >>> import gcl
         >>> data = gcl.datasets.hetero_sbm(60, num_authors=60, num_subjects=6)
-        >>> method = heco(data, metapaths=[["paper", "author", "paper"]], hidden=16)
+        >>> chains = [["paper", "author", "paper"]]
+        >>> paths = AddMetaPaths(chains, contexts="none", topk_form="row")
+        >>> method = heco(data, paths=paths, hidden=16)
         >>> gcl.embed(method, data).shape
         torch.Size([60, 16])
     """
-    chains, metapaths = resolve_metapaths("heco", data, metapaths)
+    chains = metapath_chains("heco", data, paths)
     target = chains[0][0][0]
     edge_types, numbers = _neighbour_types(data, target, samples)
     others = [name[0] for name in edge_types]
-    prepare: list[BaseTransform] = [
-        AddMetaPaths(metapaths, "none", topk_form="row", budget=budget),
-        AddHeCoPositives(threshold, ties=ties, seed=ties_seed),
-    ]
+    prepare: list[BaseTransform] = [paths, positives]
     # Sparse features come out as CSR either way.
     prepare.append(NormalizeRows(sparse_only=True) if normalize else ToSparseFeatures(0.0))
     return HeCo(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
-from gcl.graphs.meta_paths import EdgeType, check_metapaths, resolve
+from gcl.graphs.meta_paths import EdgeType, metapaths_of, resolve
 from gcl.methods.metapath_contrast import MetaPathContrast, Objective, check_hetero
 from gcl.nn.metapath_contexts import MetaPathContexts
 from gcl.nn.metapath_gcn import MetaPathGCN
@@ -23,14 +22,7 @@ def metapath_contrast(
     data: HeteroData,
     objective: Objective,
     *,
-    metapaths: Sequence[Sequence[Any]] | None,
-    topk: int | Sequence[int | None] | None,
-    topk_form: str,
-    ties: str,
-    ties_seed: int,
-    similarity: str,
-    contexts: str,
-    budget: int,
+    paths: AddMetaPaths,
     hidden: int,
     dropout: float,
     norm: str | None,
@@ -38,21 +30,11 @@ def metapath_contrast(
     **options: Any,
 ) -> MetaPathContrast:
     """The parts of `MetaPathContrast` in the shapes of a graph and its meta-paths."""
-    chains, metapaths = resolve_metapaths(recipe, data, metapaths)
-    positions = [0 if contexts == "none" else len(chain) - 1 for chain in chains]
-    along = [step[2] for chain in chains for step in chain[:-1]] if contexts != "none" else []
-    prepare: list[BaseTransform] = [
-        AddMetaPaths(
-            metapaths,
-            contexts,
-            topk,
-            similarity=similarity,
-            topk_form=topk_form,
-            ties=ties,
-            seed=ties_seed,
-            budget=budget,
-        )
-    ]
+    chains = metapath_chains(recipe, data, paths)
+    none = paths.contexts == "none"
+    positions = [0 if none else len(chain) - 1 for chain in chains]
+    along = [] if none else [step[2] for chain in chains for step in chain[:-1]]
+    prepare: list[BaseTransform] = [paths]
     # Sparse features come out as CSR either way.
     prepare.append(NormalizeRows(sparse_only=True) if normalize else ToSparseFeatures(0.0))
     return MetaPathContrast(
@@ -66,16 +48,9 @@ def metapath_contrast(
     )
 
 
-def resolve_metapaths(
-    recipe: str, data: HeteroData, metapaths: Sequence[Sequence[Any]] | None
-) -> tuple[list[tuple[EdgeType, ...]], list[list[Any]]]:
-    """Meta-paths as chains of edge types of this graph, and as they were given."""
+def metapath_chains(
+    recipe: str, data: HeteroData, paths: AddMetaPaths
+) -> list[tuple[EdgeType, ...]]:
+    """Meta-paths as chains of edge types of this graph."""
     check_hetero(data, recipe)
-    given = data.get("metapaths") if metapaths is None else metapaths
-    if given is None:
-        raise ValueError(
-            f"{recipe}: this graph names no meta-paths of its own; give some as lists of node "
-            "types, such as metapaths=[['paper', 'author', 'paper']]."
-        )
-    checked = check_metapaths(given)
-    return resolve(data, checked), checked
+    return resolve(data, metapaths_of(recipe, data, paths.metapaths))

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle, islice
 
-from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
-from gcl.checks import check_count
 from gcl.contracts import Encoder, Loss, Transform
-from gcl.losses import AdaptiveTemperature
-from gcl.losses.softmax import Temperature
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
 from gcl.transforms import NormalizeRows, ToSparseFeatures
@@ -31,30 +26,6 @@ def view_rates(
         if not isinstance(rates, tuple | list) or len(rates) != 2:
             raise ValueError(f"{recipe}: {name} must be two rates, one a view, got {rates!r}.")
     return list(zip(drop_edge, mask_feature, strict=True))
-
-
-def temperature(tau: float, macl: float) -> Temperature:
-    """tau, or MACL's temperature around it."""
-    return AdaptiveTemperature(tau, alpha=macl) if macl else tau
-
-
-def several_views(
-    recipe: str, views: Sequence[Transform], num_views: int, two: nn.Module, more: nn.Module
-) -> tuple[list[Transform], Loss]:
-    """The views of a step, drawn by the given ones in turn, and the loss for so many.
-
-    Args:
-        recipe: for the message.
-        views: the two to draw by.
-        num_views: at least 2.
-        two: the loss of two views.
-        more: that of more.
-
-    Raises:
-        ValueError: fewer than two views.
-    """
-    check_count(recipe, least=2, num_views=num_views)
-    return list(islice(cycle(views), num_views)), two if num_views == 2 else more
 
 
 def preparation(normalize: bool, sparse: bool, *further: Transform) -> Compose:

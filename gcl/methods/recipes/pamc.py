@@ -24,11 +24,7 @@ def pamc(
     tau: float = 2.0,
     alpha: float = 0.5,
     beta: float = 0.5,
-    order: int = 1,
-    cumulative: bool = True,
-    topk: int | None = None,
-    ppr: float | None = None,
-    own_pair: bool = True,
+    influence: AddInfluence = AddInfluence(),
     proxy: Literal["node", "pair", "paper", "none"] = "node",
     assign: Literal["hard", "soft"] = "hard",
     within_cluster: bool = True,
@@ -59,12 +55,8 @@ def pamc(
         tau: temperature of the contrast, > 0; it divides.
         alpha: weight of the contrast, >= 0.
         beta: weight of the self-training, >= 0.
-        order: hops of the positives, >= 1.
-        cumulative: positives of all hops up to `order`; False takes the last alone.
-        topk: most positives of a node besides itself; all if None.
-        ppr: personalised PageRank weights of the hops with this chance to return; None for 1 each.
-        own_pair: a node is among its positives, with similarity 0 as in the released code, and
-            among its negatives; False leaves it out of both.
+        influence: the positives, and their weights. Its `own` says whether a node is among its
+            positives, with similarity 0 as in the released code, and among its negatives.
         proxy: "node" is sum_b n_b exp(<u_i, m_b> / tau); "pair" replaces both sides by cluster
             means; "paper" is the released formula; "none" leaves the term out.
         assign: "hard" clusters as in the released code, or "soft" as in the paper's abstract.
@@ -92,7 +84,7 @@ def pamc(
     check_choice("pamc", "assign", assign, ("hard", "soft"))
     meta_nodes = None
     if proxy != "none":
-        meta_nodes = ClusterMetaNodes(proxy, assign, within_cluster, exclude=not own_pair)
+        meta_nodes = ClusterMetaNodes(proxy, assign, within_cluster, exclude=not influence.own)
     return contrastive_clustering(
         "pamc",
         data,
@@ -103,7 +95,7 @@ def pamc(
         encoder=encoder,
         pretrained=pretrained,
         pretrain_epochs=pretrain_epochs,
-        influence=AddInfluence(order, cumulative, topk, ppr, own_pair),
+        influence=influence,
         whole_graph=ToSparseFeatures() if encoder is None else None,
         tau=tau,
         alpha=alpha,

@@ -8,18 +8,14 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from gcl.contracts import Encoder, Transform
-from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.progcl import ProGCL
 from gcl.methods.recipes.node_frame import (
     adaptive_view,
     node_contrast,
-    several_views,
-    temperature,
     uniform_view,
     view_rates,
 )
 from gcl.methods.two_view import TwoView
-from gcl.ops.tiles import Precision
 from gcl.transforms import AddCentrality
 
 
@@ -29,8 +25,6 @@ def progcl(
     hidden: int = 256,
     proj: int = 256,
     tau: float = 0.4,
-    macl: float = 0.0,
-    num_views: int = 2,
     drop_edge: tuple[float, float] = (0.2, 0.3),
     mask_feature: tuple[float, float] = (0.1, 0.1),
     centrality: Literal["degree", "pagerank", "eigenvector", "none"] = "eigenvector",
@@ -42,7 +36,6 @@ def progcl(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """ProGCL: GCA whose hard negatives weigh more, as far as they are true ones.
@@ -58,10 +51,6 @@ def progcl(
         hidden: width of the embeddings; the first GCN layer is twice as wide.
         proj: width inside the projection head.
         tau: temperature of the contrast, > 0.
-        macl: strength alpha of MACL's temperature, which grows with the alignment of the views,
-            in [0, 1]; 0 keeps tau.
-        num_views: views a step, >= 2, drawn by the two rates in turn; more than two are contrasted
-            pair by pair, see `gcl.losses.PairwiseViews`.
         drop_edge: mean probability that an edge is dropped, first and second view.
         mask_feature: mean probability that a feature column is zeroed, first and second view.
         centrality: "degree", "pagerank" or "eigenvector" as in GCA; "none" for GRACE's uniform
@@ -74,8 +63,6 @@ def progcl(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        precision: "bf16" multiplies the projections in bfloat16; see
-            `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -95,12 +82,10 @@ def progcl(
     if centrality != "none":
         whole_graph.append(AddCentrality(centrality))
         views = [adaptive_view(*pair, p_max, undirected, own) for pair in rates]
-    loss = ProGCL(temperature(tau, macl), t0=t0, share=share, columns=columns, precision=precision)
-    views, contrast = several_views("progcl", views, num_views, loss, PairwiseViews(loss))
     return node_contrast(
         data,
         views,
-        contrast,
+        ProGCL(tau, t0=t0, share=share, columns=columns),
         hidden=hidden,
         proj=proj,
         act=act,

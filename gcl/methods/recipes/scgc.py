@@ -21,11 +21,7 @@ def scgc(
     tau: float = 4.0,
     alpha: float = 1.0,
     beta: float = 0.1,
-    order: int = 1,
-    cumulative: bool = True,
-    topk: int | None = None,
-    ppr: float | None = None,
-    own_pair: bool = True,
+    influence: AddInfluence = AddInfluence(),
     every: int = 1,
     pretrained: str | None = None,
     pretrain_epochs: int = 30,
@@ -50,12 +46,8 @@ def scgc(
         tau: temperature of the contrast, > 0; it divides.
         alpha: weight of the contrast, >= 0.
         beta: weight of the self-training, >= 0.
-        order: hops of the positives, >= 1.
-        cumulative: positives of all hops up to `order`; False takes the last alone.
-        topk: most positives of a node besides itself; all if None.
-        ppr: personalised PageRank weights of the hops with this chance to return; None for 1 each.
-        own_pair: a node's own pair enters both sums, with similarity 0 as in the released code;
-            False leaves it out of both.
+        influence: the positives, and their weights. Its `own` says whether a node is among its
+            positives, with similarity 0 as in the released code, and among its negatives.
         every: epochs that share a target of the self-training.
         pretrained: file of a pre-trained auto-encoder (`gcl.methods.pretrain(..., path=...)`), read
             here; takes the place of pre-training.
@@ -78,14 +70,14 @@ def scgc(
     return contrastive_clustering(
         "scgc",
         data,
-        ExactNegatives(own_pair),
+        ExactNegatives(influence.own),
         clusters=clusters,
         hidden=hidden,
         dim=dim,
         encoder=encoder,
         pretrained=pretrained,
         pretrain_epochs=pretrain_epochs,
-        influence=AddInfluence(order, cumulative, topk, ppr, own_pair),
+        influence=influence,
         whole_graph=ToSparseFeatures() if encoder is None else None,
         tau=tau,
         alpha=alpha,

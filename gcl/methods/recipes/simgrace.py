@@ -57,7 +57,7 @@ class SimGRACE(Method):
         super().__init__()
         if not (math.isfinite(eta) and eta >= 0):
             raise ValueError(f"SimGRACE: eta must be a number >= 0, got {eta}.")
-        self.encoder, self.contrast, self.eta = encoder, loss, eta
+        self.encoder, self.objective, self.eta = encoder, loss, eta
         self.projector, self.readout = projector, readout
         self.graph_level = readout is not None
 
@@ -65,7 +65,7 @@ class SimGRACE(Method):
         z = self._encode(self.encoder, data)
         with torch.no_grad():
             noisy = self._project(self._encode(self._perturbed, data))
-        return self.contrast(noisy, self._project(z))
+        return self.objective(noisy, self._project(z))
 
     def embed(self, data: Graph) -> Tensor:
         return self._encode(self.encoder, data)
