@@ -10,15 +10,10 @@ from torch.nn.functional import softplus
 
 from gcl.checks import check_choice, check_fraction
 from gcl.contracts import Graph, Method
-from gcl.methods.provable.gcn_bounds import gcn_layers
-from gcl.methods.provable.node_bounds import MODES
-from gcl.methods.provable.view_bounds import (
-    EncodedView,
-    Mode,
-    boundable,
-    encoder_calls,
-    two_view_compactness,
-)
+from gcl.methods.provable.layers import gcn_layers
+from gcl.methods.provable.node_bounds import MODES, Mode
+from gcl.methods.provable.view_bounds import two_view_compactness
+from gcl.methods.provable.views import EncodedView, boundable, encoder_calls
 from gcl.methods.two_view import TwoView
 
 
@@ -96,7 +91,7 @@ class POT(Method):
         self.method = boundable(method, masks=feature_bounds)
         check_choice("POT", "mode", mode, MODES)
         check_fraction("POT", kappa=kappa, warmup=warmup)
-        if mode == "legacy" and len(gcn_layers(method.encoder)) != 2:
+        if mode == "legacy" and len(gcn_layers(self.method.encoder)) != 2:
             raise ValueError("POT: mode 'legacy' is defined for two layers; take mode='pot'.")
         self.kappa, self.mode, self.warmup = kappa, mode, warmup
         self.feature_bounds, self.scale_free = feature_bounds, scale_free

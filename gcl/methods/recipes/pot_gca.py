@@ -7,8 +7,8 @@ from typing import Literal
 from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
+from gcl.methods.provable.node_bounds import Mode
 from gcl.methods.provable.pot import POT
-from gcl.methods.provable.view_bounds import Mode
 from gcl.methods.recipes.gca import gca
 from gcl.ops.tiles import Precision
 

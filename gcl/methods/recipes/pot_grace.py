@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
+from gcl.methods.provable.node_bounds import Mode
 from gcl.methods.provable.pot import POT
-from gcl.methods.provable.view_bounds import Mode
 from gcl.methods.recipes.grace import grace
 from gcl.ops.tiles import Precision
 
