@@ -30,6 +30,7 @@ from gcl.datasets.hetero import SCHEMAS
 from gcl.experiments.memory import peak_extra_mb
 from gcl.experiments.provenance import provenance
 from gcl.graphs.validate import validate_graph
+from gcl.methods.recipes import __all__ as _RECIPES
 from gcl.nn.readouts import sum_readout
 from gcl.training.loop import embed, fit, warmup_cosine
 from gcl.training.state import Callback, State
@@ -114,7 +115,8 @@ def resolve(name: str, module: Any, kind: str) -> Callable[..., Any]:
         except (ImportError, AttributeError, ValueError) as error:
             raise ValueError(f"{kind} {name!r} cannot be imported: {error}.") from None
     else:
-        found = getattr(module, name, None) if name in module.__all__ else None
+        offered = recipes() if kind == "recipe" else module.__all__
+        found = getattr(module, name, None) if name in offered else None
         if not inspect.isfunction(found):
             known = ", ".join(recipes() if kind == "recipe" else [])
             raise ValueError(
@@ -126,8 +128,8 @@ def resolve(name: str, module: Any, kind: str) -> Callable[..., Any]:
 
 
 def recipes() -> list[str]:
-    """Names of the recipes in `gcl.methods`."""
-    return [n for n in sorted(methods.__all__) if inspect.isfunction(getattr(methods, n))]
+    """Names of the recipes in `gcl.methods`, which holds functions of other kinds beside them."""
+    return sorted(_RECIPES)
 
 
 def load_data(run: Run) -> Data | HeteroData | GraphSet:

@@ -1,6 +1,7 @@
 """POT as a wrapper: its loss from the pieces, gradients, state, batches, errors."""
 
 import copy
+import inspect
 import json
 
 import pytest
@@ -331,3 +332,17 @@ def test_numbers_outside_their_range_are_refused(data):
         POT(small(data), mode="exact")
     with pytest.raises(ValueError, match="two layers"):
         POT(small(data, num_layers=3), mode="legacy")
+
+
+def test_the_function_takes_what_the_class_takes_and_hands_it_on(data):
+    signatures = [inspect.signature(made) for made in (pot, POT)]
+    assert list(signatures[0].parameters.values()) == list(signatures[1].parameters.values())
+    assert next(iter(signatures[0].parameters)) == "method"
+    options = {
+        "kappa": 0.1, "mode": "sound", "warmup": 0.5, "feature_bounds": True, "scale_free": True,
+        "detach_target": True, "detach_bounds": True,
+    }  # fmt: skip
+    assert options.keys() == signatures[0].parameters.keys() - {"method"}
+    assert repr(pot(small(data), **options)) == repr(POT(small(data), **options))
+    for name, value in options.items():
+        assert getattr(pot(small(data), **options), name) == value
