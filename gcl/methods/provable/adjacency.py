@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -13,22 +12,16 @@ from gcl.ops.propagation import Adjacency
 from gcl.ops.structure import Structure, structure
 
 
-@dataclass(frozen=True)
-class AdjacencyBounds:
-    """Entry-wise bounds `0 <= lower <= A_hat <= upper` on one edge list."""
+class AdjacencyBounds(NamedTuple):
+    """Entry-wise bounds `0 <= lower <= A_hat <= upper` on one edge list.
+
+    The middle is `(upper + lower) / 2`, the spread `(upper - lower) / 2`.
+    """
 
     lower: Adjacency
     upper: Adjacency
-
-    @cached_property
-    def middle(self) -> Adjacency:
-        """`(upper + lower) / 2`."""
-        return _combine(self.upper, self.lower, 0.5)
-
-    @cached_property
-    def spread(self) -> Adjacency:
-        """`(upper - lower) / 2`."""
-        return _combine(self.upper, self.lower, -0.5)
+    middle: Adjacency
+    spread: Adjacency
 
 
 def adjacency_bounds(
@@ -109,14 +102,11 @@ def adjacency_bounds(
     remains = (degree - removed).clamp(min=0)
     thin, full = (least + remains).rsqrt(), (most + degree).rsqrt()
     stays = (weight * full[row] * full[col]).masked_fill(movable, 0.0)
-    return AdjacencyBounds(
-        lower=Adjacency(pattern, stays.to(dtype), (least / (least + degree)).to(dtype)),
-        upper=Adjacency(
-            pattern,
-            (weight * thin[row] * thin[col]).to(dtype),
-            (most / (most + remains)).to(dtype),
-        ),
+    lower = Adjacency(pattern, stays.to(dtype), (least / (least + degree)).to(dtype))
+    upper = Adjacency(
+        pattern, (weight * thin[row] * thin[col]).to(dtype), (most / (most + remains)).to(dtype)
     )
+    return AdjacencyBounds(lower, upper, _combine(upper, lower, 0.5), _combine(upper, lower, -0.5))
 
 
 def _both_directions(pattern: Structure, weight: Tensor) -> bool:
