@@ -15,7 +15,7 @@ from torch_geometric.seed import seed_everything
 
 import gcl
 from gcl import plot
-from gcl.methods.provable.node_bounds import target_directions
+from gcl.methods.provable.targets import target_directions
 
 data = gcl.datasets.sbm(1000, degree=3.0, homophily=0.8, noise=2.0)
 options = {"tau": 0.6, "drop_edge": (0.4, 0.4), "mask_feature": (0.0, 0.0), "normalize": False}

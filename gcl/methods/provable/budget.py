@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -38,6 +38,33 @@ _FEATURES = (
 )
 
 EdgeDropper: TypeAlias = EdgeDropping | CommunalEdgeDropping
+
+
+class Budget(NamedTuple):
+    """What a view may take away: `edges` `[n]` of those that arrive at every node, `columns` of x.
+
+    Where `symmetric`, the two directions of an edge go together.
+    """
+
+    edges: Tensor
+    symmetric: bool
+    columns: int
+
+
+def view_budget(view: Any, data: Any, *, masks: bool = False) -> Budget:
+    """The budget of a view on a graph.
+
+    Args:
+        view: see `edge_budget`, and with masks `mask_budget`.
+        data: the graph, with the attributes that the view reads.
+        masks: count columns of the features too; else none may go.
+
+    Raises:
+        TypeError: another transform.
+        ValueError: the graph lacks an attribute.
+    """
+    edges, symmetric = edge_budget(view, data)
+    return Budget(edges, symmetric, mask_budget(view, data) if masks else 0)
 
 
 def check_view(view: Any, *, masks: bool = False) -> None:

@@ -11,9 +11,10 @@ from torch import Tensor
 from gcl.checks import check_choice
 from gcl.contracts import Method
 from gcl.graphs.validate import validate_graph
-from gcl.methods.provable.node_bounds import MODES
+from gcl.methods.provable.node_bounds import MODES, Mode
 from gcl.methods.provable.pot import POT
-from gcl.methods.provable.view_bounds import Mode, boundable, encoder_calls, two_view_compactness
+from gcl.methods.provable.view_bounds import two_view_compactness
+from gcl.methods.provable.views import boundable, encoder_calls
 
 
 @torch.no_grad()

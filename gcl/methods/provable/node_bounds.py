@@ -1,54 +1,79 @@
-"""Node compactness: how close a node stays to its positive whichever edges are dropped (POT)."""
+"""A bound of every node's compactness: how close it stays to its positive at the worst (POT)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.methods.provable.gcn_bounds import AdjacencyBounds, Interval, Layer, activate, relax
-from gcl.ops.propagation import Adjacency
-from gcl.ops.similarity import unit_rows
+from gcl.methods.provable.adjacency import AdjacencyBounds
+from gcl.methods.provable.intervals import Interval, LayerIntervals
+from gcl.methods.provable.layers import Layer, activate
+from gcl.methods.provable.relaxation import Lines
+from gcl.methods.provable.views import EncodedView
+from gcl.ops.propagation import Adjacency, gcn_adjacency
 from gcl.ops.sparse import row_dots
 
-MODES = ("pot", "sound", "certified", "legacy")
+Mode: TypeAlias = Literal["pot", "sound", "certified", "legacy"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
-def target_directions(z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """What a node's other view must point along: its positive minus the mean of its negatives.
+def node_bounds(
+    mode: Mode,
+    layers: Sequence[Layer],
+    lines: Sequence[Lines],
+    targets: Float[Tensor, "n d"],
+    *,
+    view: EncodedView,
+    product: Float[Tensor, "n h"],
+    intervals: LayerIntervals,
+    adjacency: AdjacencyBounds,
+) -> Float[Tensor, " n"]:
+    """A lower bound of `<z_i, w_i>` of every node; of mode "legacy", a score.
 
-        w_i = zhat_i - mean_{j != i} zhat_j,   zhat = z / norm(z)
+    "pot" and "sound" are one formula, for the drawn edges: what holds depends on the intervals that
+    the lines were drawn in. "certified" is for all edges within the budget.
 
-    One row has no negatives and gives 0.
+    Args:
+        mode: which, see `POT`.
+        layers: of the encoder, all of them.
+        lines: around the activations of its last layers: of one for "certified", else of two.
+        targets: w, see `target_directions`.
+        view: the drawn view, of which "certified" needs nothing.
+        product: `x W` of the first layer; read by "legacy".
+        intervals: in which the lines were drawn; read by "certified".
+        adjacency: bounds of `A_hat`; read by "certified".
 
     Shape:
-        z `[n, d]` -> `[n, d]`.
+        targets `[n, d]`, product `[n, h]` -> `[n]`.
 
-    Example:
-        >>> target_directions(torch.tensor([[2.0, 0.0], [0.0, 3.0]]))
-        tensor([[ 1., -1.],
-                [-1.,  1.]])
+    Raises:
+        ValueError: "legacy" without two layers.
     """
-    u = unit_rows(z)
-    n = len(u)
-    if n < 2:
-        return u * 0.0
-    return u * (n / (n - 1)) - u.sum(0) / (n - 1)
+    if mode == "certified":
+        return _certified(layers, lines, targets, intervals, adjacency)
+    dtype = layers[0].weight.dtype
+    drawn = gcn_adjacency(view.edge_index, view.edge_weight, len(targets), dtype)
+    if mode == "legacy":
+        return _legacy(layers, lines, targets, product, drawn)
+    below = view.pre_activations[-2 if len(layers) > 1 else -1]
+    return _sampled(layers, lines, targets, below, drawn)
 
 
-def sampled_bound(
+def _sampled(
     layers: Sequence[Layer],
-    intervals: Sequence[Interval],
-    pre_activation: Float[Tensor, "n h"],
+    lines: Sequence[Lines],
     targets: Float[Tensor, "n d"],
-    adjacency: Adjacency,
+    pre_activation: Float[Tensor, "n h"],
+    drawn: Adjacency,
 ) -> Float[Tensor, " n"]:
     """A lower bound of `<z_i, w_i>` for one drawn adjacency, by lines around the activations.
 
-    With slope and rise (s, d) of the lines of the last layer, see `relax`, (t, e) of those of the
-    layer below, whose pre-activation is P, and v_i = w_i * s_i, q_i = W v_i (products by entry,
+    With slope and rise (s, d) of the lines of the last layer, (t, e) of those of the layer below,
+    whose pre-activation is P, and v_i = w_i * s_i, q_i = W v_i (products by entry,
     then the last weight matrix),
 
         g_i = <q_i, sum_j A_ij t_j * P_j> + <min(q_i, 0), sum_j A_ij e_j>
@@ -57,41 +82,40 @@ def sampled_bound(
     As both lines of an activation have one slope, no node needs a copy of the weights: two sparse
     products. With one layer `g_i = <v_i, P_i> + <min(w_i, 0), d_i>`.
 
-    It bounds `<z_i, w_i>` where the pre-activations lie in the intervals, which `sound_intervals`
-    promise for graphs within the budget.
+    It bounds `<z_i, w_i>` where the pre-activations lie in the intervals of the lines.
 
     Args:
         layers: of the encoder, all of them.
-        intervals: of their pre-activations.
+        lines: of its last two layers, or of the only one.
+        targets: w.
         pre_activation: P: of the last layer but one in the drawn view, or of the only one.
-        targets: w, see `target_directions`.
-        adjacency: of the drawn view.
+        drawn: `A_hat` of the view.
 
     Shape:
-        pre_activation `[n, h]`, targets `[n, d]` -> `[n]`.
+        targets `[n, d]`, pre_activation `[n, h]` -> `[n]`.
     """
-    line, rise = relax(intervals[-1], layers[-1].slope)
-    v = targets * line
+    slope, rise = lines[-1]
+    v = targets * slope
     last = (targets.clamp(max=0) * rise).sum(1)
     if len(layers) == 1:
         return (v * pre_activation).sum(1) + last
     q = v @ layers[-1].weight.t()
-    line, rise = relax(intervals[-2], layers[-2].slope)
-    below = (q * (adjacency @ (line * pre_activation))).sum(1)
-    below = below + (q.clamp(max=0) * (adjacency @ rise)).sum(1)
+    slope, rise = lines[-2]
+    below = (q * (drawn @ (slope * pre_activation))).sum(1)
+    below = below + (q.clamp(max=0) * (drawn @ rise)).sum(1)
     return below + v @ layers[-1].bias + last
 
 
-def certified_bound(
+def _certified(
     layers: Sequence[Layer],
-    intervals: Sequence[Interval],
-    first: Interval,
+    lines: Sequence[Lines],
     targets: Float[Tensor, "n d"],
-    bounds: AdjacencyBounds,
+    intervals: LayerIntervals,
+    adjacency: AdjacencyBounds,
 ) -> Float[Tensor, " n"]:
-    """A lower bound of `<z_i, w_i>` for every adjacency within the bounds.
+    """A lower bound of `<z_i, w_i>` for every adjacency within its bounds.
 
-    With v, q and the lines of `sampled_bound` and the interval [l, u] of the layer below after its
+    With v, q and the lines of `_sampled` and the interval [l, u] of the layer below after its
     activation,
 
         T_ij = <max(q_i, 0), l_j> + <min(q_i, 0), u_j>
@@ -102,36 +126,36 @@ def certified_bound(
 
     Args:
         layers: of the encoder.
-        intervals: sound ones of their pre-activations.
-        first: of `x W` of the first layer.
-        targets: w, see `target_directions`.
-        bounds: of the adjacency.
+        lines: of its last layer.
+        targets: w.
+        intervals: of all layers, each built on the one below.
+        adjacency: bounds of `A_hat`.
 
     Shape:
         targets `[n, d]` -> `[n]`.
     """
-    line, rise = relax(intervals[-1], layers[-1].slope)
-    v = targets * line
+    slope, rise = lines[-1]
+    v = targets * slope
     if len(layers) == 1:
-        q, hidden = v, first
+        q, hidden = v, intervals.product
     else:
         q = v @ layers[-1].weight.t()
-        hidden = Interval(*(activate(p, layers[-2].slope) for p in intervals[-2]))
+        hidden = Interval(*(activate(p, layers[-2].slope) for p in intervals.pre_activations[-2]))
     up, down = q.clamp(min=0), q.clamp(max=0)
-    worst = _worst_adjacency(up, down, hidden, bounds)
+    worst = _worst_adjacency(up, down, hidden, adjacency)
     spent = (up * (worst @ hidden.low)).sum(1) + (down * (worst @ hidden.high)).sum(1)
     chained = spent + v @ layers[-1].bias + (targets.clamp(max=0) * rise).sum(1)
-    ends = Interval(*(activate(p, layers[-1].slope) for p in intervals[-1]))
+    ends = Interval(*(activate(p, layers[-1].slope) for p in intervals.pre_activations[-1]))
     alone = targets.clamp(min=0) * ends.low + targets.clamp(max=0) * ends.high
     return torch.maximum(chained, alone.sum(1))
 
 
-def legacy_bound(
+def _legacy(
     layers: Sequence[Layer],
-    intervals: Sequence[Interval],
-    product: Float[Tensor, "n h"],
+    lines: Sequence[Lines],
     targets: Float[Tensor, "n d"],
-    adjacency: Adjacency,
+    product: Float[Tensor, "n h"],
+    drawn: Adjacency,
 ) -> Float[Tensor, " n"]:
     """The score of the code released with POT, in which every node carries its own weights.
 
@@ -146,13 +170,13 @@ def legacy_bound(
 
     Args:
         layers: two.
-        intervals: of their pre-activations.
+        lines: of both.
+        targets: w.
         product: `x W` of the first layer.
-        targets: w, see `target_directions`.
-        adjacency: of the drawn view.
+        drawn: `A_hat` of the view.
 
     Shape:
-        product `[n, h]`, targets `[n, d]` -> `[n]`.
+        targets `[n, d]`, product `[n, h]` -> `[n]`.
 
     Raises:
         ValueError: not two layers.
@@ -161,16 +185,16 @@ def legacy_bound(
         raise ValueError(
             f"mode 'legacy' is defined for two layers, got {len(layers)}; take mode='pot'."
         )
-    line, rise = relax(intervals[1], layers[1].slope)
-    v = targets * line
+    slope, rise = lines[1]
+    v = targets * slope
     q = v @ layers[1].weight.t()
     c2 = v @ layers[1].bias + (targets.clamp(max=0) * rise).sum(1)
-    line, rise = relax(intervals[0], layers[0].slope)
+    slope, rise = lines[0]
     c1 = (q.clamp(max=0) * rise).sum(1)
-    q = q * line
+    q = q * slope
     c1 = c1 + q @ layers[0].bias
-    carried = adjacency @ (product * q).sum(1, keepdim=True) + c1[:, None]
-    return (adjacency @ carried).flatten() + c2
+    carried = drawn @ (product * q).sum(1, keepdim=True) + c1[:, None]
+    return (drawn @ carried).flatten() + c2
 
 
 @torch.no_grad()

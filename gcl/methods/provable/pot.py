@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -10,16 +11,10 @@ from torch.nn.functional import softplus
 
 from gcl.checks import check_choice, check_fraction
 from gcl.contracts import Graph, Method
-from gcl.methods.provable.gcn_bounds import gcn_layers
-from gcl.methods.provable.node_bounds import MODES
-from gcl.methods.provable.view_bounds import (
-    EncodedView,
-    Mode,
-    boundable,
-    encoder_calls,
-    two_view_compactness,
-)
-from gcl.methods.two_view import TwoView
+from gcl.methods.provable.layers import gcn_layers
+from gcl.methods.provable.node_bounds import MODES, Mode
+from gcl.methods.provable.view_bounds import two_view_compactness
+from gcl.methods.provable.views import EncodedView, boundable, encoder_calls
 
 
 class POT(Method):
@@ -82,7 +77,7 @@ class POT(Method):
 
     def __init__(
         self,
-        method: TwoView,
+        method: Method,
         *,
         kappa: float = 0.4,
         mode: Mode = "pot",
@@ -96,7 +91,7 @@ class POT(Method):
         self.method = boundable(method, masks=feature_bounds)
         check_choice("POT", "mode", mode, MODES)
         check_fraction("POT", kappa=kappa, warmup=warmup)
-        if mode == "legacy" and len(gcn_layers(method.encoder)) != 2:
+        if mode == "legacy" and len(gcn_layers(self.method.encoder)) != 2:
             raise ValueError("POT: mode 'legacy' is defined for two layers; take mode='pot'.")
         self.kappa, self.mode, self.warmup = kappa, mode, warmup
         self.feature_bounds, self.scale_free = feature_bounds, scale_free
@@ -151,5 +146,47 @@ class POT(Method):
         return ", ".join(chosen + [f"{name}=True" for name in switches if getattr(self, name)])
 
 
-pot = POT
-"""`POT` as it reads where a method is wrapped: `pot(grace(data), kappa=0.4)`."""
+def pot(
+    method: Method,
+    *,
+    kappa: float = 0.4,
+    mode: Mode = "pot",
+    warmup: float = 0.0,
+    feature_bounds: bool = False,
+    scale_free: bool = False,
+    detach_target: bool = False,
+    detach_bounds: bool = False,
+) -> POT:
+    """Provable training of a two-view method: a term against nodes that fall behind.
+
+    loss = (1 - kappa) * inner loss + kappa * mean_i softplus(-g_i), g_i the bound of a node.
+
+    Args:
+        method: what is trained, see `POT`. It is copied, weights and all.
+        kappa: weight of the term, in [0, 1].
+        mode: the bound: "pot", "sound", "certified" or "legacy", see `POT`.
+        warmup: share of the training, in [0, 1], over which kappa grows from 0.
+        feature_bounds: bounds over masks of the features too.
+        scale_free: divide the bounds by the mean norm of the embeddings.
+        detach_target: no gradient through the other view.
+        detach_bounds: no gradient through the intervals.
+
+    Reference:
+        Yu et al., "Provable Training for Graph Contrastive Learning", NeurIPS 2023.
+
+    Example:
+        >>> import gcl
+        >>> data = gcl.datasets.load("karate")
+        >>> pot(gcl.methods.grace(data, hidden=8), kappa=0.3).embed(data).shape
+        torch.Size([34, 8])
+    """
+    return POT(
+        copy.deepcopy(method),
+        kappa=kappa,
+        mode=mode,
+        warmup=warmup,
+        feature_bounds=feature_bounds,
+        scale_free=scale_free,
+        detach_target=detach_target,
+        detach_bounds=detach_bounds,
+    )

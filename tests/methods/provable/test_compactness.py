@@ -8,8 +8,8 @@ import torch
 import gcl
 from gcl.methods.provable.budget import edge_budget
 from gcl.methods.provable.compactness import compactness
-from gcl.methods.provable.node_bounds import target_directions
 from gcl.methods.provable.pot import POT, pot
+from gcl.methods.provable.targets import target_directions
 
 
 @pytest.fixture(scope="module")

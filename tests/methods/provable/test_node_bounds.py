@@ -6,24 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from gcl.methods.provable.gcn_bounds import (
-    Interval,
-    adjacency_bounds,
-    clean_products,
-    first_product,
-    gcn_layers,
-    masked_product,
-    propagate,
-    sound_intervals,
-)
-from gcl.methods.provable.node_bounds import (
-    certified_bound,
-    legacy_bound,
-    sampled_bound,
-    target_directions,
-)
+from gcl.methods.provable.adjacency import adjacency_bounds
+from gcl.methods.provable.intervals import Interval, LayerIntervals, layer_intervals
+from gcl.methods.provable.layers import gcn_layers
+from gcl.methods.provable.node_bounds import node_bounds
+from gcl.methods.provable.products import CleanProducts
+from gcl.methods.provable.relaxation import relax
+from gcl.methods.provable.targets import target_directions
+from gcl.methods.provable.views import EncodedView
 from gcl.ops.propagation import gcn_adjacency
-from tests.nn.dense_gcn import (
+from tests.methods.provable.dense_gcn import (
+    dense,
     dense_adjacency,
     dense_forward,
     random_encoder,
@@ -53,19 +46,24 @@ class Case:
         budget = (0.4 * degree).round().long()
         self.budget = torch.minimum(budget, (degree - 1).clamp(min=0))
         self.bounds = adjacency_bounds(self.edges, self.weight, N, self.budget, dtype=torch.float64)
-        self.product = first_product(self.x, self.layers[0].weight)
         self.masks = masks
-        self.first = masked_product(self.x, self.layers[0].weight, self.product, masks)
-        self.sound = sound_intervals(self.layers, self.first, self.bounds)
         clean = gcn_adjacency(self.edges, self.weight, N, torch.float64)
-        self.reference = [
-            propagate(self.bounds, Interval(c, c), layer.bias)
-            for c, layer in zip(
-                clean_products(self.layers, self.product, clean), self.layers, strict=True
-            )
-        ]
+        products = CleanProducts(self.layers, clean).of(self.x)
+        self.product = products[0]
+        self.first, self.sound = layer_intervals(
+            self.layers, self.bounds, self.x, products[:1], columns=masks
+        )
+        _, self.reference = layer_intervals(self.layers, self.bounds, self.x, products)
         other = torch.randn(N, widths[-1], generator=generator, dtype=torch.float64)
         self.targets = target_directions(other)
+
+    def bound(self, mode, intervals, weight=None, pre_activations=None):
+        """What `node_bounds` says of the graph with these edge weights."""
+        return bound_of(
+            mode, self.layers, LayerIntervals(self.first, intervals), self.targets,
+            EncodedView(self.x, self.edges, weight, pre_activations, None), self.product,
+            self.bounds,
+        )  # fmt: skip
 
     def draw(self, samples, seed=1):
         """Edge weights `[s, e]`, features `[s, n, f]`, pre-activations and values `[s, n]`."""
@@ -76,6 +74,21 @@ class Case:
         x = self.x * (rank >= self.masks).double()[:, None]
         p, z = dense_forward(self.layers, x, dense_adjacency(self.edges, weight, N))
         return weight, x, p, (z * self.targets).sum(-1)
+
+
+def bound_of(mode, layers, intervals, targets, view, product, adjacency):
+    depth = 1 if mode == "certified" else 2
+    lines = relax(layers[-depth:], intervals.pre_activations[-depth:])
+    return node_bounds(
+        mode,
+        layers,
+        lines,
+        targets,
+        view=view,
+        product=product,
+        intervals=intervals,
+        adjacency=adjacency,
+    )
 
 
 WIDTHS = {1: (F, 4), 2: (F, 5, 4), 3: (F, 5, 5, 4)}
@@ -112,7 +125,7 @@ def name(case):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_graph_within_the_budget_is_below_the_certified_bound(case, seed):
     case = Case(**case, seed=seed)
-    g = certified_bound(case.layers, case.sound, case.first, case.targets, case.bounds)
+    g = case.bound("certified", case.sound)
     *_, values = case.draw(5000)
     assert (values >= g - SLACK).all()
     # Not for being without limit: the interval alone is never better.
@@ -125,16 +138,14 @@ def test_no_graph_within_the_budget_is_below_the_certified_bound(case, seed):
 def test_drawn_graphs_are_not_below_their_own_sound_bound(case):
     case = Case(**case)
     weights, _, pre_activations, values = case.draw(300)
-    below = pre_activations[-2 if len(case.layers) > 1 else -1]
-    for weight, p, value in zip(weights, below, values, strict=True):
-        drawn = gcn_adjacency(case.edges, weight, N, torch.float64)
-        g = sampled_bound(case.layers, case.sound, p, case.targets, drawn)
+    for weight, *p, value in zip(weights, *pre_activations, values, strict=True):
+        g = case.bound("sound", case.sound, weight, p)
         assert (value >= g - SLACK).all()
 
 
 def test_the_certified_bound_is_reached_by_an_isolated_node():
     case = Case(WIDTHS[2])
-    g = certified_bound(case.layers, case.sound, case.first, case.targets, case.bounds)
+    g = case.bound("certified", case.sound)
     *_, values = case.draw(5)
     assert torch.allclose(values[:, -1], g[-1])  # the last node has no edges
 
@@ -166,16 +177,16 @@ def test_the_factorised_form_is_the_bound_of_every_target_by_itself(act, interva
                         inner += float(a[j, m] * x[m, f] * lower.weight[f, k])
                 total += float(a[i, j]) * slope * inner
         expected.append(total)
-    drawn = gcn_adjacency(case.edges, weight, N, torch.float64)
-    g = sampled_bound(case.layers, known, p1, case.targets, drawn)
-    assert torch.allclose(g, torch.tensor(expected, dtype=torch.float64))
+    p2 = pre_activations[1][1]
+    for mode in ("sound", "pot"):  # one formula, whatever the intervals
+        g = case.bound(mode, known, weight, [p1, p2])
+        assert torch.allclose(g, torch.tensor(expected, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_certified_bound_is_its_formula(layers):
     case = Case(WIDTHS[layers])
-    unit = torch.eye(N, dtype=torch.float64)
-    low, high = case.bounds.lower @ unit, case.bounds.upper @ unit
+    low, high = dense(case.bounds.lower), dense(case.bounds.upper)
     last = case.layers[-1]
     s, d = lines(case, case.sound)[-1]
     below = case.first if layers == 1 else Interval(*(e.clamp(min=0) for e in case.sound[0]))
@@ -191,7 +202,7 @@ def test_the_certified_bound_is_its_formula(layers):
         w = case.targets[i]
         alone = float(w[w > 0] @ ends[0][i, w > 0] + w[w < 0] @ ends[1][i, w < 0])
         expected.append(max(chained, alone))
-    g = certified_bound(case.layers, case.sound, case.first, case.targets, case.bounds)
+    g = case.bound("certified", case.sound)
     assert torch.allclose(g, torch.tensor(expected, dtype=torch.float64))
 
 
@@ -206,8 +217,7 @@ def test_legacy_is_the_released_formula_with_every_nodes_weights():
     w1 = (w2 * s1) @ lower.weight.t()
     b1 = ((w2 * s1) * (lower.bias + (w2 < 0) * d1)).sum(1)
     expected = (a @ (a @ (case.x @ w1.t()).diagonal()[:, None] + b1[:, None])).flatten() + b2
-    drawn = gcn_adjacency(case.edges, weights[1], N, torch.float64)
-    score = legacy_bound(case.layers, case.reference, case.product, case.targets, drawn)
+    score = case.bound("legacy", case.reference, weights[1])
     assert torch.allclose(score, expected)
 
 
@@ -220,32 +230,23 @@ def test_legacy_is_no_bound():
         bias.zero_()
     layers = gcn_layers(encoder)
     ones, targets = torch.ones(2, 1).double(), torch.tensor([[-1.0], [3.0]]).double()
-    adjacency = gcn_adjacency(edges, None, 2, torch.float64)
     bounds = adjacency_bounds(edges, None, 2, torch.tensor([0, 0]), dtype=torch.float64)
-    known = sound_intervals(layers, Interval(ones, ones), bounds)
+    known = layer_intervals(layers, bounds, ones, [ones])  # all of x W is 1
     true = (encoder(ones, edges) * targets).sum(1)
     assert true.tolist() == pytest.approx([-1, 3])
-    assert sampled_bound(layers, known, ones, targets, adjacency).tolist() == pytest.approx([-1, 3])
-    certified = certified_bound(layers, known, Interval(ones, ones), targets, bounds)
-    assert certified.tolist() == pytest.approx([-1, 3])
+    view = EncodedView(ones, edges, None, [ones, ones], None)
+
+    def bound(mode):
+        return bound_of(mode, layers, known, targets, view, ones, bounds).tolist()
+
+    assert bound("sound") == pytest.approx([-1, 3])
+    assert bound("certified") == pytest.approx([-1, 3])
     # The mean of both nodes' weights, 2 above the value it should bound.
-    assert legacy_bound(layers, known, ones, targets, adjacency).tolist() == pytest.approx([1, 1])
+    assert bound("legacy") == pytest.approx([1, 1])
 
 
 @pytest.mark.parametrize("layers", [1, 3])
 def test_legacy_needs_two_layers(layers):
     case = Case(WIDTHS[layers])
     with pytest.raises(ValueError, match="two layers"):
-        legacy_bound(case.layers, case.reference, case.product, case.targets, case.bounds.upper)
-
-
-def test_target_directions_are_positive_minus_mean_negative():
-    z = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    u = [row / row.norm() for row in z]
-    for i, w in enumerate(target_directions(z)):
-        negatives = torch.stack([u[j] for j in range(5) if j != i])
-        assert torch.allclose(w, u[i] - negatives.mean(0))
-    alone = torch.ones(1, 3, requires_grad=True)
-    assert target_directions(alone).tolist() == [[0, 0, 0]]
-    target_directions(alone).sum().backward()
-    assert alone.grad.tolist() == [[0, 0, 0]]
+        case.bound("legacy", case.reference)

@@ -1,26 +1,25 @@
 """POT as a wrapper: its loss from the pieces, gradients, state, batches, errors."""
 
 import copy
+import inspect
 import json
 
 import pytest
 import torch
-from gcl.methods.recipes.pot_gca import pot_gca
-from gcl.methods.recipes.pot_grace import pot_grace
 from torch import nn
 from torch.nn.functional import softplus
 from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 import gcl
-from gcl.augment import EdgeDropping, FeatureMasking, NodeDropping
+from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.cli import main
 from gcl.losses import InfoNCE
 from gcl.methods import TwoView
 from gcl.methods.provable.pot import POT, pot
-from gcl.methods.provable.view_bounds import encoder_calls, two_view_compactness
+from gcl.methods.provable.views import encoder_calls
 from gcl.testing import check_method
-from tests.nn.dense_gcn import dense_adjacency, dense_forward
+from tests.methods.provable.dense_gcn import dense_adjacency, dense_forward
 
 MODES = ["pot", "sound", "certified", "legacy"]
 
@@ -43,60 +42,51 @@ def test_every_mode_of_every_recipe_keeps_the_contract(recipe, mode, data):
     check_method(pot(method, mode=mode, warmup=0.2), data)
 
 
-def test_more_than_two_views_are_refused(data):
-    method = gcl.methods.grace(data, hidden=6, proj=6, num_views=3)
-    with pytest.raises(ValueError, match="one of two views; the method compares 3"):
-        pot(method)
-    with pytest.raises(ValueError, match="take num_views=2"):
-        gcl.methods.compactness(method, data)
-
-
-@pytest.mark.parametrize("recipe", [pot_grace, pot_gca])
+@pytest.mark.parametrize("recipe", ["grace", "gca"])
 @pytest.mark.parametrize("options", [{}, {"feature_bounds": True, "mask_feature": (0.3, 0.2)}])
-def test_recipes_keep_the_contract(recipe, options, data):
-    check_method(recipe(data, hidden=6, proj=6, **options), data)
+def test_weights_and_masks_keep_the_contract(recipe, options, data):
+    options = dict(options)
+    bounds = options.pop("feature_bounds", False)
     data.x, data.edge_weight = torch.rand(34, 6), torch.rand(data.num_edges)
-    check_method(recipe(data, hidden=6, proj=6, **options), data)
+    method = getattr(gcl.methods, recipe)(data, hidden=6, proj=6, **options)
+    check_method(pot(method, feature_bounds=bounds), data)
 
 
-def test_recipes_are_on_the_command_line_and_the_wrapper_is_not(capsys, monkeypatch):
+def test_it_goes_around_recipes_on_the_command_line(capsys, monkeypatch):
     cluster = gcl.evaluate.cluster
     monkeypatch.setattr(gcl.evaluate, "cluster", lambda z, y: cluster(z, y, runs=1))
     options = ["--hidden", "4", "--proj", "4", "--epochs", "2", "--json"]
-    for recipe in ("pot_grace", "pot_gca"):
-        given = ["--mode", "sound", "--kappa=0.2", "--feature-bounds=true"]
-        given += ["--kappa-warmup=0.5"]
-        assert main(["train", recipe, "karate", *options, *given]) == 0
-        run = json.loads(capsys.readouterr().out)["run"]["method"]
-        assert (run["mode"], run["kappa"], run["kappa_warmup"]) == ("sound", 0.2, 0.5)
-        assert run["feature_bounds"] is True
-    assert main(["train", "pot_grace", "karate", *options, "--mode", "exact"]) == 2
+    given = ["--pot.mode", "sound", "--pot.kappa=0.2", "--pot.feature-bounds=true"]
+    given += ["--pot.warmup=0.5"]
+    assert main(["train", "gca+pot", "karate", *options, *given]) == 0
+    told = json.loads(capsys.readouterr().out)["run"]["method"]["pot"]
+    assert (told["mode"], told["kappa"], told["warmup"]) == ("sound", 0.2, 0.5)
+    assert told["feature_bounds"] is True
+    assert main(["train", "grace+pot", "karate", *options, "--pot.mode", "exact"]) == 2
+    assert "--pot.mode" in capsys.readouterr().err
     assert main(["train", "pot", "karate"]) == 2
-    assert "pot_gca, pot_grace" in capsys.readouterr().err
+    assert "Unknown recipe 'pot'" in capsys.readouterr().err
 
 
-def test_recipes_hand_on_what_they_are_given(data):
-    plain = gcl.methods.gca(
-        data, hidden=6, proj=4, tau=0.3, macl=0.2, drop_edge=(0.1, 0.5), mask_feature=(0.2, 0),
-        centrality="pagerank", p_max=0.6, act="prelu", num_layers=3, undirected=False,
-        normalize=False, precision="bf16",
-    )  # fmt: skip
-    method = pot_gca(
-        data, kappa=0.1, mode="sound", kappa_warmup=0.5, feature_bounds=True, scale_free=True,
-        detach_target=True, detach_bounds=True, hidden=6, proj=4, tau=0.3, macl=0.2,
-        drop_edge=(0.1, 0.5), mask_feature=(0.2, 0), centrality="pagerank", p_max=0.6,
-        act="prelu", num_layers=3, undirected=False, normalize=False, precision="bf16",
+def test_it_hands_on_what_it_is_given(data):
+    plain = gcl.methods.gca(data, hidden=6, proj=4)
+    method = pot(
+        plain, kappa=0.1, mode="sound", warmup=0.5, feature_bounds=True, scale_free=True,
+        detach_target=True, detach_bounds=True,
     )  # fmt: skip
     assert repr(method.method) == repr(plain)
+    assert method.method is not plain
     shown = repr(method).splitlines()[1].strip()
     assert shown == (
         "kappa=0.1, mode='sound', warmup=0.5, feature_bounds=True, scale_free=True, "
         "detach_target=True, detach_bounds=True"
     )
-    # The defaults of GRACE with POT against GRACE given the same numbers.
-    options = {"tau": 0.7, "drop_edge": (0.4, 0.3), "mask_feature": (0.0, 0.0)}
-    assert repr(pot_grace(data).method) == repr(gcl.methods.grace(data, **options))
-    assert repr(pot_grace(data)).splitlines()[1].strip() == "kappa=0.4, mode='pot'"
+    assert repr(pot(plain)).splitlines()[1].strip() == "kappa=0.4, mode='pot'"
+    of = [
+        [(p.name, p.default) for p in list(inspect.signature(f).parameters.values())[1:]]
+        for f in (pot, POT)
+    ]
+    assert of[0] == of[1]
 
 
 def test_the_loss_is_the_papers_from_dense_matrices(data):
@@ -291,19 +281,6 @@ def test_steps_reach_the_wrapped_loss(data):
     assert int(method.method.objective.t) == 5
 
 
-def test_seed_nodes_of_a_batch_alone_are_bounded(data):
-    method = small(data)
-    prepared = method.prepare(data)
-    prepared.input_id, prepared.batch_size = torch.arange(10), 10
-    torch.manual_seed(7)
-    with encoder_calls(method) as views:
-        method(prepared)
-    for mode in ("pot", "certified"):
-        first, second = two_view_compactness(method, prepared, views, mode=mode)
-        assert first.shape == second.shape == (10,)
-    assert POT(method)(prepared).isfinite()
-
-
 def test_single_and_isolated_nodes():
     for n in (1, 4):
         lonely = Data(x=torch.rand(n, 3), edge_index=torch.zeros(2, 0, dtype=torch.long))
@@ -334,48 +311,6 @@ def test_embeddings_and_projections_are_those_of_the_method(data):
     assert all(map(torch.equal, method.project_views(prepared), expected))
 
 
-def test_hooks_are_gone_after_an_error(data):
-    def fail(h1, h2):
-        raise RuntimeError("no")
-
-    method = TwoView(gcl.nn.GCNEncoder(34, 4), (EdgeDropping(0.1),) * 2, fail)
-    with pytest.raises(RuntimeError, match="no"):
-        POT(method)(data)
-    modules = list(method.encoder.modules())
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in modules)
-
-
-def test_what_cannot_be_bounded_is_refused_at_the_door(data):
-    drop = EdgeDropping(0.2)
-    gcn = gcl.nn.GCNEncoder(34, 4)
-
-    def two_view(encoder=gcn, view=drop, **options):
-        return TwoView(encoder, (view, view), InfoNCE(0.4), **options)
-
-    with pytest.raises(TypeError, match="TwoView, got GCNEncoder"):
-        POT(gcn)
-    with pytest.raises(TypeError, match="TwoView, got POT"):
-        POT(POT(two_view()))
-    with pytest.raises(TypeError, match="GCNEncoder, got Linear"):
-        POT(two_view(nn.Linear(34, 4)))
-    with pytest.raises(TypeError, match="ReLU, LeakyReLU or PReLU"):
-        POT(two_view(gcl.nn.GCNEncoder(34, 4, norm="batch")))
-    with pytest.raises(TypeError, match="NodeDropping"):
-        POT(two_view(view=NodeDropping(0.2)))
-    with pytest.raises(TypeError, match="FeatureDropout"):
-        POT(two_view(view=gcl.augment.FeatureDropout(0.2)), feature_bounds=True)
-    with pytest.raises(ValueError, match="readout"):
-        POT(two_view(readout=lambda z, batch, count: z))
-    for name in ("kappa", "warmup"):
-        for value in (-0.1, 1.1, float("nan")):
-            with pytest.raises(ValueError, match=rf"{name} must lie in \[0, 1\]"):
-                POT(two_view(), **{name: value})
-    with pytest.raises(ValueError, match="mode must be one of 'pot', 'sound'"):
-        POT(two_view(), mode="exact")
-    with pytest.raises(ValueError, match="two layers"):
-        POT(small(data, num_layers=3), mode="legacy")
-
-
 def test_slopes_that_leave_the_range_stop_training(data):
     method = POT(small(data, act="prelu"))
     prepared = method.prepare(data)
@@ -385,7 +320,26 @@ def test_slopes_that_leave_the_range_stop_training(data):
         method(prepared)
 
 
-def test_views_must_be_two_of_all_nodes(data):
-    method = small(data)
-    with pytest.raises(ValueError, match="got 0"):
-        two_view_compactness(method, data, [], mode="pot")
+def test_numbers_outside_their_range_are_refused(data):
+    for name in ("kappa", "warmup"):
+        for value in (-0.1, 1.1, float("nan")):
+            with pytest.raises(ValueError, match=rf"{name} must lie in \[0, 1\]"):
+                POT(small(data), **{name: value})
+    with pytest.raises(ValueError, match="mode must be one of 'pot', 'sound'"):
+        POT(small(data), mode="exact")
+    with pytest.raises(ValueError, match="two layers"):
+        POT(small(data, num_layers=3), mode="legacy")
+
+
+def test_the_function_takes_what_the_class_takes_and_hands_it_on(data):
+    signatures = [inspect.signature(made) for made in (pot, POT)]
+    assert list(signatures[0].parameters.values()) == list(signatures[1].parameters.values())
+    assert next(iter(signatures[0].parameters)) == "method"
+    options = {
+        "kappa": 0.1, "mode": "sound", "warmup": 0.5, "feature_bounds": True, "scale_free": True,
+        "detach_target": True, "detach_bounds": True,
+    }  # fmt: skip
+    assert options.keys() == signatures[0].parameters.keys() - {"method"}
+    assert repr(pot(small(data), **options)) == repr(POT(small(data), **options))
+    for name, value in options.items():
+        assert getattr(pot(small(data), **options), name) == value

@@ -16,7 +16,7 @@ from gcl.augment import (
     NodeDropping,
     RandomChoice,
 )
-from gcl.methods.provable.budget import check_view, edge_budget, mask_budget
+from gcl.methods.provable.budget import check_view, edge_budget, mask_budget, view_budget
 from gcl.transforms import AddCentrality, AddCommunities
 
 
@@ -99,6 +99,18 @@ def test_columns_by_importance_are_what_the_view_masks_on_average(view, data):
     torch.manual_seed(0)
     masked = [(view(data.clone()).x == 0).all(0).sum() for _ in range(400)]
     assert abs(mask_budget(view, data) - torch.stack(masked).double().mean()) < 0.5 + 0.4
+
+
+def test_the_budget_of_a_view_counts_columns_where_masks_are_bounded(data):
+    view = Compose([FeatureMasking(0.3), EdgeDropping(0.4, undirected=False)])
+    edges, symmetric = edge_budget(view, data)
+    for masks, columns in ((False, 0), (True, mask_budget(view, data))):
+        found = view_budget(view, data, masks=masks)
+        assert torch.equal(found.edges, edges)
+        assert (found.symmetric, found.columns) == (symmetric, columns)
+    assert view_budget(FeatureDropout(0.2), data).columns == 0
+    with pytest.raises(TypeError, match="FeatureDropout"):
+        view_budget(FeatureDropout(0.2), data, masks=True)
 
 
 def test_graphs_of_a_batch_count_by_themselves(data):

@@ -77,3 +77,26 @@ def random_encoder(seed, widths, act):
                 if isinstance(module, torch.nn.PReLU):
                     module.weight.uniform_(0, 0.6)
     return encoder
+
+
+def weights_of(edge_index, kind, seed):
+    """Weights `[e]` of the edges: none, the same both ways, or each its own and some of them 0."""
+    half = edge_index.shape[1] // 2
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "none":
+        return None
+    if kind == "even":
+        return torch.rand(half, generator=generator, dtype=torch.float64).repeat(2) + 0.1
+    weight = torch.rand(2 * half, generator=generator, dtype=torch.float64) * 3
+    return weight.masked_fill(torch.rand(2 * half, generator=generator) < 0.2, 0.0)
+
+
+def share(edge_index, p, n=9):
+    """Budgets `[n]`: the share p of the edges that arrive at a node, and never all."""
+    degree = torch.bincount(edge_index[1], minlength=n)
+    return torch.minimum((p * degree).round().long(), (degree - 1).clamp(min=0))
+
+
+def dense(adjacency, n=9):
+    """A sparse adjacency as a matrix in float64."""
+    return adjacency @ torch.eye(n, dtype=torch.float64)
