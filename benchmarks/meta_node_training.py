@@ -22,6 +22,7 @@ from gcl.experiments import run as benchmark
 from gcl.experiments.memory import peak_extra_mb
 from gcl.experiments.results import Results, summarize
 from gcl.experiments.run import Run
+from gcl.ops import tiling
 
 SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1", "cluster_nmi": "NMI"}
 COSTS = {"wall_ms": "ms a step", "cpu_ms": "CPU ms", "peak_mb": "peak MB"}
@@ -67,9 +68,6 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"{chosen.config} is no configuration of grace")
     run.epochs = run.epochs if chosen.epochs is None else chosen.epochs
     plans = variants(run, chosen.clusters)
-    if chosen.precision:
-        method = {**run.method, "precision": chosen.precision}
-        plans[EXACT] = replace(run, method=method)
     if chosen.only and chosen.only not in plans:
         parser.error(f"no variant {chosen.only!r}; there are {', '.join(plans)}")
     if chosen.only:
@@ -81,12 +79,16 @@ def main(arguments: list[str] | None = None) -> None:
     # Seed by seed, so that an interrupted table compares equals.
     for seed in range(chosen.seeds):
         for name, plan in plans.items():
-            key = {"variant": name, "options": benchmark.options_digest(plan), "seed": seed}
+            options = benchmark.options_digest(plan)
+            if name == EXACT and chosen.precision:
+                options += f"-{chosen.precision}"
+            key = {"variant": name, "options": options, "seed": seed}
             found = kept.find(key)
             if not found:
-                measured = measured or costs(plans, data)
+                with tiling(precision=chosen.precision):
+                    measured = measured or costs(plans, data)
+                    trained = benchmark.train_seed(plan, data, seed)[0][-1]
                 told = {"dataset": run.dataset, "protocol": run.protocol, "epochs": run.epochs}
-                trained = benchmark.train_seed(plan, data, seed)[0][-1]
                 found = kept.add(key, {**told, **trained, **measured[name]})
             mine += [{**row, "features": name} for row in found]
     show(run, mine)

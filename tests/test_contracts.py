@@ -63,6 +63,20 @@ DETERMINISTIC = {
     "PPRDiffusion": [(gcl.transforms.PPRDiffusion(topk=2), {"makes_edges": True})],
 }
 L = gcl.losses
+
+
+class InTiles(nn.Module):
+    """A loss as many rows see it."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, z1, z2):
+        with gcl.ops.tiling(implementation="tiled", tile=7):
+            return self.loss(z1, z2)
+
+
 CONSTANTS = {"constants": True}
 LOSSES = {
     "AdaptiveContrast": [(L.AdaptiveContrast(8, 0.4).double(), {})],
@@ -97,7 +111,7 @@ LOSSES = {
     "InfoNCE": [
         (L.InfoNCE(0.4), {}),
         (L.InfoNCE(0.01), {}),
-        (L.InfoNCE(0.4, implementation="tiled", tile=7), {}),
+        (InTiles(L.InfoNCE(0.4)), {}),
         (L.InfoNCE(0.4, similarity="dot"), {}),
         (L.InfoNCE(0.4, similarity="neg_sq_euclidean"), {}),
         (L.InfoNCE(0.4, margin=0.2, margin_form="angular"), {}),

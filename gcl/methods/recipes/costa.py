@@ -19,7 +19,6 @@ from gcl.methods.recipes.node_frame import (
 )
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
-from gcl.ops.tiles import Precision
 
 
 def costa(
@@ -40,7 +39,6 @@ def costa(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """COSTA: GRACE's views, contrasted by random mixtures of nodes instead of by nodes.
@@ -70,8 +68,6 @@ def costa(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        precision: "bf16" multiplies the projections in bfloat16; see
-            `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -93,7 +89,7 @@ def costa(
     if encoder is None:
         encoder = GCNEncoder(data.num_features, hidden, num_layers=num_layers, act=act)
     loss = Sketched(
-        InfoNCE(temperature(tau, macl), intra=False, precision=precision),
+        InfoNCE(temperature(tau, macl), intra=False),
         projector(encoder.out_channels, proj, inner_products=True),
         ratio=ratio,
         sketch=sketch,

@@ -12,10 +12,10 @@ from gcl.augment import (
     FeatureMasking,
 )
 from gcl.contracts import Encoder, Transform
-from gcl.losses import InfoNCE, PairwiseViews, PolyView, SoftmaxLoss, TeamUp
+from gcl.losses import InfoNCE, PairwiseViews, PolyView, TeamUp
+from gcl.losses.softmax import SoftmaxLoss
 from gcl.methods.recipes.node_frame import node_contrast, several_views, temperature, view_rates
 from gcl.methods.two_view import TwoView
-from gcl.ops.tiles import Precision
 from gcl.transforms import AddCommunities
 
 
@@ -44,7 +44,6 @@ def csgcl(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """CSGCL: GRACE whose views and objective follow the strength of communities.
@@ -87,8 +86,6 @@ def csgcl(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
-            CPU has units for it; see `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -111,10 +108,10 @@ def csgcl(
         if communal_features:
             features = CommunalAttributeVoting(p_feature, feature_threshold, dense_features)
         views.append(Compose([edges, features]))
-    loss: SoftmaxLoss = InfoNCE(temperature(tau, macl), precision=precision)
+    loss: SoftmaxLoss = InfoNCE(temperature(tau, macl))
     if team_up:
-        loss = TeamUp(temperature(tau, macl), t0, gamma_max, precision=precision)
-    more = PairwiseViews(loss) if team_up else PolyView(temperature(tau, macl), precision=precision)
+        loss = TeamUp(temperature(tau, macl), t0, gamma_max)
+    more = PairwiseViews(loss) if team_up else PolyView(temperature(tau, macl))
     views, contrast = several_views("csgcl", views, num_views, loss, more)
     whole_graph: list[BaseTransform] = []
     if communities is not None and (communal_edges or communal_features or team_up):

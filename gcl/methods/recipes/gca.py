@@ -16,7 +16,6 @@ from gcl.methods.recipes.node_frame import (
     view_rates,
 )
 from gcl.methods.two_view import TwoView
-from gcl.ops.tiles import Precision
 from gcl.transforms import AddCentrality
 
 
@@ -36,7 +35,6 @@ def gca(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """GCA: GRACE that spares the edges and features of central nodes.
@@ -63,8 +61,6 @@ def gca(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
-            CPU has units for it; see `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -85,8 +81,8 @@ def gca(
         "gca",
         views,
         num_views,
-        InfoNCE(tau_, precision=precision),
-        PolyView(tau_, precision=precision),
+        InfoNCE(tau_),
+        PolyView(tau_),
     )
     return node_contrast(
         data,

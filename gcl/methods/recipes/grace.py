@@ -15,7 +15,6 @@ from gcl.methods.recipes.node_frame import (
     view_rates,
 )
 from gcl.methods.two_view import TwoView
-from gcl.ops.tiles import Precision
 
 
 def grace(
@@ -32,7 +31,6 @@ def grace(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     meta_nodes: int = 0,
     negatives: Negatives | None = None,
     encoder: Encoder | None = None,
@@ -58,8 +56,6 @@ def grace(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        precision: "bf16" multiplies the projections in bfloat16, about 1.6 times faster where the
-            CPU has units for it; see `gcl.ops.streaming_logsumexp`.
         meta_nodes: clusters K that stand in for the nodes as negatives, for a cost linear in the
             number of nodes: short for `negatives=MetaNodeNegatives(K)`. 0 sums exactly.
         negatives: which nodes are negatives, or how they are summed; all others exactly if None.
@@ -86,13 +82,13 @@ def grace(
     if meta_nodes:
         negatives = MetaNodeNegatives(meta_nodes)
     tau_ = temperature(tau, macl)
-    two = InfoNCE(tau_, negatives=negatives, precision=precision)
+    two = InfoNCE(tau_, negatives=negatives)
     views, loss = several_views(
         "grace",
         views,
         num_views,
         two,
-        PolyView(tau_, precision=precision) if negatives is None else PairwiseViews(two),
+        PolyView(tau_) if negatives is None else PairwiseViews(two),
     )
     return node_contrast(
         data,

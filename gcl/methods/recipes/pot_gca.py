@@ -10,7 +10,6 @@ from gcl.contracts import Encoder
 from gcl.methods.provable.pot import POT
 from gcl.methods.provable.view_bounds import Mode
 from gcl.methods.recipes.gca import gca
-from gcl.ops.tiles import Precision
 
 
 def pot_gca(
@@ -35,7 +34,6 @@ def pot_gca(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> POT:
     """POT on GCA: `POT(gca(data, ...), ...)` with the settings published for the two together.
@@ -65,7 +63,6 @@ def pot_gca(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        precision: of the contrast, "fp32" or "bf16".
         encoder: replaces the GCN; a `gcl.nn.GCNEncoder`.
 
     Reference:
@@ -91,7 +88,6 @@ def pot_gca(
         num_layers=num_layers,
         undirected=undirected,
         normalize=normalize,
-        precision=precision,
         encoder=encoder,
     )
     return POT(

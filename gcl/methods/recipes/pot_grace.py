@@ -8,7 +8,6 @@ from gcl.contracts import Encoder
 from gcl.methods.provable.pot import POT
 from gcl.methods.provable.view_bounds import Mode
 from gcl.methods.recipes.grace import grace
-from gcl.ops.tiles import Precision
 
 
 def pot_grace(
@@ -31,7 +30,6 @@ def pot_grace(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> POT:
     """POT on GRACE: `POT(grace(data, ...), ...)` with the settings published for the two together.
@@ -59,7 +57,6 @@ def pot_grace(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        precision: of the contrast, "fp32" or "bf16".
         encoder: replaces the GCN; a `gcl.nn.GCNEncoder`.
 
     Reference:
@@ -83,7 +80,6 @@ def pot_grace(
         num_layers=num_layers,
         undirected=undirected,
         normalize=normalize,
-        precision=precision,
         encoder=encoder,
     )
     return POT(

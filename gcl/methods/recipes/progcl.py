@@ -19,7 +19,6 @@ from gcl.methods.recipes.node_frame import (
     view_rates,
 )
 from gcl.methods.two_view import TwoView
-from gcl.ops.tiles import Precision
 from gcl.transforms import AddCentrality
 
 
@@ -42,7 +41,6 @@ def progcl(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    precision: Precision = "fp32",
     encoder: Encoder | None = None,
 ) -> TwoView:
     """ProGCL: GCA whose hard negatives weigh more, as far as they are true ones.
@@ -74,8 +72,6 @@ def progcl(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        precision: "bf16" multiplies the projections in bfloat16; see
-            `gcl.ops.streaming_logsumexp`.
         encoder: replaces the GCN; needs `out_channels`.
 
     Reference:
@@ -95,7 +91,7 @@ def progcl(
     if centrality != "none":
         whole_graph.append(AddCentrality(centrality))
         views = [adaptive_view(*pair, p_max, undirected, own) for pair in rates]
-    loss = ProGCL(temperature(tau, macl), t0=t0, share=share, columns=columns, precision=precision)
+    loss = ProGCL(temperature(tau, macl), t0=t0, share=share, columns=columns)
     views, contrast = several_views("progcl", views, num_views, loss, PairwiseViews(loss))
     return node_contrast(
         data,
