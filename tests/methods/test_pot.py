@@ -79,13 +79,13 @@ def test_recipes_hand_on_what_they_are_given(data):
     plain = gcl.methods.gca(
         data, hidden=6, proj=4, tau=0.3, macl=0.2, drop_edge=(0.1, 0.5), mask_feature=(0.2, 0),
         centrality="pagerank", p_max=0.6, act="prelu", num_layers=3, undirected=False,
-        normalize=False, precision="bf16",
+        normalize=False,
     )  # fmt: skip
     method = pot_gca(
         data, kappa=0.1, mode="sound", kappa_warmup=0.5, feature_bounds=True, scale_free=True,
         detach_target=True, detach_bounds=True, hidden=6, proj=4, tau=0.3, macl=0.2,
         drop_edge=(0.1, 0.5), mask_feature=(0.2, 0), centrality="pagerank", p_max=0.6,
-        act="prelu", num_layers=3, undirected=False, normalize=False, precision="bf16",
+        act="prelu", num_layers=3, undirected=False, normalize=False,
     )  # fmt: skip
     assert repr(method.method) == repr(plain)
     shown = repr(method).splitlines()[1].strip()
@@ -320,7 +320,7 @@ def test_single_and_isolated_nodes():
 
 def test_autocast(data):
     method = POT(small(data))
-    assert gcl.fit(method, data, epochs=2, autocast=torch.bfloat16).finished
+    assert gcl.fit(method, data, epochs=2, precision="bf16").finished
 
 
 def test_embeddings_and_projections_are_those_of_the_method(data):
