@@ -93,7 +93,7 @@ LOSSES = {
     ],
     "CCASSG": [(L.CCASSG(), {"min_rows": 2})],
     "CWCL": [(L.CWCL(0.4), {})],
-    "ClusterContrast": [(L.ClusterContrast(0.4, num_clusters=(2, 5), warm_start=False), CONSTANTS)],
+    "ClusterContrast": [(L.ClusterContrast(0.4, clusters=(2, 5), warm_start=False), CONSTANTS)],
     "DCL": [
         (L.DCL(0.4), {}),
         (L.DCL(0.01), {}),
@@ -148,7 +148,7 @@ LOSSES = {
     ],
     "ProtoNCE": [
         (L.ProtoNCE(0.4), {"one_sided": True}),
-        (L.ProtoNCE(0.4, num_clusters=(2, 30), concentration="legacy"), {"one_sided": True}),
+        (L.ProtoNCE(0.4, clusters=(2, 30), concentration="legacy"), {"one_sided": True}),
     ],
     "SUGRL": [
         (L.SUGRL(m2=100.0), {"draws": True}),

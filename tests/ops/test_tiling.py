@@ -96,7 +96,7 @@ STREAMED = {
     "AlignmentUniformity": L.AlignmentUniformity(cross_weight=1.0),
     "CACR": L.CACR(tau_plus=0.1),
     "CWCL": L.CWCL(0.4),
-    "ClusterContrast": L.ClusterContrast(0.4, num_clusters=(3, 6)).eval(),
+    "ClusterContrast": L.ClusterContrast(0.4, clusters=(3, 6)).eval(),
     "ClusterNegatives": L.InfoNCE(0.4, negatives=L.ClusterNegatives(LABELS)),
     "DCL": L.DCL(0.4),
     "DCLW": L.DCLW(0.4),
