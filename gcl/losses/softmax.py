@@ -25,7 +25,8 @@ Temperature: TypeAlias = float | nn.Parameter | nn.Module
 Negatives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
 """`(q [n, d], k [n, d], tau) -> [n]`: log-sum-exp of `<q_i, k_j> / tau` over the negatives j of
 row i, never over j = i; -inf for a row without any. An attribute `sums_all = True` says that it
-stands for the sum over all j != i, so that losses which need that sum take it."""
+stands for the sum over all j != i, so that losses which need that sum take it.
+`gcl.testing.check_negatives` checks one of your own."""
 
 Rule: TypeAlias = LogWeight | nn.Module
 """Weights of pairs of nodes, or a module `(q, k) -> LogWeight` such as `PairNetwork`."""
