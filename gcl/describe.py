@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from typing import Any
 
+from torch import Tensor, nn
 from torch_geometric.transforms import Compose
 
 
@@ -13,12 +15,25 @@ def describe(transform: Any) -> str:
 
     Parameters are read from attributes of the same name.
     """
-    parts = []
-    for name, parameter in inspect.signature(type(transform)).parameters.items():
-        value = getattr(transform, name)
+    return f"{type(transform).__name__}({', '.join(changed_options(transform))})"
+
+
+def changed_options(part: Any, *, besides: Collection[str] = ()) -> list[str]:
+    """`name=value` for required parameters and those that differ from their default.
+
+    Parameters are read from attributes of the same name, as far as there are. Modules are left out:
+    PyTorch prints them as parts of their own; and tensors, which have no line.
+    """
+    said = []
+    for name, parameter in inspect.signature(type(part)).parameters.items():
+        if name in besides or not hasattr(part, name):
+            continue
+        value = getattr(part, name)
+        if isinstance(value, nn.Module | Tensor):
+            continue
         if parameter.default is inspect.Parameter.empty or value != parameter.default:
-            parts.append(f"{name}={value!r}")
-    return f"{type(transform).__name__}({', '.join(parts)})"
+            said.append(f"{name}={value!r}")
+    return said
 
 
 def describe_parts(**parts: Any) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import io
 import itertools
+import math
 import pickle
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -158,6 +159,108 @@ def check_loss(
     _require_raises(run, random(4).long(), random(4).long(), "integer input")
     for n in range(1, min_rows):
         _require_raises(run, random(n), random(n), f"{n} rows")
+
+
+def check_negatives(
+    negatives: Callable[[Tensor, Tensor, Any], Tensor],
+    *,
+    rows: int = 17,
+    dim: int = 8,
+    chosen: Callable[[Tensor, Tensor], Tensor] | None = None,
+    constants: bool = False,
+    fits: bool = False,
+) -> None:
+    """What every object for the `negatives` option of a softmax loss promises.
+
+    `(q, k, tau) -> [n]`, the log-sum-exp of `<q_i, k_j> / tau` over the negatives j of row i: never
+    over j = i, so neither k_i nor its gradient has a part in row i; -inf for a row without any, and
+    no NaN from it; finite gradients for q, k and tau that agree with differences of the value; the
+    same value for the same seed; q and k stay untouched; zero rows and half precision without NaN;
+    a clear error for unequal shapes and for integers; a single row is -inf or refused. It pickles
+    and copies. With the attribute `sums_all`, it counts all n - 1 other rows at a high temperature.
+
+    Each call is made on a copy, with rows of unit length.
+
+    Args:
+        negatives: what to check.
+        rows: number of rows n, for objects that are made for so many.
+        dim: width of the rows.
+        chosen: `(q, k) -> [n, n]`, True where j is a negative of i; the values must then be those
+            of a double loop over these pairs.
+        constants: it treats parts of itself as constants, so the gradient is not that of the value.
+        fits: it fits something to all rows of k, such as clusters, so that k_i may decide which
+            others are the negatives of row i; its gradient must not reach row i even so.
+
+    Example:
+        >>> import gcl
+        >>> check_negatives(gcl.losses.HardestNegatives(5))
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def random(n: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        z = torch.randn(n, dim, generator=generator, dtype=torch.float64)
+        return (z / z.norm(dim=1, keepdim=True)).to(dtype)
+
+    def run(q: Tensor, k: Tensor, tau: Any = 0.5, on: Any = negatives) -> Tensor:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            value: Tensor = copy.deepcopy(on)(q, k, tau)
+        return value
+
+    q, k = random(rows).requires_grad_(), random(rows).requires_grad_()
+    tau = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    before = q.detach().clone(), k.detach().clone()
+    value = run(q, k, tau)
+    _require(torch.equal(q, before[0]) and torch.equal(k, before[1]), "it changed its input")
+    _require(value.shape == (rows,), f"expected one number a row [{rows}], got {list(value.shape)}")
+    some = value.detach().isfinite()
+    _require(bool((some | value.isneginf()).all()), "a value is neither finite nor -inf")
+    _require(bool(some.any()), "no row has a negative")
+    _require(torch.equal(run(q, k, tau), value), "two calls with one seed differ")
+    _require(torch.equal(run(q, k), value), "tau as a number and as a tensor differ")
+    try:
+        clone = pickle.loads(pickle.dumps(negatives))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise AssertionError(f"it does not survive pickling: {error}.") from error
+    _require(torch.equal(run(q, k, on=clone), value), "it does not survive pickling")
+
+    grads = torch.autograd.grad(
+        value[some].sum(), (q, k, tau), retain_graph=True, allow_unused=True
+    )
+    for name, grad in zip(("q", "k", "tau"), grads, strict=True):
+        reached = grad is not None and bool((grad != 0).any())
+        _require(reached, f"no gradient reaches {name}")
+        _require(bool(grad.isfinite().all()), f"the gradient of {name} is not finite")
+    _require_others(run, q, k, value, fits, random(rows))
+    if not constants:
+        _require_slope(run, (q.detach(), k.detach(), tau.detach()), grads, some)
+    if chosen is not None:
+        _require_pairs(q.detach(), k.detach(), chosen(q.detach(), k.detach()), value.detach())
+    if getattr(negatives, "sums_all", False):
+        count = run(q, k, 1e6).exp()
+        _require(
+            bool(((count - (rows - 1)).abs() < 1e-3).all()),
+            f"it says sums_all, but counts {float(count.min().detach()):.3g} of {rows - 1} rows",
+        )
+
+    single = random(rows, torch.float32), random(rows, torch.float32)
+    single[0][:2] = 0
+    single[1][1:3] = 0
+    low = run(single[0].requires_grad_(), single[1])
+    (grad,) = torch.autograd.grad(low[low.isfinite()].sum(), single[0])
+    sound = not bool(low.isnan().any()) and bool(grad.isfinite().all())
+    _require(sound, "zero rows give NaN or infinity")
+    half = run(random(rows, torch.bfloat16), random(rows, torch.bfloat16))
+    _require(not bool(half.isnan().any()), "bfloat16 input gives NaN")
+    wide = half.dtype in (torch.float32, torch.float64)
+    _require(wide, f"bfloat16 input gives {half.dtype} in place of float32")
+    _require_raises(run, random(rows), random(rows + 1), "unequal shapes")
+    _require_raises(run, random(rows).long(), random(rows).long(), "integer input")
+    try:
+        alone = run(random(1), random(1))
+    except ValueError:
+        return
+    _require(bool(alone.isneginf().all()), "one row alone has no negatives, so it must be -inf")
 
 
 def check_method(method: Any, data: Graph) -> None:
@@ -419,6 +522,58 @@ def _require_gradient(
         abs(float(rise.detach()) / (2 * step) - slope) <= 1e-5 * (1 + abs(slope)),
         f"{rows} rows: the gradient does not match differences of the value",
     )
+
+
+def _require_slope(
+    run: Callable[..., Tensor],
+    inputs: tuple[Tensor, ...],
+    grads: tuple[Tensor, ...],
+    some: Tensor,
+) -> None:
+    """Central differences of the finite values along one random direction."""
+    generator = torch.Generator().manual_seed(1)
+    ways = [torch.randn(x.shape, generator=generator, dtype=x.dtype) for x in inputs]
+    step = 1e-6
+    up, down = (
+        run(*(x + sign * step * way for x, way in zip(inputs, ways, strict=True)))[some].sum()
+        for sign in (1, -1)
+    )
+    slope = sum(float((g * w).sum()) for g, w in zip(grads, ways, strict=True))
+    _require(
+        abs(float(up - down) / (2 * step) - slope) <= 1e-5 * (1 + abs(slope)),
+        "the gradient does not match differences of the value",
+    )
+
+
+def _require_others(
+    run: Callable[..., Tensor], q: Tensor, k: Tensor, value: Tensor, fits: bool, other: Tensor
+) -> None:
+    """Row i knows nothing of k_i."""
+    for i in value.detach().isfinite().nonzero().flatten().tolist():
+        (grad,) = torch.autograd.grad(value[i], k, retain_graph=True, allow_unused=True)
+        own = 0.0 if grad is None else float(grad[i].abs().max())
+        _require(own < 1e-12, f"the pair ({i}, {i}) is among the negatives: k_{i} has a gradient")
+        if fits:
+            continue
+        moved = k.detach().clone()
+        moved[i] = other[i]
+        same = torch.isclose(run(q.detach(), moved)[i], value[i].detach(), rtol=1e-9, atol=1e-12)
+        _require(bool(same), f"the pair ({i}, {i}) is among the negatives: k_{i} changes row {i}")
+
+
+def _require_pairs(q: Tensor, k: Tensor, chosen: Tensor, value: Tensor) -> None:
+    """A double loop over the pairs that the object says it takes."""
+    for i in range(len(q)):
+        logits = [
+            math.fsum(float(a) * float(b) for a, b in zip(q[i], k[j], strict=True)) / 0.5
+            for j in range(len(k))
+            if chosen[i, j]
+        ]
+        expected = math.log(math.fsum(map(math.exp, logits))) if logits else -math.inf
+        _require(
+            math.isclose(expected, float(value[i]), rel_tol=1e-6, abs_tol=1e-6),
+            f"row {i} is {float(value[i]):.6g}, but its pairs sum up to {expected:.6g}",
+        )
 
 
 def _require_raises(loss: Loss, z1: Tensor, z2: Tensor, why: str) -> None:

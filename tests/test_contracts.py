@@ -13,7 +13,14 @@ from gcl.augment import __all__ as augmentations
 from gcl.losses import __all__ as losses
 from gcl.methods.recipes import __all__ as recipes
 from gcl.methods.variants import __all__ as variants
-from gcl.testing import check_augmentation, check_loss, check_method, check_variant, odd_graphs
+from gcl.testing import (
+    check_augmentation,
+    check_loss,
+    check_method,
+    check_negatives,
+    check_variant,
+    odd_graphs,
+)
 
 A = gcl.augment
 
@@ -65,6 +72,20 @@ DETERMINISTIC = {
     "PPRDiffusion": [(gcl.transforms.PPRDiffusion(topk=2), {"makes_edges": True})],
 }
 L = gcl.losses
+
+
+class InTiles(nn.Module):
+    """A loss as many rows see it."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, z1, z2):
+        with gcl.ops.tiling(implementation="tiled", tile=7):
+            return self.loss(z1, z2)
+
+
 CONSTANTS = {"constants": True}
 LOSSES = {
     "AdaptiveContrast": [(L.AdaptiveContrast(8, 0.4).double(), {})],
@@ -81,7 +102,7 @@ LOSSES = {
     ],
     "CCASSG": [(L.CCASSG(), {"min_rows": 2})],
     "CWCL": [(L.CWCL(0.4), {})],
-    "ClusterContrast": [(L.ClusterContrast(0.4, num_clusters=(2, 5), warm_start=False), CONSTANTS)],
+    "ClusterContrast": [(L.ClusterContrast(0.4, clusters=(2, 5), warm_start=False), CONSTANTS)],
     "DCL": [
         (L.DCL(0.4), {}),
         (L.DCL(0.01), {}),
@@ -99,7 +120,7 @@ LOSSES = {
     "InfoNCE": [
         (L.InfoNCE(0.4), {}),
         (L.InfoNCE(0.01), {}),
-        (L.InfoNCE(0.4, implementation="tiled", tile=7), {}),
+        (InTiles(L.InfoNCE(0.4)), {}),
         (L.InfoNCE(0.4, similarity="dot"), {}),
         (L.InfoNCE(0.4, similarity="neg_sq_euclidean"), {}),
         (L.InfoNCE(0.4, margin=0.2, margin_form="angular"), {}),
@@ -136,7 +157,7 @@ LOSSES = {
     ],
     "ProtoNCE": [
         (L.ProtoNCE(0.4), {"one_sided": True}),
-        (L.ProtoNCE(0.4, num_clusters=(2, 30), concentration="legacy"), {"one_sided": True}),
+        (L.ProtoNCE(0.4, clusters=(2, 30), concentration="legacy"), {"one_sided": True}),
     ],
     "SUGRL": [
         (L.SUGRL(m2=100.0), {"draws": True}),
@@ -156,39 +177,143 @@ LOSSES = {
     ],
     "VICReg": [(L.VICReg(), {"min_rows": 2})],
 }
-NOT_A_LOSS = {
-    "AdaptiveTemperature",
-    "ClusterNegatives",
-    "FilteredNegatives",
-    "HardestNegatives",
-    "LocalGlobalJSD",
-    "LogWeight",
-    "MetaNodeNegatives",
-    "MixedNegatives",
-    "PairNetwork",
-    "RandomNegatives",
-    "SelfTraining",
-    "SoftmaxLoss",
-    "alignment",
-    "cluster_pairs",
-    "fit_beta_mixture",
-    "gaussian_sketch",
-    "meta_node_bound",
-    "meta_node_logsumexp",
-    "mixture_weights",
-    "multi_view_logsumexp",
-    "rank_one",
-    "refine_labels",
-    "sign_sketch",
-    "sinkhorn",
-    "spherical_kmeans",
-    "streaming_logsumexp",
-    "streaming_softmax_mean",
-    "streaming_softplus",
-    "two_view_logsumexp",
-    "uniformity",
-    "unit_rows",
-    "without_pairs",
+
+
+class OfRows(nn.Module):
+    """A loss with a part that is made from the rows at hand, so that it follows their order."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def forward(self, z1, z2):
+        return self.make(z1)(z1, z2)
+
+
+def two_groups(z):
+    return (z[:, 0] > 0).long()
+
+
+def edges(z):
+    """Pairs of neighbours on a line."""
+    order = z[:, 1].argsort()
+    return torch.stack([torch.cat([order[1:], order[:-1]]), torch.cat([order[:-1], order[1:]])])
+
+
+def strengths(z):
+    return z.double().mean(1).tanh().to(z.dtype if z.is_floating_point() else torch.float64)
+
+
+def graphs_of_two(z1, z2):
+    """Rows as nodes of two graphs, which the means of the other view summarise."""
+    if z1.shape != z2.shape:
+        raise ValueError("two views of the same nodes")
+    batch = two_groups(z1)
+    total = z2.new_zeros(2, z2.shape[1]).index_add(0, batch, z2)
+    count = torch.bincount(batch, minlength=2).clamp(min=1)
+    return L.LocalGlobalJSD()(z1, (total / count[:, None]).to(z1.dtype), batch)
+
+
+def memberships(z1, z2):
+    q, p = (z.softmax(1) if z.is_floating_point() else z for z in (z1, z2))
+    return L.SelfTraining()(q, p)
+
+
+def both_uniformities(z1, z2):
+    if z1.shape != z2.shape:
+        raise ValueError("two views of the same nodes")
+    return L.uniformity(z1) + L.uniformity(z2)
+
+
+# Losses of another shape, and parts in a loss that has them.
+PARTS = {
+    "AdaptiveTemperature": [
+        (L.InfoNCE(L.AdaptiveTemperature(0.4)), CONSTANTS),
+        (L.InfoNCE(L.AdaptiveTemperature(0.4, alpha=1.0, momentum=0.9).eval()), CONSTANTS),
+    ],
+    "ClusterNegatives": [
+        (OfRows(lambda z: L.DCL(0.4, negatives=L.ClusterNegatives(two_groups(z)))), {}),
+    ],
+    "FilteredNegatives": [
+        (OfRows(lambda z: L.InfoNCE(0.4, negatives=L.FilteredNegatives(edges(z), len(z)))), {}),
+    ],
+    "HardestNegatives": [(L.InfoNCE(0.4, negatives=L.HardestNegatives(5, skip=1)), {})],
+    "LocalGlobalJSD": [(graphs_of_two, {})],
+    "MetaNodeNegatives": [
+        (L.InfoNCE(0.4, negatives=L.MetaNodeNegatives(5)), {}),
+        (OfRows(lambda z: L.DCL(0.4, negatives=L.MetaNodeNegatives(assignment=two_groups(z)))), {}),
+    ],
+    "MixedNegatives": [
+        (L.InfoNCE(0.4, negatives=L.MixedNegatives(5, 4)), {"draws": True, "constants": True}),
+    ],
+    "PairNetwork": [
+        (L.InfoNCE(0.4, intra=False, log_weight=L.PairNetwork(8, normalize="none").double()), {}),
+        (L.DCL(0.4, log_weight=L.PairNetwork(8, act="relu").double()), {}),
+    ],
+    "RandomNegatives": [
+        (L.InfoNCE(0.4, negatives=L.RandomNegatives(5, rescale=True)), {"draws": True}),
+    ],
+    "SelfTraining": [(memberships, {"one_sided": True})],
+    "alignment": [(L.alignment, {})],
+    "cluster_pairs": [
+        (OfRows(lambda z: L.InfoNCE(0.4, log_weight=L.cluster_pairs(two_groups(z)[None]))), {}),
+    ],
+    "rank_one": [(OfRows(lambda z: L.InfoNCE(0.4, log_weight=L.rank_one(strengths(z)))), {})],
+    "uniformity": [(both_uniformities, {"min_rows": 2, "compares": False})],
+    "without_pairs": [
+        (OfRows(lambda z: L.DCL(0.4, log_weight=L.without_pairs(edges(z), len(z)))), {}),
+    ],
+}
+ROWS = 17
+LABELS = torch.arange(ROWS) % 5
+LABELS[-1] = 9  # alone
+LINE = torch.stack([torch.arange(ROWS - 1), torch.arange(1, ROWS)])
+
+
+def others(mask):
+    return mask & ~torch.eye(ROWS, dtype=torch.bool)
+
+
+def far_on_the_line(q, k):
+    place = torch.arange(ROWS)
+    return others((place[:, None] - place).abs() > 2)
+
+
+def nearest_rows(q, k):
+    dots = (q @ k.T).fill_diagonal_(-torch.inf)
+    return dots >= dots.topk(5, dim=1).values[:, -1:]
+
+
+NEGATIVES = {
+    "ClusterNegatives": [
+        (L.ClusterNegatives(LABELS), {"chosen": lambda q, k: others(LABELS[:, None] == LABELS)}),
+    ],
+    "FilteredNegatives": [(L.FilteredNegatives(LINE, ROWS, 2), {"chosen": far_on_the_line})],
+    "HardestNegatives": [
+        (L.HardestNegatives(5), {"chosen": nearest_rows}),
+        (L.HardestNegatives(3, skip=2), {}),
+    ],
+    "MetaNodeNegatives": [
+        (L.MetaNodeNegatives(4), {"fits": True}),
+        (
+            L.MetaNodeNegatives(4, assign="soft", second_order=True).eval(),
+            {"fits": True, **CONSTANTS},
+        ),
+        (L.MetaNodeNegatives(assignment=LABELS % 4), {}),
+        (
+            L.MetaNodeNegatives(assignment=torch.arange(ROWS)),  # a cluster a row: exact
+            {"chosen": lambda q, k: others(torch.ones(ROWS, ROWS, dtype=torch.bool))},
+        ),
+    ],
+    "MixedNegatives": [(L.MixedNegatives(4, 3, 2), {"constants": True})],
+    "RandomNegatives": [
+        (L.RandomNegatives(6), {}),
+        (L.RandomNegatives(4, rescale=True), {}),
+        (
+            L.RandomNegatives(ROWS),
+            {"chosen": lambda q, k: others(torch.ones(ROWS, ROWS, dtype=torch.bool))},
+        ),
+    ],
 }
 RECIPES = {
     "afgrl": {"hidden": 8, "predictor": 8, "clusters": 5, "runs": 2},
@@ -244,11 +369,24 @@ def cases(table):
     return [pytest.param(*case, id=str(case[0])) for group in table.values() for case in group]
 
 
+def named(table):
+    return [
+        pytest.param(*case, id=f"{name} {i}")
+        for name, g in table.items()
+        for i, case in enumerate(g)
+    ]
+
+
 def test_every_export_is_checked():
     assert set(AUGMENTATIONS) == set(augmentations)
-    assert set(LOSSES) | NOT_A_LOSS == set(losses)
     assert set(RECIPES) | HETERO | set(GRAPH_RECIPES) == set(recipes)
     assert set(VARIANTS) == set(variants)
+
+
+def test_every_loss_and_every_part_of_one_is_checked():
+    assert not set(LOSSES) & set(PARTS)
+    assert set(LOSSES) | set(PARTS) == set(losses)
+    assert set(NEGATIVES) == {name for name in losses if name.endswith("Negatives")}
 
 
 @pytest.mark.parametrize(("transform", "options"), cases(AUGMENTATIONS | DETERMINISTIC))
@@ -259,6 +397,16 @@ def test_augmentation(transform, options):
 @pytest.mark.parametrize(("loss", "options"), cases(LOSSES))
 def test_loss(loss, options):
     check_loss(loss, **options)
+
+
+@pytest.mark.parametrize(("loss", "options"), named(PARTS))
+def test_parts_in_a_loss(loss, options):
+    check_loss(loss, **options)
+
+
+@pytest.mark.parametrize(("negatives", "options"), named(NEGATIVES))
+def test_negatives(negatives, options):
+    check_negatives(negatives, rows=ROWS, **options)
 
 
 @pytest.mark.parametrize(("name", "options"), RECIPES.items())
@@ -326,6 +474,86 @@ class Leaky(nn.Module):
 def test_loss_suite_finds_the_fault(fault, complaint):
     with pytest.raises(AssertionError, match=complaint):
         check_loss(Leaky(fault))
+
+
+class Sloppy:
+    """Sums over all other rows, with one broken promise."""
+
+    def __init__(self, fault):
+        self.fault, self.sums_all = fault, fault not in ("pairs", "a row without")
+        if fault == "pickling":
+            self.function = lambda: None
+
+    def __call__(self, q, k, tau):
+        fault = self.fault
+        if fault != "errors" and (q.shape != k.shape or not q.is_floating_point()):
+            raise ValueError("two matrices of one shape")
+        if fault == "errors":
+            q, k = (z[: min(len(q), len(k))].double() for z in (q, k))
+        if fault == "input":
+            k.data.mul_(0.5)
+        keys = k.detach() if fault == "detached" else k
+        dots = q.float() @ keys.float().T if q.dtype == torch.bfloat16 else q @ keys.T
+        if fault == "zero rows":
+            dots = dots + 0 * (q / q.norm(dim=1, keepdim=True)).sum()
+        if fault == "slope":
+            dots = dots.detach() + 0.5 * (dots - dots.detach())
+        n, own = len(q), torch.eye(len(q), dtype=torch.bool)
+        if fault == "own pair, a constant":
+            dots = torch.where(own, dots.detach(), dots)
+        logits = dots / tau
+        if not fault.startswith("own pair"):
+            logits = logits.masked_fill(own, -torch.inf)
+        if fault == "sums_all":
+            logits = logits.masked_fill(torch.arange(n) % 2 == 0, -torch.inf)
+        if fault == "seed":
+            generator = torch.Generator()
+            generator.seed()
+            logits = logits + 1e-3 * torch.rand(n, n, generator=generator)
+        if fault == "shape":
+            return logits.logsumexp(0, keepdim=True)
+        if fault == "low":
+            return logits.logsumexp(1).to(q.dtype)
+        if fault == "a row without":  # whose slope is NaN
+            return (logits - torch.where(torch.arange(n) == 3, torch.inf, 0.0)[:, None]).logsumexp(
+                1
+            )
+        if n == 1 and fault != "alone":
+            return logits[:, 0] - torch.inf
+        return logits.logsumexp(1) if fault != "alone" or n > 1 else logits.sum(1) * 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ("input", "changed its input"),
+        ("detached", "no gradient reaches k"),
+        ("slope", "does not match differences"),
+        ("own pair", "k_0 has a gradient"),
+        ("own pair, a constant", "k_0 changes row 0"),
+        ("sums_all", "it says sums_all, but counts"),
+        ("a row without", "the gradient of q is not finite"),
+        ("seed", "two calls with one seed differ"),
+        ("shape", r"expected one number a row \[17\]"),
+        ("low", "gives torch.bfloat16 in place of float32"),
+        ("zero rows", "zero rows give NaN"),
+        ("errors", "unequal shapes: expected a ValueError"),
+        ("pickling", "does not survive pickling"),
+        ("alone", "one row alone has no negatives"),
+    ],
+)
+def test_negatives_suite_finds_the_fault(fault, complaint):
+    with pytest.raises(AssertionError, match=complaint):
+        check_negatives(Sloppy(fault))
+
+
+def test_negatives_suite_passes_what_is_right_and_compares_the_pairs():
+    everyone = ~torch.eye(17, dtype=torch.bool)
+    check_negatives(Sloppy("none"), chosen=lambda q, k: everyone)
+    fewer = everyone.clone()
+    fewer[4, 7] = False
+    with pytest.raises(AssertionError, match=r"row 4 is .* but its pairs sum up to"):
+        check_negatives(Sloppy("pairs"), chosen=lambda q, k: fewer)
 
 
 def mutate_input(data):

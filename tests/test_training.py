@@ -19,6 +19,7 @@ from torch_geometric.seed import seed_everything
 
 import gcl
 from gcl import callbacks, checkpoint
+from gcl.ops.tiling import current_tiling, tiling
 from gcl.training.loop import warmup_cosine
 from gcl.training.state import NonFiniteLossError
 
@@ -120,9 +121,52 @@ def test_embed_is_in_evaluation_mode_and_puts_the_mode_back(data):
     assert not gcl.embed(method, data).requires_grad
 
 
-def test_autocast_trains(data):
-    state = gcl.fit(small(data), data, epochs=2, autocast=torch.bfloat16)
-    assert math.isfinite(state.loss)
+def test_precision_is_that_of_the_forward_pass_alone(data):
+    class Watches(Quadratic):
+        settings = None
+
+        def loss(self, data):
+            low = torch.ones(2, 2) @ torch.ones(2, 2)
+            self.settings = current_tiling().precision, low.dtype, torch.is_autocast_enabled("cpu")
+            return super().loss(data)
+
+    for precision, seen in (
+        ("bf16", ("bf16", torch.bfloat16, True)),
+        ("fp32", ("fp32", torch.float32, False)),
+    ):
+        method = Watches()
+        gcl.fit(method, data, epochs=1, precision=precision)
+        assert method.settings == seen
+    assert current_tiling().precision == "fp32"
+
+
+def test_fp32_leaves_the_contexts_around(data):
+    seen = []
+
+    class Watches(Quadratic):
+        def loss(self, data):
+            seen.append(current_tiling().precision)
+            return super().loss(data)
+
+    with tiling(precision="bf16"):  # of the losses alone
+        gcl.fit(Watches(), data, epochs=1)
+    assert seen == ["bf16"]
+
+
+def test_training_in_bfloat16_stays_near_and_embeds_in_float32(data):
+    losses, embeddings = {}, {}
+    for precision in ("fp32", "bf16"):
+        seed_everything(0)
+        method = small(data)
+        with tiling(implementation="tiled"):
+            losses[precision] = gcl.fit(method, data, epochs=5, precision=precision).loss
+        embeddings[precision] = gcl.embed(method, data)
+        assert all(p.dtype == torch.float32 for p in method.parameters())
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=1e-2)
+    assert embeddings["bf16"].dtype == torch.float32
+    # Not rounded to the 8 bits of bfloat16.
+    assert not torch.equal(embeddings["bf16"], embeddings["bf16"].bfloat16().float())
 
 
 @pytest.mark.parametrize(
@@ -132,7 +176,7 @@ def test_autocast_trains(data):
         ({"epochs": 1, "lr": 0}, "lr must be a number above 0"),
         ({"epochs": 1, "weight_decay": -1}, "weight_decay"),
         ({"epochs": 1, "clip": 0}, "clip must be above 0"),
-        ({"epochs": 1, "autocast": torch.float16}, "bfloat16"),
+        ({"epochs": 1, "precision": "fp16"}, "^fit: precision must be one of 'fp32', 'bf16', got"),
     ],
 )
 def test_bad_arguments(data, options, message):
@@ -158,6 +202,8 @@ def test_nonfinite_loss_names_step_and_cause(data):
 
     with pytest.raises(NonFiniteLossError, match=r"step 3 \(epoch 3\); the weights are sound"):
         gcl.fit(Breaks(), data, epochs=5)
+    with pytest.raises(NonFiniteLossError, match="sound: try without precision='bf16'"):
+        gcl.fit(Breaks(), data, epochs=5, precision="bf16")
     method = Quadratic()
     with pytest.raises(NonFiniteLossError, match="lower lr"):
         gcl.fit(method, data, epochs=99, optimizer=lambda p: torch.optim.SGD(p, lr=1e30))

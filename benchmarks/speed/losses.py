@@ -29,6 +29,7 @@ from torch.utils.checkpoint import checkpoint
 from gcl import losses
 from gcl.experiments.memory import peak_extra_mb
 from gcl.losses import InfoNCE
+from gcl.ops import tiling
 
 TAU = 0.4
 # N x N arrays of float32 that a rival holds at its peak, to leave out what cannot fit
@@ -119,11 +120,22 @@ def sgemm_rate(dims: int, device: str, precision: str = "fp32") -> float:
     return statistics.median(rates[5:])
 
 
+def within(**settings: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    """InfoNCE in a context of numerics."""
+    loss = InfoNCE(TAU)
+
+    def value(z1: Tensor, z2: Tensor) -> Tensor:
+        with tiling(**settings):
+            return loss(z1, z2)
+
+    return value
+
+
 def rivals() -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
     return {
-        "gcl tiled": InfoNCE(TAU, implementation="tiled"),
-        "gcl bf16": InfoNCE(TAU, implementation="tiled", precision="bf16"),
-        "gcl dense": InfoNCE(TAU, implementation="dense"),
+        "gcl tiled": within(implementation="tiled"),
+        "gcl bf16": within(implementation="tiled", precision="bf16"),
+        "gcl dense": within(implementation="dense"),
         "plain dense": plain,
         "GRACE dense": grace,
         "row blocks": blocked,
@@ -133,20 +145,26 @@ def rivals() -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
 
 def every_loss(n: int, dims: int) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
     """Each loss of the package at its defaults, streamed."""
-    sizes: dict[str, tuple[int, ...]] = {"ISogCLR": (n,), "SwAV": (dims, 64)}
+    sizes: dict[str, tuple[Any, ...]] = {
+        "AdaptiveContrast": (dims,),
+        "ISogCLR": (n,),
+        "PairwiseViews": (InfoNCE(TAU),),
+        "Sketched": (InfoNCE(TAU),),
+        "SwAV": (dims, 64),
+    }
     parts = (
         losses.AdaptiveTemperature,
         losses.MetaNodeNegatives,
         losses.PairNetwork,
         losses.SelfTraining,
-        losses.SoftmaxLoss,
+        losses.LocalGlobalJSD,
     )
     made = {}
     for name in losses.__all__:
         kind = getattr(losses, name)
         if isinstance(kind, type) and issubclass(kind, torch.nn.Module) and kind not in parts:
             made[name] = kind(*sizes.get(name, ()))
-    made["InfoNCE, bf16"] = InfoNCE(TAU, precision="bf16")
+    made["InfoNCE, bf16"] = within(precision="bf16")
     made["InfoNCE, 50 hardest"] = InfoNCE(TAU, negatives=losses.HardestNegatives(50))
     made["InfoNCE, 400 random"] = InfoNCE(TAU, negatives=losses.RandomNegatives(400))
     made["InfoNCE, rank_one"] = InfoNCE(TAU, log_weight=losses.rank_one(torch.rand(n)))

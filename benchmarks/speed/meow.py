@@ -59,7 +59,7 @@ class DenseEpoch:
         fine = method._project(method.attention(found))
         objective: Any = method.objective
         labels, weight = [], torch.zeros(len(fine), len(fine))
-        for g, k in enumerate(objective.num_clusters):
+        for g, k in enumerate(objective.clusters):
             # tol=0: all iterations, as faiss does; scikit-learn then says it has not converged.
             means = KMeans(k, init="random", n_init=5, max_iter=20, tol=0.0, random_state=g)
             with warnings.catch_warnings():

@@ -23,6 +23,7 @@ from torch import Tensor
 from gcl.experiments.memory import peak_extra_mb
 from gcl.losses import InfoNCE
 from gcl.losses.negatives.meta_node_negatives import MetaNodeNegatives
+from gcl.ops import tiling
 from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
 from gcl.ops.similarity import unit_rows
 from gcl.ops.streaming import streaming_logsumexp
@@ -54,17 +55,20 @@ def steps(n: int, chosen: Any) -> dict[str, Callable[[], None]]:
     labels = negatives._nearest(z1.detach())
 
     def sums() -> Tensor:
-        options = {"num_clusters": chosen.clusters}
-        return meta_node_logsumexp(z1, z1, chosen.tau, labels, **options).mean()
+        return meta_node_logsumexp(z1, z1, chosen.tau, labels, clusters=chosen.clusters).mean()
 
     def exact() -> Tensor:
         u = unit_rows(z1)
-        return streaming_logsumexp(u, u, tau=chosen.tau, implementation="tiled").mean()
+        with tiling(implementation="tiled"):
+            return streaming_logsumexp(u, u, tau=chosen.tau).mean()
+
+    def tiled() -> Tensor:
+        with tiling(implementation="tiled"):
+            return InfoNCE(chosen.tau)(z1, z2)
 
     made: dict[str, Callable[[], Tensor]] = {SUMS: sums, LOSS: lambda: losses[LOSS](z1, z2)}
     if n <= chosen.max_exact:
-        tiled = InfoNCE(chosen.tau, implementation="tiled")
-        made |= {EXACT_SUMS: exact, EXACT_LOSS: lambda: tiled(z1, z2)}
+        made |= {EXACT_SUMS: exact, EXACT_LOSS: tiled}
 
     def step(value: Callable[[], Tensor]) -> Callable[[], None]:
         def call() -> None:

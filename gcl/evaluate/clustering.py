@@ -19,12 +19,12 @@ from gcl.evaluate.result import Result
 EpochProtocol = Literal["last", "paper-max"]
 
 
-def match_clusters(y: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+def match_clusters(y: np.ndarray, assignment: np.ndarray) -> np.ndarray:
     """Rename clusters to the classes they agree with most: the Hungarian assignment.
 
     Args:
         y: Classes from 0, `[N]`.
-        clusters: Clusters from 0, `[N]`.
+        assignment: Cluster of every node, from 0, `[N]`.
 
     Returns:
         `[N]`: the class of each node's cluster; surplus clusters get numbers above the classes.
@@ -37,19 +37,19 @@ def match_clusters(y: np.ndarray, clusters: np.ndarray) -> np.ndarray:
         array([0, 0, 1, 2])
     """
     # Only the names that occur: their numbers may be large.
-    found, clusters = np.unique(clusters, return_inverse=True)
+    found, assignment = np.unique(assignment, return_inverse=True)
     names, y = np.unique(y, return_inverse=True)
     counts = np.zeros((len(found), max(len(names), len(found))), dtype=np.int64)
-    np.add.at(counts, (clusters, y), 1)
+    np.add.at(counts, (assignment, y), 1)
     surplus = names[-1] + 1 + np.arange(counts.shape[1] - len(names))
     _, classes = linear_sum_assignment(counts, maximize=True)
-    return np.concatenate([names, surplus])[classes][clusters]
+    return np.concatenate([names, surplus])[classes][assignment]
 
 
 def cluster(
     z: Any,
     y: Any,
-    k: int | None = None,
+    clusters: int | None = None,
     runs: int = 10,
     seed: int = 0,
     *,
@@ -61,7 +61,7 @@ def cluster(
     Args:
         z: Embeddings `[N, D]`, dense or sparse; or a list of them, one an epoch.
         y: Integer labels `[N]`.
-        k: Number of clusters, at least 1; default: the number of classes.
+        clusters: How many, at least 1; default: the number of classes.
         runs: Independent runs, each the best of 10 starts.
         seed: Run i starts from `seed + i`; no global generator is touched.
         l2: Scale rows to length one first, which makes k-means follow the cosine.
@@ -73,8 +73,8 @@ def cluster(
         mean), `ari`, `macro_f1` after matching, and their `_std` over runs.
 
     Raises:
-        ValueError: if k or runs is out of range, the labels do not fit, or "paper-max" is asked of
-            one epoch.
+        ValueError: if clusters or runs is out of range, the labels do not fit, or "paper-max" is
+            asked of one epoch.
 
     Example:
         >>> z = np.repeat(np.eye(3), 4, axis=0) + 0.01 * np.arange(36).reshape(12, 3) / 36
@@ -88,9 +88,11 @@ def cluster(
     if any(x.shape[0] != num_nodes for x in matrices):
         raise ValueError("cluster: the embeddings of all epochs must have one row a node.")
     codes, labels = as_labels(y, num_nodes, "cluster")
-    k = len(labels) if k is None else k
-    if not 1 <= k <= num_nodes:
-        raise ValueError(f"cluster: k must lie between 1 and {num_nodes} nodes, got {k}.")
+    clusters = len(labels) if clusters is None else clusters
+    if not 1 <= clusters <= num_nodes:
+        raise ValueError(
+            f"cluster: clusters must lie between 1 and {num_nodes} nodes, got {clusters}."
+        )
     if runs < 1:
         raise ValueError(f"cluster: runs must be at least 1, got {runs}.")
     truth = codes.numpy()
@@ -99,23 +101,23 @@ def cluster(
     ]
     scores: list[dict[str, float]] = []
     for run in range(runs):
-        found = [KMeans(k, n_init=10, random_state=seed + run).fit_predict(x) for x in rows]
-        scores.append(_best([_scores(truth, clusters, len(labels)) for clusters in found]))
+        found = [KMeans(clusters, n_init=10, random_state=seed + run).fit_predict(x) for x in rows]
+        scores.append(_best([_scores(truth, one, len(labels)) for one in found]))
     rows_text = "l2 rows" if l2 else "raw rows"
-    told = f"k-means: k {k}, {rows_text}, best of 10 starts, {runs} runs"
+    told = f"k-means: k {clusters}, {rows_text}, best of 10 starts, {runs} runs"
     by_name = {name: [s[name] for s in scores] for name in scores[0]}
     return Result.from_runs(by_name, told + _selection(protocol, len(epochs)))
 
 
-def cluster_scores(clusters: Any, y: Any, *, protocol: EpochProtocol = "last") -> Result:
+def cluster_scores(assignment: Any, y: Any, *, protocol: EpochProtocol = "last") -> Result:
     """Clusters that a method has found, such as `method.predict(data)`, against the classes.
 
     Papers of deep clustering often report, for each metric on its own, the maximum over all epochs:
     a number that nobody without the labels can reach. It is had here by name only.
 
     Args:
-        clusters: Cluster of every node `[N]`, whole numbers >= 0; or of every epoch, `[epochs, N]`
-            or a list.
+        assignment: Cluster of every node `[N]`, whole numbers >= 0; or of every epoch, as
+            `[epochs, N]` or a list.
         y: Integer labels `[N]`.
         protocol: "last" scores the last epoch; "paper-max" takes the maximum over epochs of each
             metric separately: it selects on the labels.
@@ -125,7 +127,7 @@ def cluster_scores(clusters: Any, y: Any, *, protocol: EpochProtocol = "last") -
         mean), `ari`, `macro_f1` after matching.
 
     Raises:
-        ValueError: if clusters or labels do not fit, or "paper-max" is asked of one epoch.
+        ValueError: if assignment or labels do not fit, or "paper-max" is asked of one epoch.
 
     Example:
         >>> epochs = [[0, 0, 1, 1], [0, 1, 1, 1]]
@@ -134,7 +136,7 @@ def cluster_scores(clusters: Any, y: Any, *, protocol: EpochProtocol = "last") -
         >>> cluster_scores(epochs, [5, 5, 7, 7], protocol="paper-max")["accuracy"]
         1.0
     """
-    found = _as_clusters(clusters)
+    found = _as_clusters(assignment)
     several = found.ndim == 2
     epochs = list(found) if several else [found]
     chosen = _counted("cluster_scores", epochs, several, protocol)
@@ -143,21 +145,21 @@ def cluster_scores(clusters: Any, y: Any, *, protocol: EpochProtocol = "last") -
     return Result(scores, f"clusters of the method{_selection(protocol, len(epochs))}")
 
 
-def _as_clusters(clusters: Any) -> np.ndarray:
+def _as_clusters(assignment: Any) -> np.ndarray:
     """Whole numbers >= 0, `[N]` or `[epochs, N]`."""
-    if isinstance(clusters, list | tuple) and clusters and isinstance(clusters[0], Tensor):
-        clusters = torch.stack([epoch.detach().cpu() for epoch in clusters])
-    if isinstance(clusters, Tensor):
-        clusters = clusters.detach().cpu().numpy()
-    found = np.asarray(clusters)
+    if isinstance(assignment, list | tuple) and assignment and isinstance(assignment[0], Tensor):
+        assignment = torch.stack([epoch.detach().cpu() for epoch in assignment])
+    if isinstance(assignment, Tensor):
+        assignment = assignment.detach().cpu().numpy()
+    found = np.asarray(assignment)
     if found.ndim not in (1, 2) or 0 in found.shape:
         raise ValueError(
-            f"cluster_scores: expected clusters [num_nodes] or [epochs, num_nodes], got shape "
+            f"cluster_scores: expected an assignment [num_nodes] or [epochs, num_nodes], got shape "
             f"{found.shape}."
         )
     whole = found.astype(np.int64)
     if not (whole == found).all() or (whole < 0).any():
-        raise ValueError("cluster_scores: clusters must be whole numbers of at least 0.")
+        raise ValueError("cluster_scores: assignment must hold whole numbers of at least 0.")
     return whole
 
 

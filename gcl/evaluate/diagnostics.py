@@ -210,10 +210,10 @@ def _gap_accuracy(first: Tensor, second: Tensor) -> float:
 
 
 def _softmax(
-    q: Tensor, keys: list[Tensor], own: Tensor, positive: Tensor | None, tau: float
+    q: Tensor, keys: list[Tensor], exclude: Tensor, positive: Tensor | None, tau: float
 ) -> dict[str, float]:
-    lses = [streaming_logsumexp(q, k, tau=tau, exclude=own) for k in keys]
-    means = [streaming_softmax_mean(q, k, tau=tau, exclude=own) for k in keys]
+    lses = [streaming_logsumexp(q, k, tau=tau, exclude=exclude) for k in keys]
+    means = [streaming_softmax_mean(q, k, tau=tau, exclude=exclude) for k in keys]
     lse = torch.stack(lses).logsumexp(0)
     shares = (torch.stack(lses) - lse).exp()
     entropy = lse - (shares * torch.stack(means)).sum(0) / tau
@@ -224,7 +224,7 @@ def _softmax(
 
 
 def _ranked(
-    q: Tensor, keys: list[Tensor], own: Tensor, positive: Tensor | None, depth: int
+    q: Tensor, keys: list[Tensor], exclude: Tensor, positive: Tensor | None, depth: int
 ) -> tuple[Tensor, Tensor, dict[str, float]]:
     """The most similar negatives `[a, depth]` and their nodes, and how the positives stand."""
     n = len(keys[0])
@@ -232,7 +232,9 @@ def _ranked(
     depth = min(depth, negatives)
     similar, nodes, above, equal = [], [], [], []
     for rows in blocks(len(q), max(1, BLOCK // (n * len(keys)))):
-        tile = torch.cat([exclude_from(q[rows] @ k.T, rows, slice(0, n), own) for k in keys], dim=1)
+        tile = torch.cat(
+            [exclude_from(q[rows] @ k.T, rows, slice(0, n), exclude) for k in keys], dim=1
+        )
         top = tile.topk(depth, dim=1)
         similar.append(top.values)
         nodes.append(top.indices % n)

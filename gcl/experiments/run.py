@@ -199,6 +199,7 @@ def train_seed(
         optimizer=partial(optimizer_class(run.optimizer), lr=run.lr, weight_decay=run.weight_decay),
         scheduler=warmup_cosine(run.warmup, total) if run.warmup >= 0 else None,
         clip=run.clip or None,
+        precision=run.precision,
         callbacks=callbacks,
         resume=saved if goes_on else None,
     )

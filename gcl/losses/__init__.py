@@ -1,4 +1,4 @@
-"""Contrastive objectives: two `[n, d]` matrices -> a scalar. One loss a file."""
+"""Contrastive objectives: two `[n, d]` matrices -> a scalar; their negatives and weights."""
 
 from gcl.losses.adaptive_contrast import AdaptiveContrast
 from gcl.losses.alignment_uniformity import AlignmentUniformity, alignment, uniformity
@@ -25,7 +25,6 @@ from gcl.losses.negatives import (
     MetaNodeNegatives,
     MixedNegatives,
     RandomNegatives,
-    refine_labels,
 )
 from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.poly_view import PolyView
@@ -34,7 +33,6 @@ from gcl.losses.proto_nce import ProtoNCE
 from gcl.losses.self_training import SelfTraining
 from gcl.losses.sigmoid import Sigmoid
 from gcl.losses.sketched import Sketched
-from gcl.losses.softmax import SoftmaxLoss
 from gcl.losses.sugrl import SUGRL
 from gcl.losses.swav import SwAV
 from gcl.losses.team_up import TeamUp
@@ -44,8 +42,6 @@ from gcl.losses.vicreg import VICReg
 from gcl.losses.weights import (
     PairNetwork,
     cluster_pairs,
-    fit_beta_mixture,
-    mixture_weights,
     rank_one,
     without_pairs,
 )
@@ -58,10 +54,12 @@ __all__ = [
     "DCLW",
     "JSD",
     "SUGRL",
+    "AdaptiveContrast",
     "AdaptiveTemperature",
     "AlignmentUniformity",
     "BarlowTwins",
     "BootstrapCosine",
+    "ClusterContrast",
     "ClusterNegatives",
     "DecoupledUniformity",
     "FilteredNegatives",
@@ -84,19 +82,13 @@ __all__ = [
     "SelfTraining",
     "Sigmoid",
     "Sketched",
-    "SoftmaxLoss",
     "SwAV",
     "TeamUp",
     "Triplet",
     "VICReg",
     "alignment",
     "cluster_pairs",
-    "fit_beta_mixture",
-    "mixture_weights",
     "rank_one",
-    "refine_labels",
     "uniformity",
     "without_pairs",
-    "AdaptiveContrast",
-    "ClusterContrast",
 ]

@@ -61,9 +61,9 @@ class AdaptiveContrast(nn.Module):
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("AdaptiveContrast", z1, z2)
-        own = torch.arange(len(z1), device=z1.device)
+        nodes = torch.arange(len(z1), device=z1.device)
         # Named as a pair, the positive is one of the weighed candidates, as published.
-        return self.contrast(unit_rows(z2), unit_rows(z1), torch.stack([own, own]))
+        return self.contrast(unit_rows(z2), unit_rows(z1), torch.stack([nodes, nodes]))
 
     @torch.no_grad()
     def statistics(

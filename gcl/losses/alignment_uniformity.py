@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_choice, check_columns, check_positive, check_views
+from gcl.checks import check_columns, check_positive, check_views
 from gcl.ops.similarity import as_products, unit_rows
 from gcl.ops.streaming import streaming_logsumexp
-from gcl.ops.tiles import Precision
 
 
 class AlignmentUniformity(nn.Module):
@@ -34,8 +32,6 @@ class AlignmentUniformity(nn.Module):
         align_weight: >= 0.
         uniform_weight: >= 0; on graphs try 0.1, 0.3, 1.
         cross_weight: >= 0; 0.5 to 1 closes the gap between views of two different encoders.
-        implementation: "dense", "tiled" or "auto", see `streaming_logsumexp`.
-        precision: "fp32" or "bf16", see `streaming_logsumexp`.
 
     Shape:
         z1, z2 `[n, d]` -> scalar.
@@ -67,14 +63,10 @@ class AlignmentUniformity(nn.Module):
         align_weight: float = 1.0,
         uniform_weight: float = 1.0,
         cross_weight: float = 0.0,
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        precision: Precision = "fp32",
     ):
         super().__init__()
         name = "AlignmentUniformity"
         check_positive(name, t=t, alpha=alpha)
-        check_choice(name, "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice(name, "precision", precision, ("fp32", "bf16"))
         for key, weight in (
             ("align_weight", align_weight),
             ("uniform_weight", uniform_weight),
@@ -85,7 +77,6 @@ class AlignmentUniformity(nn.Module):
         self.t, self.alpha = t, alpha
         self.align_weight, self.uniform_weight = align_weight, uniform_weight
         self.cross_weight = cross_weight
-        self.options: dict[str, Any] = {"implementation": implementation, "precision": precision}
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("AlignmentUniformity", z1, z2)
@@ -99,10 +90,10 @@ class AlignmentUniformity(nn.Module):
         with torch.autocast(z1.device.type, enabled=False):
             loss = self.align_weight * _mean_power(u, v, self.alpha)
             if self.uniform_weight:
-                spread = [log_mean_gaussian(z, z, self.t, **self.options) for z in (u, v)]
+                spread = [log_mean_gaussian(z, z, self.t) for z in (u, v)]
                 loss = loss + self.uniform_weight * torch.stack(spread).mean()
             if self.cross_weight:
-                cross = log_mean_gaussian(u, v, self.t, **self.options)
+                cross = log_mean_gaussian(u, v, self.t)
                 loss = loss + self.cross_weight * cross
             return loss
 
@@ -171,10 +162,10 @@ def uniformity(z: Float[Tensor, "n d"], t: float = 2.0) -> Tensor:
     return log_mean_gaussian(unit, unit, t)
 
 
-def log_mean_gaussian(q: Tensor, k: Tensor, t: float, **options: Any) -> Tensor:
+def log_mean_gaussian(q: Tensor, k: Tensor, t: float) -> Tensor:
     """`log mean_{i != j} exp(-t ||q_i - k_j||^2)` for rows of any length, at least two."""
     left, right, constant = as_products(q, k, "neg_sq_euclidean")
-    rows = streaming_logsumexp(left, right, tau=1 / t, exclude=True, **options)
+    rows = streaming_logsumexp(left, right, tau=1 / t, exclude=True)
     if constant is not None:
         rows = rows + t * constant
     return rows.logsumexp(0) - math.log(len(q) * (len(q) - 1))

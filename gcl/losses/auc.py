@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,6 @@ from gcl.checks import check_choice, check_positive, check_views
 from gcl.ops.hard_softplus import hard_softplus
 from gcl.ops.similarity import comparable, row_similarity
 from gcl.ops.streaming import streaming_softplus
-from gcl.ops.tiles import Precision
 
 
 class PairwiseAUC(nn.Module):
@@ -32,8 +31,6 @@ class PairwiseAUC(nn.Module):
         intra: the other rows of the same view are negatives too.
         beta: hardness: the inner mean gets the weights `softmax_j(beta s_ij)`, without gradient;
             0 is the plain mean.
-        implementation: "dense", "tiled" or "auto", see `streaming_softplus`.
-        precision: "fp32" or "bf16", see `streaming_logsumexp`.
 
     Shape:
         z1, z2 `[n, d]` -> scalar.
@@ -61,18 +58,13 @@ class PairwiseAUC(nn.Module):
         similarity: Literal["cosine", "dot"] = "cosine",
         intra: bool = False,
         beta: float = 0.0,
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        precision: Precision = "fp32",
     ):
         super().__init__()
         check_positive("PairwiseAUC", tau=tau)
         check_choice("PairwiseAUC", "similarity", similarity, ("cosine", "dot"))
-        check_choice("PairwiseAUC", "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice("PairwiseAUC", "precision", precision, ("fp32", "bf16"))
         if not math.isfinite(beta):
             raise ValueError(f"PairwiseAUC: beta must be a finite number, got {beta}.")
         self.tau, self.similarity, self.intra, self.beta = tau, similarity, intra, beta
-        self.options: dict[str, Any] = {"implementation": implementation, "precision": precision}
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("PairwiseAUC", z1, z2)
@@ -92,10 +84,9 @@ class PairwiseAUC(nn.Module):
         others = (k, q) if self.intra else (k,)
         scale = 1 / self.tau
         if self.beta:
-            return hard_softplus(q, others, scale=scale, bias=bias, beta=self.beta, **self.options)
+            return hard_softplus(q, others, scale=scale, bias=bias, beta=self.beta)
         sums = [
-            streaming_softplus(q, other, scale=scale, bias=bias, exclude=True, **self.options)
-            for other in others
+            streaming_softplus(q, other, scale=scale, bias=bias, exclude=True) for other in others
         ]
         return torch.stack(sums).sum(0) / (len(others) * (len(q) - 1))
 

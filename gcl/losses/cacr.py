@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import warnings
 from itertools import permutations
-from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.utils import softmax
 
-from gcl.checks import check_choice, check_pairs, check_positive, check_views
+from gcl.checks import check_pairs, check_positive, check_views
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_softmax_mean
-from gcl.ops.tiles import Precision
 
 
 class CACR(nn.Module):
@@ -41,8 +39,6 @@ class CACR(nn.Module):
             `(repulsion + tau_plus beta c_ii) / (1 - tau_plus)`: the pair of the node itself stands
             for the false ones and their part is taken out.
         detach_weights: no gradient through the two softmaxes.
-        implementation: "dense", "tiled" or "auto", see `streaming_softmax_mean`.
-        precision: "fp32" or "bf16", see `streaming_logsumexp`.
 
     Shape:
         K >= 2 views `[n, d]`, pos_edge_index `[2, p]` -> scalar.
@@ -75,18 +71,13 @@ class CACR(nn.Module):
         t_neg: float = 0.9,
         tau_plus: float = 0.0,
         detach_weights: bool = False,
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        precision: Precision = "fp32",
     ):
         super().__init__()
         check_positive("CACR", alpha=alpha, beta=beta, t_pos=t_pos, t_neg=t_neg)
         if not 0 <= tau_plus < 1:
             raise ValueError(f"CACR: tau_plus must lie in [0, 1), got {tau_plus}.")
-        check_choice("CACR", "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice("CACR", "precision", precision, ("fp32", "bf16"))
         self.alpha, self.beta, self.t_pos, self.t_neg = alpha, beta, t_pos, t_neg
         self.tau_plus, self.detach_weights = tau_plus, detach_weights
-        self.options: dict[str, Any] = {"implementation": implementation, "precision": precision}
 
     def forward(
         self, *views: Float[Tensor, "n d"], pos_edge_index: Int[Tensor, "2 p"] | None = None
@@ -129,7 +120,7 @@ class CACR(nn.Module):
         # softmax(-t c) = softmax(2 t cos)
         near = streaming_softmax_mean(
             q, k, tau=1 / (2 * self.t_neg), exclude=True,
-            detach_weights=self.detach_weights, **self.options,
+            detach_weights=self.detach_weights,
         )  # fmt: skip
         push = -self.beta * (2 - 2 * near)
         if self.tau_plus:

@@ -33,7 +33,7 @@ class ClusterContrast(nn.Module):
     Args:
         tau: temperature, > 0, of both terms.
         lam: weight of the prototypes, >= 0.
-        num_clusters: K_g of each clustering, or the K of a single one.
+        clusters: K_g of each clustering, or the K of a single one.
         weighted: False weighs all negatives 1 and keeps the positive in the sum: plain InfoNCE.
         concentration: temperature of the prototypes, see `ProtoNCE`.
         every: the centroids move in every so many calls in training; in between, rows go to the
@@ -54,7 +54,7 @@ class ClusterContrast(nn.Module):
 
     Example:
         >>> z = torch.randn(60, 8)
-        >>> loss = ClusterContrast(0.4, num_clusters=(4, 8))
+        >>> loss = ClusterContrast(0.4, clusters=(4, 8))
         >>> loss(z, z).shape
         torch.Size([])
     """
@@ -66,7 +66,7 @@ class ClusterContrast(nn.Module):
         tau: float = 0.4,
         *,
         lam: float = 1.0,
-        num_clusters: int | Sequence[int] = (100, 300),
+        clusters: int | Sequence[int] = (100, 300),
         weighted: bool = True,
         concentration: Literal["distance", "legacy", "constant"] = "distance",
         every: int = 1,
@@ -81,12 +81,12 @@ class ClusterContrast(nn.Module):
         )
         if not 0 <= lam < float("inf"):
             raise ValueError(f"ClusterContrast: lam must be at least 0, got {lam}.")
-        numbers = list(num_clusters) if isinstance(num_clusters, Iterable) else [num_clusters]
+        numbers = list(clusters) if isinstance(clusters, Iterable) else [clusters]
         if not numbers:
-            raise ValueError("ClusterContrast: num_clusters is empty; give at least one number.")
+            raise ValueError("ClusterContrast: clusters is empty; give at least one number.")
         for number in numbers:
-            check_count("ClusterContrast", num_clusters=number)
-        self.tau, self.lam, self.num_clusters = tau, lam, tuple(map(int, numbers))
+            check_count("ClusterContrast", clusters=number)
+        self.tau, self.lam, self.clusters = tau, lam, tuple(map(int, numbers))
         self.weighted, self.every, self.iterations = weighted, every, iterations
         self.warm_start = warm_start
         kind = DCL if weighted else InfoNCE
@@ -94,7 +94,7 @@ class ClusterContrast(nn.Module):
         self.prototypes = ProtoNCE(tau, concentration=concentration) if lam else None
         self.register_buffer("calls", torch.tensor(0))
         # Without columns: no centroids yet. The width shows at the first call.
-        for g, number in enumerate(self.num_clusters):
+        for g, number in enumerate(self.clusters):
             self.register_buffer(f"centroids_{g}", torch.full((number, 0), torch.nan))
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
@@ -114,7 +114,7 @@ class ClusterContrast(nn.Module):
         """Labels `[G, n]`; in training this moves the centroids."""
         moves = self.training and int(self.calls) % self.every == 0
         labels = []
-        for g, number in enumerate(self.num_clusters):
+        for g, number in enumerate(self.clusters):
             old = self._centroids(g)
             known = old.shape[1] == z.shape[1]
             start = old.to(z.device) if known and (self.warm_start or not moves) else None
@@ -140,14 +140,14 @@ class ClusterContrast(nn.Module):
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *args: object) -> None:
         # The width of the centroids is that of the saved ones.
-        for g in range(len(self.num_clusters)):
+        for g in range(len(self.clusters)):
             saved = state.get(f"{prefix}centroids_{g}")
-            if saved is not None and saved.shape[0] == self.num_clusters[g]:
+            if saved is not None and saved.shape[0] == self.clusters[g]:
                 self.register_buffer(f"centroids_{g}", torch.empty_like(saved))
         super()._load_from_state_dict(state, prefix, *args)
 
     def extra_repr(self) -> str:
         return (
-            f"tau={self.tau:g}, lam={self.lam:g}, num_clusters={self.num_clusters}, "
+            f"tau={self.tau:g}, lam={self.lam:g}, clusters={self.clusters}, "
             f"weighted={self.weighted}, every={self.every}"
         )

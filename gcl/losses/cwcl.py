@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gcl.losses.infonce import InfoNCE
-from gcl.losses.softmax import Temperature
+from gcl.losses.softmax import Rule, Temperature
+from gcl.ops.similarity import Similarity
 
 
 class CWCL(nn.Module):
@@ -29,8 +30,9 @@ class CWCL(nn.Module):
     Args:
         tau: temperature, > 0: a number, an `nn.Parameter`, or a module (called once a direction,
             with the cosines of its positives).
-        **options: `similarity`, `log_weight`, `reduction`, `implementation`, `tile`, `precision`,
-            see `SoftmaxLoss`.
+        similarity: "cosine", "dot", or "neg_sq_euclidean", `-||a - b||^2` of the rows as they are.
+        log_weight: weights of the negatives, a `LogWeight` or a module that makes one.
+        reduction: "mean", or "none" for one value an anchor `[n]`.
 
     Shape:
         z1, z2 `[n, d]`, pos_edge_index `[2, p]`, pos_weight `[p]` (1 if None) -> scalar, or `[n]`.
@@ -38,8 +40,7 @@ class CWCL(nn.Module):
     Rows without a positive are left out of the mean of the first direction.
 
     Raises:
-        ValueError: tau <= 0, unequal shapes, positives out of range, or an option that this loss
-            fixes (`intra`, `symmetric`, `positives`, `margin`, `negatives`).
+        ValueError: tau <= 0, unequal shapes, positives out of range.
         TypeError: not floating-point input.
 
     Reference:
@@ -55,15 +56,24 @@ class CWCL(nn.Module):
         0.6434
     """
 
-    def __init__(self, tau: Temperature = 0.4, **options: Any):
+    def __init__(
+        self,
+        tau: Temperature = 0.4,
+        *,
+        similarity: Similarity = "cosine",
+        log_weight: Rule | None = None,
+        reduction: Literal["mean", "none"] = "mean",
+    ):
         super().__init__()
-        fixed = {"intra", "symmetric", "positives", "margin", "margin_form", "negatives"}
-        if fixed & options.keys():
-            raise ValueError(
-                f"CWCL: {', '.join(sorted(fixed & options.keys()))} cannot be chosen; use InfoNCE "
-                "with pos_edge_index for other forms."
-            )
-        self.one_way = InfoNCE(tau, intra=False, symmetric=False, positives="out", **options)
+        self.one_way = InfoNCE(
+            tau,
+            intra=False,
+            symmetric=False,
+            positives="out",
+            similarity=similarity,
+            log_weight=log_weight,
+            reduction=reduction,
+        )
 
     def forward(
         self,

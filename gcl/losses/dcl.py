@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from gcl.checks import check_positive
-from gcl.losses.softmax import SoftmaxLoss, Temperature
+from gcl.losses.softmax import Negatives, Rule, SoftmaxLoss, Temperature
+from gcl.ops.similarity import Similarity
 
 
 class DCL(SoftmaxLoss):
@@ -22,8 +23,12 @@ class DCL(SoftmaxLoss):
 
     Args:
         tau: temperature, > 0: a number, an `nn.Parameter`, or a module.
-        **options: `intra`, `symmetric`, `similarity`, `negatives`, `log_weight`, `reduction`,
-            `implementation`, `tile`, `precision`, see `SoftmaxLoss`.
+        intra: the other rows of the same view are negatives too.
+        symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
+        similarity: "cosine", "dot", or "neg_sq_euclidean", `-||a - b||^2` of the rows as they are.
+        negatives: which rows are negatives, e.g. `HardestNegatives(50)`; all others if None.
+        log_weight: weights of the negatives, a `LogWeight` or a module that makes one.
+        reduction: "mean", or "none" for one value an anchor `[n]`.
 
     Shape:
         z1, z2 `[n, d]` -> scalar, or `[n]`.
@@ -44,10 +49,28 @@ class DCL(SoftmaxLoss):
         0.591
     """
 
-    def __init__(self, tau: Temperature = 0.4, **options: Any):
-        super().__init__(tau, **options)
+    def __init__(
+        self,
+        tau: Temperature = 0.4,
+        *,
+        intra: bool = True,
+        symmetric: bool = True,
+        similarity: Similarity = "cosine",
+        negatives: Negatives | None = None,
+        log_weight: Rule | None = None,
+        reduction: Literal["mean", "none"] = "mean",
+    ):
+        super().__init__(
+            tau,
+            intra=intra,
+            symmetric=symmetric,
+            similarity=similarity,
+            negatives=negatives,
+            log_weight=log_weight,
+            reduction=reduction,
+        )
 
-    def contrast(
+    def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         return self._decouple(similarity / tau, negative)
@@ -68,7 +91,12 @@ class DCLW(DCL):
     Args:
         tau: temperature, > 0.
         sigma: sharpness of the weights, > 0.
-        **options: as `DCL`.
+        intra: the other rows of the same view are negatives too.
+        symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
+        similarity: "cosine", "dot", or "neg_sq_euclidean", `-||a - b||^2` of the rows as they are.
+        negatives: which rows are negatives, e.g. `HardestNegatives(50)`; all others if None.
+        log_weight: weights of the negatives, a `LogWeight` or a module that makes one.
+        reduction: "mean", or "none" for one value an anchor `[n]`.
 
     Shape:
         z1, z2 `[n, d]` -> scalar, or `[n]`.
@@ -87,12 +115,31 @@ class DCLW(DCL):
         0.591
     """
 
-    def __init__(self, tau: Temperature = 0.4, *, sigma: float = 0.5, **options: Any):
-        super().__init__(tau, **options)
+    def __init__(
+        self,
+        tau: Temperature = 0.4,
+        *,
+        sigma: float = 0.5,
+        intra: bool = True,
+        symmetric: bool = True,
+        similarity: Similarity = "cosine",
+        negatives: Negatives | None = None,
+        log_weight: Rule | None = None,
+        reduction: Literal["mean", "none"] = "mean",
+    ):
+        super().__init__(
+            tau,
+            intra=intra,
+            symmetric=symmetric,
+            similarity=similarity,
+            negatives=negatives,
+            log_weight=log_weight,
+            reduction=reduction,
+        )
         check_positive("DCLW", sigma=sigma)
         self.sigma = sigma
 
-    def contrast(
+    def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         share = torch.softmax(similarity.detach() / self.sigma, 0)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.nn import APPNP
 
-from gcl.checks import check_choice, check_positive, check_views
+from gcl.checks import check_positive, check_views
 from gcl.losses.alignment_uniformity import log_mean_gaussian
 from gcl.ops.similarity import unit_rows
-from gcl.ops.tiles import Precision
 
 
 class DecoupledUniformity(nn.Module):
@@ -34,8 +32,6 @@ class DecoupledUniformity(nn.Module):
         t: sharpness, > 0.
         smoothing: strength of the graph, >= 0; 0 uses none.
         steps: of the iteration, >= 1; the error falls by `smoothing / (1 + smoothing)` each.
-        implementation: "dense", "tiled" or "auto", see `streaming_logsumexp`.
-        precision: "fp32" or "bf16", see `streaming_logsumexp`.
 
     Shape:
         M >= 2 views `[n, d]`, edge_index `[2, e]` -> scalar.
@@ -63,20 +59,15 @@ class DecoupledUniformity(nn.Module):
         *,
         smoothing: float = 0.0,
         steps: int = 10,
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        precision: Precision = "fp32",
     ):
         super().__init__()
         name = "DecoupledUniformity"
         check_positive(name, t=t, steps=steps)
         if not 0 <= smoothing < math.inf:
             raise ValueError(f"{name}: smoothing must be a number of at least 0, got {smoothing}.")
-        check_choice(name, "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice(name, "precision", precision, ("fp32", "bf16"))
         self.t, self.smoothing = t, smoothing
         # The iteration is PyG's personalised PageRank with teleport 1 / (1 + smoothing).
         self.smooth = APPNP(K=steps, alpha=1 / (1 + smoothing)) if smoothing else None
-        self.options: dict[str, Any] = {"implementation": implementation, "precision": precision}
 
     def forward(
         self, *views: Float[Tensor, "n d"], edge_index: Int[Tensor, "2 e"] | None = None
@@ -96,7 +87,7 @@ class DecoupledUniformity(nn.Module):
         with torch.autocast(mean.device.type, enabled=False):
             if self.smooth is not None:
                 mean = self.smooth(mean, edge_index)
-            return log_mean_gaussian(mean, mean, self.t, **self.options)
+            return log_mean_gaussian(mean, mean, self.t)
 
     def extra_repr(self) -> str:
         return f"t={self.t:g}, smoothing={self.smoothing:g}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from gcl.losses.softmax import SoftmaxLoss, Temperature
+from gcl.losses.softmax import Negatives, SoftmaxLoss, Temperature
 from gcl.ops.multi_view import log_add
 
 
@@ -37,8 +37,11 @@ class HardNegativeInfoNCE(SoftmaxLoss):
             to more than half of the anchors. The more agreement and the smaller tau, the smaller
             tau_plus has to be: about 0.15 at tau = 0.4, 0.03 at tau = 0.2.
         detach_weights: no gradient through w.
-        **options: `intra`, `symmetric`, `reduction`, `implementation`, `tile`, `precision`, see
-            `SoftmaxLoss`.
+        intra: the other rows of the same view are negatives too.
+        symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
+        negatives: `MetaNodeNegatives`, which stands for the sum over all others; all others one by
+            one if None.
+        reduction: "mean", or "none" for one value an anchor `[n]`.
 
     Shape:
         z1, z2 `[n, d]` -> scalar, or `[n]`.
@@ -46,8 +49,8 @@ class HardNegativeInfoNCE(SoftmaxLoss):
     One row alone has no negatives: the loss is 0, with a warning.
 
     Raises:
-        ValueError: tau <= 0, beta or tau_plus outside their range, unequal shapes, or one of
-            `similarity`, `negatives`, `log_weight`, which this loss fixes.
+        ValueError: tau <= 0, beta or tau_plus outside their range, unequal shapes, or negatives
+            other than `MetaNodeNegatives`.
         TypeError: not floating-point input.
 
     Reference:
@@ -72,27 +75,37 @@ class HardNegativeInfoNCE(SoftmaxLoss):
         beta: float = 1.0,
         tau_plus: float = 0.01,
         detach_weights: bool = False,
-        **options: Any,
+        intra: bool = True,
+        symmetric: bool = True,
+        negatives: Negatives | None = None,
+        reduction: Literal["mean", "none"] = "mean",
     ):
-        super().__init__(tau, **options)
+        super().__init__(
+            tau,
+            intra=intra,
+            symmetric=symmetric,
+            negatives=negatives,
+            reduction=reduction,
+        )
         if not 0 <= beta < math.inf:
             raise ValueError(
                 f"HardNegativeInfoNCE: beta must be a number of at least 0, got {beta}."
             )
         if not 0 <= tau_plus < 1:
             raise ValueError(f"HardNegativeInfoNCE: tau_plus must lie in [0, 1), got {tau_plus}.")
-        all_others = self.negatives is None or getattr(self.negatives, "sums_all", False)
-        if not all_others or self.log_weight is not None or self.similarity != "cosine":
+        if negatives is not None and not getattr(negatives, "sums_all", False):
             raise ValueError(
                 "HardNegativeInfoNCE: it weighs all other rows by their cosine; leave out "
-                "log_weight, similarity, and negatives other than MetaNodeNegatives."
+                f"negatives other than MetaNodeNegatives, got {negatives!r}."
             )
         self.beta, self.tau_plus, self.detach_weights = beta, tau_plus, detach_weights
         self._warned = False
 
-    def denominators(self, u: Tensor, v: Tensor, tau: Tensor | float, *, own: bool) -> list[Tensor]:
+    def denominators(
+        self, u: Tensor, v: Tensor, tau: Tensor | float, *, exclude: bool
+    ) -> list[Tensor]:
         """`log( M sum_j w_ij e_ij / sum_j w_ij )`: the negatives before the correction."""
-        hard = super().denominators(u, v, tau / (1 + self.beta), own=own)
+        hard = super().denominators(u, v, tau / (1 + self.beta), exclude=exclude)
         if self.beta == 0 or len(u) < 2:
             return hard
         if self.detach_weights:
@@ -101,10 +114,10 @@ class HardNegativeInfoNCE(SoftmaxLoss):
             share = 1 / (1 + self.beta)
             hard = [share * lse + (1 - share) * lse.detach() for lse in hard]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach_weights):
-            weights = super().denominators(u, v, tau / self.beta, own=own)
+            weights = super().denominators(u, v, tau / self.beta, exclude=exclude)
         return [a - b + self._log_count(len(u)) for a, b in zip(hard, weights, strict=True)]
 
-    def contrast(
+    def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         positive = similarity / tau
@@ -135,6 +148,3 @@ class HardNegativeInfoNCE(SoftmaxLoss):
 
     def _log_count(self, rows: int) -> float:
         return math.log((rows - 1) * (2 if self.intra else 1))
-
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, beta={self.beta:g}, tau_plus={self.tau_plus:g}"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from gcl.checks import check_choice, check_pairs
-from gcl.losses.softmax import SoftmaxLoss, Temperature
+from gcl.losses.softmax import Negatives, Rule, SoftmaxLoss, Temperature
 from gcl.ops.multi_view import log_add
 from gcl.ops.pairs import pair_dots, segment_logsumexp
-from gcl.ops.similarity import as_products, row_similarity
+from gcl.ops.similarity import Similarity, as_products, row_similarity
+from gcl.ops.tiling import current_tiling
 
 
 class InfoNCE(SoftmaxLoss):
@@ -42,8 +43,12 @@ class InfoNCE(SoftmaxLoss):
         margin_form: "additive" or "angular" (cosine only; beyond pi the usual
             `s - margin * sin(margin)`).
         positives: "out", "in" or "sum".
-        **options: `intra`, `symmetric`, `similarity`, `negatives`, `log_weight`, `reduction`,
-            `implementation`, `tile`, `precision`, see `SoftmaxLoss`.
+        intra: the other rows of the same view are negatives too.
+        symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
+        similarity: "cosine", "dot", or "neg_sq_euclidean", `-||a - b||^2` of the rows as they are.
+        negatives: which rows are negatives, e.g. `HardestNegatives(50)`; all others if None.
+        log_weight: weights of the negatives, a `LogWeight` or a module that makes one.
+        reduction: "mean", or "none" for one value an anchor `[n]`.
 
     Shape:
         z1, z2 `[n, d]`, pos_edge_index `[2, p]`, pos_weight `[p]` -> scalar, or `[n]`.
@@ -78,9 +83,22 @@ class InfoNCE(SoftmaxLoss):
         margin: float = 0.0,
         margin_form: Literal["additive", "angular"] = "additive",
         positives: Literal["out", "in", "sum"] = "out",
-        **options: Any,
+        intra: bool = True,
+        symmetric: bool = True,
+        similarity: Similarity = "cosine",
+        negatives: Negatives | None = None,
+        log_weight: Rule | None = None,
+        reduction: Literal["mean", "none"] = "mean",
     ):
-        super().__init__(tau, **options)
+        super().__init__(
+            tau,
+            intra=intra,
+            symmetric=symmetric,
+            similarity=similarity,
+            negatives=negatives,
+            log_weight=log_weight,
+            reduction=reduction,
+        )
         check_choice("InfoNCE", "margin_form", margin_form, ("additive", "angular"))
         check_choice("InfoNCE", "positives", positives, ("out", "in", "sum"))
         most = math.pi if margin_form == "angular" else math.inf
@@ -115,13 +133,13 @@ class InfoNCE(SoftmaxLoss):
             weight = torch.ones_like(similarity) if pos_weight is None else pos_weight.to(u.dtype)
             sides = []
             ends = (first, second) if self.symmetric else (first,)
-            for anchor, lse in zip(ends, self.denominators(u, v, tau, own=True), strict=True):
+            for anchor, lse in zip(ends, self.denominators(u, v, tau, exclude=False), strict=True):
                 positive, has = self._positive(similarity / tau, weight, anchor, len(u))
                 has = has & (lse != -torch.inf)
                 sides.append((lse.masked_fill(~has, 0.0) - positive, has))
             return self.reduce(sides)
 
-    def contrast(
+    def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         positive = self._with_margin(similarity) / tau
@@ -140,7 +158,7 @@ class InfoNCE(SoftmaxLoss):
         return torch.where(angle + m <= math.pi, torch.cos(angle + m), s - m * math.sin(m))
 
     def _pair_similarity(self, u: Tensor, v: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-        if self.implementation == "dense":
+        if current_tiling().implementation == "dense":
             return row_similarity(u[rows], v[cols], self.similarity)
         left, right, constant = as_products(u, v, self.similarity)
         dots = pair_dots(left, right, rows, cols)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from gcl.checks import check_choice, check_positive, check_views
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean
-from gcl.ops.tiles import Precision
 
 
 class ISogCLR(nn.Module):
@@ -47,9 +46,6 @@ class ISogCLR(nn.Module):
         momentum: share of the old direction in a step, in [0, 1).
         intra: the other rows of the same view are negatives too.
         reduction: "mean", or "none" for one value a node `[n]`.
-        implementation: "tiled", "dense" or "auto", see `streaming_logsumexp`.
-        tile: rows of a tile; None chooses.
-        precision: "fp32" or "bf16".
 
     The call `loss(z1, z2, node_id)` takes the ids of the rows, each at most once, for
     mini-batches; without ids the rows must be all nodes in order. Temperatures (`tau`) and their
@@ -97,9 +93,6 @@ class ISogCLR(nn.Module):
         momentum: float = 0.9,
         intra: bool = True,
         reduction: Literal["mean", "none"] = "mean",
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        tile: int | None = None,
-        precision: Precision = "fp32",
     ):
         super().__init__()
         check_positive("ISogCLR", num_nodes=num_nodes, perplexity=perplexity, lr=lr)
@@ -111,13 +104,8 @@ class ISogCLR(nn.Module):
         if not 0 <= momentum < 1:
             raise ValueError(f"ISogCLR: momentum must lie in [0, 1), got {momentum}.")
         check_choice("ISogCLR", "reduction", reduction, ("mean", "none"))
-        check_choice("ISogCLR", "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice("ISogCLR", "precision", precision, ("fp32", "bf16"))
-        if tile is not None:
-            check_positive("ISogCLR", tile=tile)
         self.perplexity, self.bounds, self.lr, self.momentum = perplexity, bounds, lr, momentum
         self.intra, self.reduction = intra, reduction
-        self.implementation, self.tile, self.precision = implementation, tile, precision
         self.register_buffer("tau", torch.full((num_nodes,), float(tau_init)))
         self.register_buffer("velocity", torch.zeros(num_nodes))
 
@@ -196,12 +184,7 @@ class ISogCLR(nn.Module):
 
     def _each(self, primitive: Any, pairs: list[tuple[Tensor, Tensor]], tau: Tensor) -> Tensor:
         """One row for every pair of matrices, without the node itself: `[2 or 4, n]`."""
-        options: dict[str, Any] = {
-            "implementation": self.implementation,
-            "tile": self.tile,
-            "precision": self.precision,
-        }
-        return torch.stack([primitive(q, k, tau=tau, exclude=True, **options) for q, k in pairs])
+        return torch.stack([primitive(q, k, tau=tau, exclude=True) for q, k in pairs])
 
     def extra_repr(self) -> str:
         return f"num_nodes={len(self.tau)}, perplexity={self.perplexity:g}, bounds={self.bounds}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from gcl.checks import check_choice, check_positive, check_views
 from gcl.ops.hard_softplus import hard_softplus
 from gcl.ops.similarity import comparable, row_similarity
 from gcl.ops.streaming import streaming_softplus
-from gcl.ops.tiles import LN2, Precision
+from gcl.ops.tiles import LN2
 
 
 class JSD(nn.Module):
@@ -40,8 +40,6 @@ class JSD(nn.Module):
         intra: the other rows of the same view are negatives too.
         beta: hardness of the negatives. 0: all alike. Above 0 similar negatives weigh more, below
             0 less. Published grid: 0, 1, 2, 10.
-        implementation: "dense", "tiled" or "auto", see `streaming_softplus`.
-        precision: "fp32" or "bf16", see `streaming_logsumexp`.
 
     Shape:
         z1, z2 `[n, d]` -> scalar.
@@ -74,20 +72,15 @@ class JSD(nn.Module):
         similarity: Literal["dot", "cosine"] = "dot",
         intra: bool = False,
         beta: float = 0.0,
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        precision: Precision = "fp32",
     ):
         super().__init__()
         check_positive("JSD", tau=tau)
         check_choice("JSD", "form", form, ("jsd", "bce"))
         check_choice("JSD", "similarity", similarity, ("dot", "cosine"))
-        check_choice("JSD", "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice("JSD", "precision", precision, ("fp32", "bf16"))
         if not math.isfinite(beta):
             raise ValueError(f"JSD: beta must be a finite number, got {beta}.")
         self.tau, self.form, self.similarity = tau, form, similarity
         self.intra, self.beta = intra, beta
-        self.options: dict[str, Any] = {"implementation": implementation, "precision": precision}
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("JSD", z1, z2)
@@ -109,13 +102,12 @@ class JSD(nn.Module):
         others = (k, q) if self.intra else (k,)
         if self.beta == 0:
             sums = [
-                streaming_softplus(q, other, scale=1 / self.tau, exclude=True, **self.options)
-                for other in others
+                streaming_softplus(q, other, scale=1 / self.tau, exclude=True) for other in others
             ]
             return torch.stack(sums).sum(0) / (len(others) * (len(q) - 1))
         largest = torch.stack([z.detach().square().sum(1).max() for z in (q, k)]).max()
         beta = 2 * self.beta / torch.where(largest > 0, largest, 1.0)
-        return hard_softplus(q, others, scale=1 / self.tau, beta=beta, **self.options)
+        return hard_softplus(q, others, scale=1 / self.tau, beta=beta)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau:g}, form={self.form!r}, intra={self.intra}, beta={self.beta:g}"

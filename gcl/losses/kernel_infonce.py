@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -13,8 +13,10 @@ from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.multi_view import combine, log_add
 from gcl.ops.similarity import row_similarity
-from gcl.ops.stream_rows import as_tau
+from gcl.ops.stream_rows import as_tau, takes_dense
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tiles import Products
+from gcl.ops.tiling import current_tiling
 
 # Added to squared distances: the slope of ||u - v||^gamma, gamma < 2, stays finite where u = v,
 # and rounding errors of float32 products (1e-7) do not decide its direction.
@@ -38,8 +40,9 @@ class KernelInfoNCE(SoftmaxLoss):
             contrast for a smaller gamma; tune it for each.
         gamma: power of the distance, in (0, 2].
         mix: share of L_gamma, in [0, 1]; the rest is L_2 at the same tau.
-        **options: `intra`, `symmetric`, `reduction`, `implementation`, `tile`, `precision` (of
-            L_2 only), see `SoftmaxLoss`.
+        intra: the other rows of the same view are negatives too.
+        symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
+        reduction: "mean", or "none" for one value an anchor `[n]`.
 
     Shape:
         z1, z2 `[n, d]` -> scalar, or `[n]`.
@@ -47,8 +50,7 @@ class KernelInfoNCE(SoftmaxLoss):
     One row alone has no negatives: the loss is 0, with a warning.
 
     Raises:
-        ValueError: tau <= 0, gamma or mix outside their range, unequal shapes, or one of
-            `similarity`, `negatives`, `log_weight`, which this loss fixes.
+        ValueError: tau <= 0, gamma or mix outside their range, unequal shapes.
         TypeError: not floating-point input.
 
     Reference:
@@ -71,18 +73,14 @@ class KernelInfoNCE(SoftmaxLoss):
         *,
         gamma: float = 1.0,
         mix: float = 1.0,
-        **options: Any,
+        intra: bool = True,
+        symmetric: bool = True,
+        reduction: Literal["mean", "none"] = "mean",
     ):
-        super().__init__(tau, **options)
+        super().__init__(tau, intra=intra, symmetric=symmetric, reduction=reduction)
         if not 0 < gamma <= 2:
             raise ValueError(f"KernelInfoNCE: gamma must lie in (0, 2], got {gamma}.")
         check_fraction("KernelInfoNCE", mix=mix)
-        chosen = self.negatives is not None or self.log_weight is not None
-        if chosen or self.similarity != "cosine":
-            raise ValueError(
-                "KernelInfoNCE: it compares all rows by its own kernel; leave out negatives, "
-                "log_weight and similarity."
-            )
         self.gamma, self.mix = gamma, mix
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
@@ -96,15 +94,15 @@ class KernelInfoNCE(SoftmaxLoss):
                     continue
                 if gamma == 2:  # the constant -2 / tau cancels
                     similarity = 2 * cosine
-                    negatives = self.denominators(u, v, tau / 2, own=False)
+                    negatives = self.denominators(u, v, tau / 2, exclude=True)
                 else:
                     similarity = _kernel(cosine, gamma)
                     negatives = self._denominators(u, v, tau, gamma)
-                sides = [self.contrast(similarity, negative, tau) for negative in negatives]
+                sides = [self.combine_logits(similarity, negative, tau) for negative in negatives]
                 total = total + share * self.reduce(sides)
             return total
 
-    def contrast(
+    def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         positive = similarity / tau
@@ -117,9 +115,12 @@ class KernelInfoNCE(SoftmaxLoss):
         """Log of the sums of `exp(kernel / tau)`: weights of pairs whose own logits are all 0."""
         scale = 1 / as_tau(u, tau)
         bound = (4 + 2 * EPS) ** (gamma / 2) * float(scale.detach())
+        # The products are made by the rule, so the precision is its business too.
+        precision = "fp32" if takes_dense(u, v) else current_tiling().precision
+        products = Products(precision, u.device)
 
         def weight(rows: slice, cols: slice, q: Tensor, k: Tensor, scale: Tensor) -> Tensor:
-            return _kernel(q[rows] @ k[cols].t(), gamma) * scale
+            return _kernel(products.product(q[rows], k[cols]), gamma) * scale
 
         def one_way(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
             return streaming_logsumexp(
@@ -128,15 +129,10 @@ class KernelInfoNCE(SoftmaxLoss):
                 tau=1.0,
                 exclude=exclude,
                 log_weight=LogWeight(weight, q, k, scale, bound=bound, width=4),
-                implementation=self.implementation,
-                tile=self.tile,
             )
 
         anchors = 2 if self.symmetric else 1
-        return combine((u, v), one_way, intra=self.intra, own=False, anchors=anchors)
-
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, gamma={self.gamma:g}, mix={self.mix:g}"
+        return combine((u, v), one_way, intra=self.intra, exclude=True, anchors=anchors)
 
 
 def _kernel(cosine: Tensor, gamma: float) -> Tensor:

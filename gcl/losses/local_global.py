@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gcl.checks import check_choice, check_columns
+from gcl.checks import check_columns
 from gcl.ops.pairs import pair_dots
 from gcl.ops.streaming import streaming_softplus
-from gcl.ops.tiles import LN2, Precision
+from gcl.ops.tiles import LN2
 
 
 class LocalGlobalJSD(nn.Module):
@@ -27,10 +26,6 @@ class LocalGlobalJSD(nn.Module):
 
     Positives are read off `batch`, negatives are summed in tiles: no array with one entry a node
     and graph is stored, neither scores nor masks. Memory is O((N + G) D).
-
-    Args:
-        implementation: "dense", "tiled" or "auto", see `streaming_softplus`.
-        precision: "fp32" or "bf16", see `streaming_logsumexp`.
 
     Shape:
         local `[n, d]`, summary `[g, d]`, batch `[n]` -> scalar.
@@ -53,17 +48,6 @@ class LocalGlobalJSD(nn.Module):
         tensor(0.)
     """
 
-    def __init__(
-        self,
-        *,
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        precision: Precision = "fp32",
-    ):
-        super().__init__()
-        check_choice("LocalGlobalJSD", "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice("LocalGlobalJSD", "precision", precision, ("fp32", "bf16"))
-        self.implementation, self.precision = implementation, precision
-
     def forward(
         self, local: Float[Tensor, "n d"], summary: Float[Tensor, "g d"], batch: Int[Tensor, " n"]
     ) -> Tensor:
@@ -80,13 +64,8 @@ class LocalGlobalJSD(nn.Module):
         with torch.autocast(local.device.type, enabled=False):
             node = torch.arange(len(local), device=local.device)
             positive = softplus(-pair_dots(local, summary, node, batch)).mean()
-            negative = streaming_softplus(
-                local,
-                summary,
-                exclude=batch,
-                implementation=self.implementation,
-                precision=self.precision,
-            ).mean() / (len(summary) - 1)
+            negative = streaming_softplus(local, summary, exclude=batch).mean()
+            negative = negative / (len(summary) - 1)
             return positive + negative - 2 * LN2
 
 

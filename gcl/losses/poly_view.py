@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from functools import reduce
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,6 @@ from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.softmax import Temperature
 from gcl.ops.multi_view import log_add, multi_view_logsumexp
 from gcl.ops.similarity import row_similarity, unit_rows
-from gcl.ops.tiles import Precision
 
 
 class PolyView(nn.Module):
@@ -47,9 +46,6 @@ class PolyView(nn.Module):
         form: "geometric" or "arithmetic".
         rest: "each" of the other views, or their "mean".
         reduction: "mean", or "none" for one value a node `[n]`.
-        implementation: "tiled", "dense", or "auto", see `SoftmaxLoss`.
-        tile: rows of a tile; None chooses.
-        precision: "fp32" or "bf16".
 
     Shape:
         M times `[n, d]` -> scalar, or `[n]`.
@@ -81,9 +77,6 @@ class PolyView(nn.Module):
         form: Literal["geometric", "arithmetic"] = "geometric",
         rest: Literal["each", "mean"] = "each",
         reduction: Literal["mean", "none"] = "mean",
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        tile: int | None = None,
-        precision: Precision = "fp32",
     ):
         super().__init__()
         if not isinstance(tau, nn.Module):
@@ -91,12 +84,7 @@ class PolyView(nn.Module):
         check_choice("PolyView", "form", form, ("geometric", "arithmetic"))
         check_choice("PolyView", "rest", rest, ("each", "mean"))
         check_choice("PolyView", "reduction", reduction, ("mean", "none"))
-        check_choice("PolyView", "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice("PolyView", "precision", precision, ("fp32", "bf16"))
-        if tile is not None:
-            check_positive("PolyView", tile=tile)
         self.tau, self.form, self.rest, self.reduction = tau, form, rest, reduction
-        self.implementation, self.tile, self.precision = implementation, tile, precision
 
     def forward(self, *views: Float[Tensor, "n d"]) -> Tensor:
         if len(views) < 2:
@@ -120,7 +108,7 @@ class PolyView(nn.Module):
             (a, b): row_similarity(rows[a], rows[b], "cosine") for a in views for b in views[:a]
         }
         tau = self._temperature(list(cosine.values()))
-        negatives = multi_view_logsumexp(rows, tau, own=False, **self._options(rows))
+        negatives = multi_view_logsumexp(rows, tau)
         positives = [
             torch.stack([cosine[max(a, b), min(a, b)] for b in views if b != a]) / tau
             for a in views
@@ -134,9 +122,8 @@ class PolyView(nn.Module):
         means = [unit_rows(reduce(torch.add, rows[:a] + rows[a + 1 :])) for a in range(len(rows))]
         cosines = [row_similarity(u, r, "cosine") for u, r in zip(rows, means, strict=True)]
         tau = self._temperature(cosines)
-        options = self._options(rows)
         return [
-            (cosine[None] / tau, multi_view_logsumexp((u, r), tau, own=False, **options)[0])
+            (cosine[None] / tau, multi_view_logsumexp((u, r), tau)[0])
             for u, r, cosine in zip(rows, means, cosines, strict=True)
         ]
 
@@ -148,14 +135,6 @@ class PolyView(nn.Module):
 
     def _temperature(self, cosines: list[Tensor]) -> Tensor | float:
         return self.tau(torch.cat(cosines)) if isinstance(self.tau, nn.Module) else self.tau
-
-    def _options(self, rows: list[Tensor]) -> dict[str, Any]:
-        tiled = self.implementation == "auto" and len(rows[0]) > 256
-        return {
-            "implementation": "tiled" if tiled else self.implementation,
-            "tile": self.tile,
-            "precision": self.precision,
-        }
 
     def extra_repr(self) -> str:
         number = self.tau.item() if isinstance(self.tau, Tensor) else self.tau

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -34,15 +34,15 @@ class ProGCL(SoftmaxLoss):
         share: of false negatives at the start of the fit, in (0, 1).
         columns: nodes whose similarities to all others are fitted, >= 1.
         iterations: of the fit, >= 1.
-        **options: `intra`, `symmetric`, `reduction`, `implementation`, `tile`, `precision`, see
-            `SoftmaxLoss`.
+        intra: the other rows of the same view are negatives too.
+        symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
+        reduction: "mean", or "none" for one value an anchor `[n]`.
 
     Shape:
         z1, z2 `[n, d]` -> scalar, or `[n]`.
 
     Raises:
-        ValueError: numbers out of range, unequal shapes, `negatives` or `log_weight` or another
-            similarity than the cosine.
+        ValueError: numbers out of range, unequal shapes.
         TypeError: not floating-point input.
 
     Reference:
@@ -68,19 +68,15 @@ class ProGCL(SoftmaxLoss):
         share: float = 0.05,
         columns: int = 100,
         iterations: int = 10,
-        **options: Any,
+        intra: bool = True,
+        symmetric: bool = True,
+        reduction: Literal["mean", "none"] = "mean",
     ):
-        super().__init__(tau, **options)
+        super().__init__(tau, intra=intra, symmetric=symmetric, reduction=reduction)
         check_count("ProGCL", least=0, t0=t0)
         check_count("ProGCL", columns=columns, iterations=iterations)
         if not 0 < share < 1:
             raise ValueError(f"ProGCL: share must lie in (0, 1), got {share}.")
-        chosen = self.negatives is not None or self.log_weight is not None
-        if chosen or self.similarity != "cosine":
-            raise ValueError(
-                "ProGCL: it weighs all other rows by their cosine; leave out negatives, log_weight "
-                "and similarity."
-            )
         self.t0, self.share, self.columns, self.iterations = t0, share, columns, iterations
         self.register_buffer("t", torch.tensor(0))
         self.register_buffer("mixture", torch.full((5,), torch.nan, dtype=torch.float64))
@@ -105,25 +101,24 @@ class ProGCL(SoftmaxLoss):
         s = ((s[other] + 1) / 2).clamp(0, 1)
         self.mixture.copy_(fit_beta_mixture(s, share=self.share, iterations=self.iterations))
 
-    def denominators(self, u: Tensor, v: Tensor, tau: Tensor | float, *, own: bool) -> list[Tensor]:
-        if bool(self.mixture.isnan().any()) or own:
-            return super().denominators(u, v, tau, own=own)
-        options, sides = self.tiling(len(u)), []
+    def denominators(
+        self, u: Tensor, v: Tensor, tau: Tensor | float, *, exclude: bool
+    ) -> list[Tensor]:
+        if bool(self.mixture.isnan().any()) or not exclude:
+            return super().denominators(u, v, tau, exclude=exclude)
+        sides = []
         for q, k in ((u, v), (v, u))[: 2 if self.symmetric else 1]:
             rule = mixture_weights(q, k, self.mixture)
             parts = [
-                streaming_logsumexp(q, other, tau=tau, exclude=True, log_weight=rule, **options)
+                streaming_logsumexp(q, other, tau=tau, exclude=True, log_weight=rule)
                 for other in ((k, q) if self.intra else (k,))
             ]
             sides.append(log_add(*parts) if self.intra else parts[0])
         return sides
 
-    def contrast(
+    def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         positive = similarity / tau
         value = log_add(positive, negative) - positive
         return value, torch.ones_like(value, dtype=torch.bool)
-
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, t0={self.t0}, share={self.share:g}"

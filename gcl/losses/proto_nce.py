@@ -38,7 +38,7 @@ class ProtoNCE(nn.Module):
 
     Args:
         tau: mean temperature, > 0.
-        num_clusters: K of the k-means that runs on z2 when no assignment is given; several numbers
+        clusters: K of the k-means that runs on z2 when no assignment is given; several numbers
             give several granularities; None takes about n / 40 and n / 13. It runs from scratch at
             every call; to cluster less often, pass the assignment.
         concentration: "distance" as above; "constant" sets phi = tau; "legacy" is the formula
@@ -74,7 +74,7 @@ class ProtoNCE(nn.Module):
         self,
         tau: float = 0.4,
         *,
-        num_clusters: int | Sequence[int] | None = None,
+        clusters: int | Sequence[int] | None = None,
         concentration: Literal["distance", "legacy", "constant"] = "distance",
         iterations: int = 20,
         seed: int = 0,
@@ -84,11 +84,11 @@ class ProtoNCE(nn.Module):
         check_positive("ProtoNCE", tau=tau)
         check_choice("ProtoNCE", "concentration", concentration, ("distance", "legacy", "constant"))
         check_choice("ProtoNCE", "reduction", reduction, ("mean", "none"))
-        if isinstance(num_clusters, int):
-            num_clusters = (num_clusters,)
-        for k in num_clusters or ():
-            check_positive("ProtoNCE", num_clusters=k)
-        self.tau, self.num_clusters, self.concentration = tau, num_clusters, concentration
+        if isinstance(clusters, int):
+            clusters = (clusters,)
+        for k in clusters or ():
+            check_positive("ProtoNCE", clusters=k)
+        self.tau, self.clusters, self.concentration = tau, clusters, concentration
         self.iterations, self.seed, self.reduction = iterations, seed, reduction
 
     def forward(
@@ -118,7 +118,7 @@ class ProtoNCE(nn.Module):
         n = len(f)
         if n == 0:
             return torch.zeros(1, 0, dtype=torch.long, device=f.device)
-        numbers = self.num_clusters or (max(2, n // 40), max(2, n // 13))
+        numbers = self.clusters or (max(2, n // 40), max(2, n // 13))
         return torch.stack(
             [
                 spherical_kmeans(f, k, iterations=self.iterations, seed=self.seed + g)[0]

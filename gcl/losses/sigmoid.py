@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gcl.checks import check_choice, check_pairs, check_positive, check_views
+from gcl.checks import check_pairs, check_positive, check_views
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_softplus
-from gcl.ops.tiles import Precision
 
 
 class Sigmoid(nn.Module):
@@ -38,8 +36,6 @@ class Sigmoid(nn.Module):
             starts at 0: the start is balanced for any batch size and nothing has to be set before
             the first step or loaded in a special way.
         intra: the other rows of the same view are negatives too.
-        implementation: "dense", "tiled" or "auto", see `streaming_softplus`.
-        precision: "fp32" or "bf16", see `streaming_logsumexp`.
 
     The two learned scalars `log_t` and `bias` are best trained without weight decay.
 
@@ -68,19 +64,14 @@ class Sigmoid(nn.Module):
         *,
         bias_init: float | None = None,
         intra: bool = False,
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        precision: Precision = "fp32",
     ):
         super().__init__()
         check_positive("Sigmoid", t_init=t_init)
         if bias_init is not None and not math.isfinite(bias_init):
             raise ValueError(f"Sigmoid: bias_init must be a finite number, got {bias_init}.")
-        check_choice("Sigmoid", "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice("Sigmoid", "precision", precision, ("fp32", "bf16"))
         self.log_t = nn.Parameter(torch.tensor(math.log(t_init)))
         self.bias = nn.Parameter(torch.tensor(0.0 if bias_init is None else float(bias_init)))
         self.balanced, self.intra = bias_init is None, intra
-        self.options: dict[str, Any] = {"implementation": implementation, "precision": precision}
 
     def forward(
         self,
@@ -103,9 +94,7 @@ class Sigmoid(nn.Module):
                 bias = bias - math.log((n - 1) * (2 if self.intra else 1))
 
             def negatives(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
-                return streaming_softplus(
-                    q, k, scale=t, bias=bias, exclude=exclude, **self.options
-                ).sum()
+                return streaming_softplus(q, k, scale=t, bias=bias, exclude=exclude).sum()
 
             if pos_edge_index is None:
                 positive = softplus(-t * row_similarity(u, v, "cosine") - bias).sum()

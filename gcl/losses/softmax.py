@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import as_number, check_choice, check_count, check_positive, check_views
+from gcl.checks import as_number, check_choice, check_positive, check_views
+from gcl.describe import changed_options
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.multi_view import combine, log_add, multi_view_logsumexp
 from gcl.ops.similarity import SIMILARITIES, Similarity, as_products, comparable, row_similarity
 from gcl.ops.streaming import streaming_logsumexp
-from gcl.ops.tiles import Precision
+from gcl.ops.tiling import current_tiling
 
 Temperature: TypeAlias = float | nn.Parameter | nn.Module
 """A number, a learned scalar, or a module from the positive similarities `[n]` to a scalar."""
@@ -24,7 +25,8 @@ Temperature: TypeAlias = float | nn.Parameter | nn.Module
 Negatives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
 """`(q [n, d], k [n, d], tau) -> [n]`: log-sum-exp of `<q_i, k_j> / tau` over the negatives j of
 row i, never over j = i; -inf for a row without any. An attribute `sums_all = True` says that it
-stands for the sum over all j != i, so that losses which need that sum take it."""
+stands for the sum over all j != i, so that losses which need that sum take it.
+`gcl.testing.check_negatives` checks one of your own."""
 
 Rule: TypeAlias = LogWeight | nn.Module
 """Weights of pairs of nodes, or a module `(q, k) -> LogWeight` such as `PairNetwork`."""
@@ -48,17 +50,14 @@ class SoftmaxLoss(nn.Module, ABC):
         symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
         similarity: "cosine", "dot", or "neg_sq_euclidean", `-||a - b||^2` of the rows as they are.
         negatives: which rows are negatives, e.g. `HardestNegatives(50)`; all others if None. It is
-            asked for each pair of matrices on its own, so with `intra` twice an anchor, and knows
-            nothing of `implementation`, `tile` and `precision`.
+            asked for each pair of matrices on its own, so with `intra` twice an anchor.
         log_weight: weights W of the negatives, a `LogWeight` or a module that makes one from
             two matrices of rows. Reassign the attribute to change it between steps; parameters of
             either are parameters of the loss.
         reduction: "mean", or "none" for one value an anchor `[n]`: the mean of the directions in
             which it counts, 0 if there is none.
-        implementation: "tiled" never stores an N x N array; "dense" is plain PyTorch; "auto" takes
-            the dense form for a few hundred rows only.
-        tile: rows of a tile; None chooses.
-        precision: "bf16" multiplies in bfloat16, see `streaming_logsumexp`.
+
+    How the sums are computed is a matter of the context, `gcl.ops.tiling`.
     """
 
     def __init__(
@@ -71,9 +70,6 @@ class SoftmaxLoss(nn.Module, ABC):
         negatives: Negatives | None = None,
         log_weight: Rule | None = None,
         reduction: Literal["mean", "none"] = "mean",
-        implementation: Literal["auto", "dense", "tiled"] = "auto",
-        tile: int | None = None,
-        precision: Precision = "fp32",
     ):
         super().__init__()
         name = type(self).__name__
@@ -85,15 +81,10 @@ class SoftmaxLoss(nn.Module, ABC):
             check_positive(name, tau=tau)
         check_choice(name, "similarity", similarity, SIMILARITIES)
         check_choice(name, "reduction", reduction, ("mean", "none"))
-        check_choice(name, "implementation", implementation, ("auto", "dense", "tiled"))
-        check_choice(name, "precision", precision, ("fp32", "bf16"))
-        if tile is not None:
-            check_count(name, tile=tile)
         if negatives is not None and not callable(negatives):
             raise TypeError(f"{name}: negatives must be callable, got {negatives!r}.")
         self.tau, self.intra, self.symmetric, self.similarity = tau, intra, symmetric, similarity
         self.negatives, self.log_weight, self.reduction = negatives, log_weight, reduction
-        self.implementation, self.tile, self.precision = implementation, tile, precision
         self._check_options()
 
     def _check_options(self) -> None:
@@ -110,11 +101,6 @@ class SoftmaxLoss(nn.Module, ABC):
                 f"matrices, got {self.log_weight!r}; wrap a function of two ranges: "
                 "LogWeight(function)."
             )
-        if self.precision == "bf16" and self.similarity == "neg_sq_euclidean":
-            raise ValueError(
-                f"{name}: similarity='neg_sq_euclidean' needs precision='fp32'; it is a "
-                "difference of large products."
-            )
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         u, v = self.rows(z1, z2)
@@ -122,13 +108,13 @@ class SoftmaxLoss(nn.Module, ABC):
             similarity = row_similarity(u, v, self.similarity)
             tau = self.temperature(similarity)
             sides = [
-                self.contrast(similarity, negative, tau)
-                for negative in self.denominators(u, v, tau, own=False)
+                self.combine_logits(similarity, negative, tau)
+                for negative in self.denominators(u, v, tau, exclude=True)
             ]
             return self.reduce(sides)
 
     @abstractmethod
-    def contrast(
+    def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         """The values of the anchors of one direction, and which of them count.
@@ -151,55 +137,57 @@ class SoftmaxLoss(nn.Module, ABC):
         """The temperature of this step."""
         return self.tau(similarity) if isinstance(self.tau, nn.Module) else self.tau
 
-    def denominators(self, u: Tensor, v: Tensor, tau: Tensor | float, *, own: bool) -> list[Tensor]:
+    def denominators(
+        self, u: Tensor, v: Tensor, tau: Tensor | float, *, exclude: bool
+    ) -> list[Tensor]:
         """Log-sum-exp over the candidates of each anchor: one tensor `[n]` a direction.
 
         Args:
             u: rows of the first view.
             v: rows of the second view.
             tau: temperature.
-            own: the anchor's own node in the other view is a candidate too.
+            exclude: leave out the anchor's own node in the other view.
         """
         self._check_options()
-        rule, options = self.log_weight, self.tiling(len(u))
+        rule = self.log_weight
         fixed = rule if isinstance(rule, LogWeight) else None
         products = self.similarity != "neg_sq_euclidean"
+        if not products and current_tiling().precision == "bf16":
+            raise ValueError(
+                f"{type(self).__name__}: similarity='neg_sq_euclidean' is a difference of large "
+                "products and needs precision 'fp32'; call it in "
+                "gcl.ops.tiling(precision='fp32')."
+            )
         if self.negatives is None and fixed is rule and products:
             both = multi_view_logsumexp(
-                (u, v), tau, intra=self.intra, own=own, log_weight=fixed, **options
+                (u, v), tau, intra=self.intra, exclude=exclude, log_weight=fixed
             )
             return both if self.symmetric else both[:1]
 
-        def one_way(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
+        def one_way(q: Tensor, k: Tensor, without_own: bool) -> Tensor:
             left, right, constant = as_products(q, k, self.similarity)
             if self.negatives is not None:
                 lse = self.negatives(left, right, tau)
-                if not exclude:
+                if not without_own:
                     lse = log_add(lse, (left * right).sum(1) / tau)
             else:
                 made = fixed
                 if rule is not None and fixed is None:
                     made = rule(q, k)
                 lse = streaming_logsumexp(
-                    left, right, tau=tau, exclude=exclude, log_weight=made, **options
+                    left, right, tau=tau, exclude=without_own, log_weight=made
                 )
             return lse if constant is None else lse + constant / tau
 
-        if self.negatives is not None and own and not getattr(self.negatives, "sums_all", False):
+        chooses = self.negatives is not None and not getattr(self.negatives, "sums_all", False)
+        if chooses and not exclude:
             raise ValueError(
                 f"{type(self).__name__}: negatives= chooses among pairs of different nodes and "
                 "goes with the node's own pair as positive, not with pos_edge_index."
             )
         return combine(
-            (u, v), one_way, intra=self.intra, own=own, anchors=2 if self.symmetric else 1
+            (u, v), one_way, intra=self.intra, exclude=exclude, anchors=2 if self.symmetric else 1
         )
-
-    def tiling(self, rows: int) -> dict[str, Any]:
-        """How to compute: what every `..._logsumexp` takes."""
-        implementation = self.implementation
-        if implementation == "auto" and rows > 256:
-            implementation = "tiled"
-        return {"implementation": implementation, "tile": self.tile, "precision": self.precision}
 
     def reduce(self, sides: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Mean over the anchors that count, then over directions; or one value an anchor."""
@@ -211,21 +199,5 @@ class SoftmaxLoss(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         tau = "" if isinstance(self.tau, nn.Module) else f"tau={as_number(self.tau):g}, "
-        said = f"{tau}intra={self.intra}, symmetric={self.symmetric}"
-        for key, usual in _USUAL.items():
-            value = getattr(self, key, usual)
-            if value != usual and not isinstance(value, nn.Module):
-                said += f", {key}={value!r}"
-        return said
-
-
-# What a representation leaves out
-_USUAL = {
-    "similarity": "cosine",
-    "margin": 0.0,
-    "margin_form": "additive",
-    "positives": "out",
-    "sigma": 0.5,
-    "negatives": None,
-    "precision": "fp32",
-}
+        said = [f"{tau}intra={self.intra}, symmetric={self.symmetric}"]
+        return ", ".join(said + changed_options(self, besides=("tau", "intra", "symmetric")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -38,8 +38,9 @@ class TeamUp(SoftmaxLoss):
         t0: step from which gamma grows, >= 0; a third to four fifths of the training.
         gamma_max: where gamma ends, >= 0; 1 to 10 in the paper.
         ramp: steps in which gamma grows by 1, > 0.
-        **options: `intra`, `symmetric`, `reduction`, `implementation`, `tile`, `precision`, see
-            `SoftmaxLoss`.
+        intra: the other rows of the same view are negatives too.
+        symmetric: mean of both directions; False takes the rows of z1 as the only anchors.
+        reduction: "mean", or "none" for one value an anchor `[n]`.
 
     The call `loss(z1, z2, community_strength)` takes s, one number a row, as
     `gcl.transforms.AddCommunities` writes it; `TwoView` hands it over from the data.
@@ -51,7 +52,7 @@ class TeamUp(SoftmaxLoss):
 
     Raises:
         ValueError: a number outside its range, unequal shapes, strengths that are not one finite
-            number a row, `negatives`, `log_weight` or `similarity`, which this loss fixes.
+            number a row.
         TypeError: not floating-point input.
 
     Reference:
@@ -77,19 +78,15 @@ class TeamUp(SoftmaxLoss):
         gamma_max: float = 1.0,
         *,
         ramp: float = 100.0,
-        **options: Any,
+        intra: bool = True,
+        symmetric: bool = True,
+        reduction: Literal["mean", "none"] = "mean",
     ):
-        super().__init__(tau, **options)
+        super().__init__(tau, intra=intra, symmetric=symmetric, reduction=reduction)
         for key, value in (("t0", t0), ("gamma_max", gamma_max)):
             if not 0 <= value < math.inf:
                 raise ValueError(f"TeamUp: {key} must be a number of at least 0, got {value}.")
         check_positive("TeamUp", ramp=ramp)
-        chosen = self.negatives is not None or self.log_weight is not None
-        if chosen or self.similarity != "cosine":
-            raise ValueError(
-                "TeamUp: it raises the cosine with all other rows; leave out negatives, log_weight "
-                "and similarity."
-            )
         self.t0, self.gamma_max, self.ramp = t0, gamma_max, ramp
         self.register_buffer("t", torch.tensor(0))
 
@@ -116,23 +113,19 @@ class TeamUp(SoftmaxLoss):
             similarity = row_similarity(u, v, self.similarity)
             tau = self.temperature(similarity)
             negatives = two_view_logsumexp(
-                u, v, tau, intra=self.intra, own=False,
+                u, v, tau, intra=self.intra, exclude=True,
                 log_weight=rank_one(strength * (gamma / tau)) if gamma else None,
-                **self.tiling(len(u)),
             )  # fmt: skip
             raised = similarity + 2 * gamma * strength
-            sides = [self.contrast(raised, negative, tau) for negative in negatives]
+            sides = [self.combine_logits(raised, negative, tau) for negative in negatives]
             return self.reduce(sides if self.symmetric else sides[:1])
 
-    def contrast(
+    def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         positive = similarity / tau
         value = log_add(positive, negative) - positive
         return value, torch.ones_like(value, dtype=torch.bool)
-
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, t0={self.t0:g}, gamma_max={self.gamma_max:g}"
 
 
 def _checked(strength: Tensor, rows: int) -> Tensor:

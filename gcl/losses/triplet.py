@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gcl.checks import check_positive, check_views
 from gcl.ops.similarity import comparable
+from gcl.ops.tiling import current_tiling
 
 # Distances that exist at a time: 4 MiB in float32, and some arrays of that size.
 PAIRS = 1 << 20
@@ -25,7 +26,7 @@ class Triplet(nn.Module):
     and the mean of both directions, with the Euclidean distance d of the rows as they are (apply
     `unit_rows` first for distances on the sphere). Comparisons that are won by the margin count
     in the mean, with 0. All negatives are compared, a chunk of anchors after another; the backward
-    pass computes the distances again.
+    pass computes the distances again. Distances are differences, so always in full precision.
 
     Args:
         margin: > 0.
@@ -80,7 +81,10 @@ class Triplet(nn.Module):
         if self.num_negatives is not None and self.num_negatives < n - 1:
             drawn = draw_others(n, self.num_negatives, q.device)
             return torch.stack([relu(reach - row_distance(q, k[j])).mean() for j in drawn]).mean()
-        step = max(1, PAIRS // n)
+        settings = current_tiling()
+        if settings.implementation == "dense":
+            return _hinges(q, k, reach, 0) / (n * (n - 1))
+        step = settings.tile or max(1, PAIRS // n)
         total = reach.new_zeros(())
         for start in range(0, n, step):
             rows = slice(start, start + step)

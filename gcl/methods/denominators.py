@@ -121,7 +121,7 @@ class ClusterMetaNodes(nn.Module):
 
     def _options(self, q: Tensor) -> dict[str, Any]:
         return {
-            "num_clusters": q.shape[1],
+            "clusters": q.shape[1],
             "proxy": self.proxy,
             "within_cluster": self.within_cluster,
             "exclude": self.exclude,

@@ -19,7 +19,7 @@ class StudentTClustering(nn.Module):
         q_ik  ~  (1 + ||z_i - mu_k||^2 / v)^{-(v + 1) / 2},   sum_k q_ik = 1
 
     Args:
-        num_clusters: K, >= 1.
+        clusters: K, >= 1.
         in_channels: width of the embeddings.
         v: degrees of freedom, > 0; 1 in the papers. Large v comes close to a Gaussian kernel.
 
@@ -41,12 +41,12 @@ class StudentTClustering(nn.Module):
         tensor(True)
     """
 
-    def __init__(self, num_clusters: int, in_channels: int, v: float = 1.0):
+    def __init__(self, clusters: int, in_channels: int, v: float = 1.0):
         super().__init__()
-        check_count("StudentTClustering", num_clusters=num_clusters, in_channels=in_channels)
+        check_count("StudentTClustering", clusters=clusters, in_channels=in_channels)
         check_positive("StudentTClustering", v=v)
         self.v = v
-        self.centres = nn.Parameter(torch.empty(num_clusters, in_channels))
+        self.centres = nn.Parameter(torch.empty(clusters, in_channels))
         nn.init.xavier_normal_(self.centres)
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
@@ -99,7 +99,7 @@ class StudentTClustering(nn.Module):
 
     def extra_repr(self) -> str:
         clusters, width = self.centres.shape
-        return f"num_clusters={clusters}, in_channels={width}, v={self.v:g}"
+        return f"clusters={clusters}, in_channels={width}, v={self.v:g}"
 
 
 def _spread_out(points: np.ndarray, wanted: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from gcl.ops.similarity import unit_rows
 from gcl.ops.sinkhorn import sinkhorn
 from gcl.ops.sketches import gaussian_sketch, sign_sketch
 from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
+from gcl.ops.tiling import tiling
 
 __all__ = [
     "LogWeight",
@@ -21,6 +22,7 @@ __all__ = [
     "streaming_logsumexp",
     "streaming_softmax_mean",
     "streaming_softplus",
+    "tiling",
     "two_view_logsumexp",
     "unit_rows",
 ]

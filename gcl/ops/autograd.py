@@ -21,7 +21,8 @@ def first_order_only(backward: Callable[..., Any]) -> Callable[..., Any]:
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "This backward pass is written by hand and has no second derivative; for gradient "
-                "penalties use implementation='dense' losses and PyG's GCN."
+                'penalties run the forward pass in gcl.ops.tiling(implementation="dense") and '
+                "take PyG's GCN."
             )
         return backward(ctx, *grads)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +12,6 @@ from torch.nn.functional import softplus
 from gcl.ops.multi_view import log_add
 from gcl.ops.stream_rows import dense_logits, stream_rows, takes_dense
 from gcl.ops.streaming import streaming_logsumexp
-from gcl.ops.tiles import Precision
 
 
 def hard_softplus(
@@ -23,8 +21,6 @@ def hard_softplus(
     scale: float,
     bias: Tensor | None = None,
     beta: Tensor | float,
-    implementation: Literal["auto", "dense", "tiled"],
-    precision: Precision,
 ) -> Tensor:
     r"""Mean of softplus in which similar pairs weigh more, `[n]`.
 
@@ -33,13 +29,7 @@ def hard_softplus(
     over j != i of all matrices in `others` together, without gradient through p.
     """
     with torch.no_grad():
-        parts = [
-            streaming_logsumexp(
-                beta * q, k, tau=1.0, exclude=True,
-                implementation=implementation, precision=precision,
-            )
-            for k in others
-        ]  # fmt: skip
+        parts = [streaming_logsumexp(beta * q, k, tau=1.0, exclude=True) for k in others]
         # In terms of the logit l: beta <q, k> = sharpness (l - bias)
         sharpness = float(beta / scale)
         norm = reduce(log_add, parts)
@@ -47,7 +37,7 @@ def hard_softplus(
     factor = q.new_tensor(scale)
     sums = []
     for k in others:
-        if takes_dense(implementation, q, k):
+        if takes_dense(q, k):
             logits = dense_logits(q, k, factor, bias, exclude=True, rule=None)
             p = _share(logits.detach(), sharpness, norm)
             sums.append((p * softplus(logits)).sum(1))
@@ -55,7 +45,7 @@ def hard_softplus(
             sums.append(
                 stream_rows(
                     q, k, factor, bias, _HardSoftplus(sharpness, norm),
-                    exclude=True, rule=None, tile=None, precision=precision,
+                    exclude=True, rule=None,
                 )
             )  # fmt: skip
     return torch.stack(sums).sum(0)

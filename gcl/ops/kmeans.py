@@ -17,7 +17,7 @@ PAIRS = 1 << 22
 @torch.no_grad()
 def spherical_kmeans(
     z: Float[Tensor, "n d"],
-    k: int,
+    clusters: int,
     *,
     iterations: int = 20,
     seed: int = 0,
@@ -30,21 +30,22 @@ def spherical_kmeans(
     The start is k-means++ with its own random numbers; the result depends on the seed, not on the
     order of the rows. Equal similarities go to the cluster of the lower number. A cluster that
     loses all its rows moves to the row that fits its own worst, as long as there is one that does
-    not fit: with fewer different rows than k some clusters stay empty. No gradient passes.
-    Time O(n k d) an iteration, memory O((n + k) d).
+    not fit: with fewer different rows than clusters some clusters stay empty. No gradient passes.
+    Time O(n K d) an iteration, memory O((n + K) d) for K clusters.
 
     Args:
         z: rows of any length; zero rows belong to whatever cluster and pull no centroid.
-        k: number of clusters, >= 1; may exceed n.
+        clusters: how many, >= 1; may exceed n.
         iterations: at most so many; it ends earlier when nothing moves.
         seed: of the start.
         init: centroids to start from instead, for example those of the epoch before.
 
     Shape:
-        z `[n, d]` -> labels `[n]` in [0, k), centroids `[k, d]`; the label is the nearest centroid.
+        z `[n, d]` -> labels `[n]` in [0, clusters), each the nearest centroid, and the centroids
+        `[clusters, d]`.
 
     Raises:
-        ValueError: no rows, k < 1, init not `[k, d]`.
+        ValueError: no rows, clusters < 1, init not `[clusters, d]`.
         TypeError: not floating-point input.
 
     Reference:
@@ -59,33 +60,35 @@ def spherical_kmeans(
         True
     """
     check_columns("spherical_kmeans", z, z if init is None else init)
-    check_count("spherical_kmeans", k=k)
+    check_count("spherical_kmeans", clusters=clusters)
     if len(z) == 0:
         raise ValueError("spherical_kmeans: expected at least one row, got none.")
-    if init is not None and len(init) != k:
-        raise ValueError(f"spherical_kmeans: init must hold k = {k} centroids, got {len(init)}.")
+    if init is not None and len(init) != clusters:
+        raise ValueError(
+            f"spherical_kmeans: init must hold clusters = {clusters} centroids, got {len(init)}."
+        )
     with torch.autocast(z.device.type, enabled=False):
         u = unit_rows(z)
-        centroids = _spread(u, k, seed) if init is None else unit_rows(init.to(u))
+        centroids = _spread(u, clusters, seed) if init is None else unit_rows(init.to(u))
         labels, similarity = _nearest(u, centroids)
         for _ in range(iterations):
-            before, centroids = labels, _means(u, k, labels, similarity)
+            before, centroids = labels, _means(u, clusters, labels, similarity)
             labels, similarity = _nearest(u, centroids)
             if torch.equal(labels, before):
                 break
         return labels, centroids
 
 
-def _spread(u: Tensor, k: int, seed: int) -> Tensor:
+def _spread(u: Tensor, clusters: int, seed: int) -> Tensor:
     """k-means++: each next centroid is a row, drawn by its distance to those chosen before."""
     generator = torch.Generator().manual_seed(seed)
-    draws = torch.rand(k, generator=generator, dtype=torch.float64).to(u.device)
+    draws = torch.rand(clusters, generator=generator, dtype=torch.float64).to(u.device)
     # Draw along a random direction instead of along positions: node order must not matter.
     direction = torch.randn(u.shape[1], generator=generator, dtype=torch.float64).to(u)
     u = u[(u @ direction).argsort(stable=True)]
     length = u.square().sum(1)
-    gap, chosen = length, u.new_empty(k, u.shape[1])
-    for c in range(k):
+    gap, chosen = length, u.new_empty(clusters, u.shape[1])
+    for c in range(clusters):
         total = gap.double().cumsum(0)
         position = torch.searchsorted(total, draws[c : c + 1] * total[-1], right=True)
         chosen[c : c + 1] = u[position.clamp(max=len(u) - 1)]
@@ -101,9 +104,9 @@ def _nearest(u: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
 
 
-def _means(u: Tensor, k: int, labels: Tensor, similarity: Tensor) -> Tensor:
-    centroids = unit_rows(u.new_zeros(k, u.shape[1]).index_add_(0, labels, u))
-    empty = (torch.bincount(labels, minlength=k) == 0).nonzero().flatten()
+def _means(u: Tensor, clusters: int, labels: Tensor, similarity: Tensor) -> Tensor:
+    centroids = unit_rows(u.new_zeros(clusters, u.shape[1]).index_add_(0, labels, u))
+    empty = (torch.bincount(labels, minlength=clusters) == 0).nonzero().flatten()
     if len(empty):
         gap = u.square().sum(1) - similarity
         worst = gap.argsort(descending=True, stable=True)[: len(empty)]

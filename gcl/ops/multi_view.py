@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import zip_longest
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.checks import check_choice, check_positive, check_views
+from gcl.checks import check_views
 from gcl.ops.autograd import first_order_only
 from gcl.ops.log_weight import LogWeight, RuleGradient, add_rule, check_rule
 from gcl.ops.reductions import merge
 from gcl.ops.stream_rows import as_tau
 from gcl.ops.streaming import streaming_logsumexp
-from gcl.ops.tiles import LN2, LOG2E, SAFE_LOGIT, Precision, Products, blocks, default_tile
+from gcl.ops.tiles import LN2, LOG2E, SAFE_LOGIT, Products, blocks, default_tile
+from gcl.ops.tiling import Tiling, current_tiling
 
 
 def two_view_logsumexp(
@@ -31,11 +32,8 @@ def two_view_logsumexp(
     tau: Tensor | float,
     *,
     intra: bool = True,
-    own: bool = True,
+    exclude: bool = False,
     log_weight: LogWeight | None = None,
-    implementation: Literal["auto", "dense", "tiled"] = "tiled",
-    tile: int | None = None,
-    precision: Precision = "fp32",
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     r"""Denominators of two-view contrast, for both directions at once.
 
@@ -46,7 +44,8 @@ def two_view_logsumexp(
     and the second result is the same with u and v exchanged.
 
     Memory is O(N D): no N x N array exists at any time. There is no second derivative of the
-    tiled form; asking for one (`create_graph=True`) raises RuntimeError.
+    tiled form; asking for one (`create_graph=True`) raises RuntimeError. `gcl.ops.tiling` says how
+    it is computed; "auto" streams both directions at once for more than 256 rows.
 
     Args:
         u: unit rows, first view. Longer rows are fine.
@@ -54,11 +53,8 @@ def two_view_logsumexp(
         tau: temperature, a positive number, a scalar tensor or one a node `[n]`; tensors get a
             gradient.
         intra: also sum over the other rows of the same view.
-        own: the first sum includes j = i, the node's own pair; False leaves it out.
+        exclude: leave j = i, the node's own pair, out of the first sum.
         log_weight: the rule for log W_ij over pairs of nodes, the same for both sums.
-        implementation: "tiled", "dense" or "auto", see `streaming_logsumexp`.
-        tile: rows of a tile; chosen from the device if None.
-        precision: "fp32" or "bf16", see `streaming_logsumexp`.
 
     Temperatures per node and rules that are not symmetric cost about twice the time.
 
@@ -75,9 +71,8 @@ def two_view_logsumexp(
         True
     """
     forth, back = multi_view_logsumexp(
-        (u, v), tau, intra=intra, own=own, log_weight=log_weight, implementation=implementation,
-        tile=tile, precision=precision,
-    )  # fmt: skip
+        (u, v), tau, intra=intra, exclude=exclude, log_weight=log_weight
+    )
     return forth, back
 
 
@@ -86,11 +81,8 @@ def multi_view_logsumexp(
     tau: Tensor | float,
     *,
     intra: bool = True,
-    own: bool = False,
+    exclude: bool = True,
     log_weight: LogWeight | None = None,
-    implementation: Literal["auto", "dense", "tiled"] = "tiled",
-    tile: int | None = None,
-    precision: Precision = "fp32",
 ) -> list[Tensor]:
     """As `two_view_logsumexp`, each view against all others; by default without the own node.
 
@@ -98,11 +90,8 @@ def multi_view_logsumexp(
         views: M >= 2 matrices whose rows i are the same node.
         tau: temperature.
         intra: also sum over the other rows of the same view.
-        own: include the other views of the node itself.
+        exclude: leave out the other views of the node itself.
         log_weight: the rule for log W_ij over pairs of nodes, the same between all views.
-        implementation: "tiled", "dense" or "auto".
-        tile: rows of a tile.
-        precision: "fp32" or "bf16".
 
     Shape:
         M times `[n, d]` -> M times `[n]`.
@@ -120,25 +109,22 @@ def multi_view_logsumexp(
     check_rule(log_weight, len(first), len(first))
     dtype, n = torch.promote_types(first.dtype, torch.float32), len(first)
     tau = as_tau(first, tau)
-    check_choice("multi_view", "precision", precision, ("fp32", "bf16"))
-    if tile is not None:
-        check_positive("multi_view", tile=tile)
+    settings = current_tiling()
+    both_ways = settings.implementation == "tiled" or (
+        settings.implementation == "auto" and n > DENSE_ROWS
+    )
     symmetric = log_weight is None or log_weight.symmetric
-    if implementation != "tiled" or tau.dim() > 0 or not symmetric:
+    if not both_ways or tau.dim() > 0 or not symmetric:
 
         def one_way(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
-            return streaming_logsumexp(
-                q, k, tau=tau, exclude=exclude, log_weight=log_weight,
-                implementation=implementation, tile=tile, precision=precision,
-            )  # fmt: skip
+            return streaming_logsumexp(q, k, tau=tau, exclude=exclude, log_weight=log_weight)
 
-        return combine(views, one_way, intra=intra, own=own)
-    width, tensors = (1, ()) if log_weight is None else (log_weight.width, log_weight.tensors)
-    side = tile or default_tile(first, width, precision)
-    plan = _Plan(n, len(views), intra, own, side)
+        return combine(views, one_way, intra=intra, exclude=exclude)
+    plan = _Plan(first, len(views), intra, exclude, log_weight, settings)
+    tensors = () if log_weight is None else log_weight.tensors
     with torch.autocast(first.device.type, enabled=False):
         rows = [view.to(dtype).contiguous() for view in views]
-        lse = _PairLogSumExp.apply(1 / tau, plan, log_weight, precision, *rows, *tensors)
+        lse = _PairLogSumExp.apply(1 / tau, plan, *rows, *tensors)
     return list(lse.split(n)) if n else [lse] * len(views)
 
 
@@ -147,7 +133,7 @@ def combine(
     one_way: Callable[[Tensor, Tensor, bool], Tensor],
     *,
     intra: bool,
-    own: bool,
+    exclude: bool,
     anchors: int | None = None,
 ) -> list[Tensor]:
     """Denominators of every view from those of pairs of views.
@@ -157,12 +143,12 @@ def combine(
         one_way: `(q, k, exclude) -> [n]`, the log-sum-exp of the rows of q against those of k,
             without the pairs (i, i) if `exclude`.
         intra: include each view against itself, without (i, i).
-        own: include (i, i) between different views.
+        exclude: leave out (i, i) between different views too.
         anchors: only of this many views, the first ones.
     """
     totals = []
     for a, q in enumerate(views[:anchors]):
-        parts = [one_way(q, k, a == b or not own) for b, k in enumerate(views) if intra or a != b]
+        parts = [one_way(q, k, a == b or exclude) for b, k in enumerate(views) if intra or a != b]
         totals.append(reduce(log_add, parts))
     return totals
 
@@ -173,6 +159,10 @@ def log_add(a: Tensor, b: Tensor) -> Tensor:
     total = torch.logaddexp(a.masked_fill(nothing, 0.0), b.masked_fill(nothing, 0.0))
     return total.masked_fill(nothing, -torch.inf)
 
+
+# As many rows as `streaming_logsumexp` takes in its dense form; with fewer, fewer calls count more
+# than half of the products.
+DENSE_ROWS = 256
 
 # Powers kept from the forward pass, which the backward pass need not compute again: a constant that
 # spares half of the second computation at a few thousand nodes.
@@ -192,7 +182,7 @@ class _Tile(NamedTuple):
         return self.rows != self.cols
 
 
-def _tiles(n: int, num_views: int, intra: bool, own: bool, tile: int) -> list[_Tile]:
+def _tiles(n: int, num_views: int, intra: bool, exclude: bool, tile: int) -> list[_Tile]:
     """Tiles that cover every unordered pair of stacked rows once."""
     nodes = blocks(n, tile)
     tiles = []
@@ -201,7 +191,7 @@ def _tiles(n: int, num_views: int, intra: bool, own: bool, tile: int) -> list[_T
             for x, i in enumerate(nodes):
                 # Within one view, the upper triangle: its mirror image is the same.
                 for y in range(x if a == b else 0, len(nodes)):
-                    bare = x == y and (a == b or not own)
+                    bare = x == y and (a == b or exclude)
                     rows, cols = a * len(nodes) + x, b * len(nodes) + y
                     tiles.append(_Tile(rows, cols, i, nodes[y], bare))
     return tiles
@@ -215,17 +205,16 @@ class _PairLogSumExp(torch.autograd.Function):
         ctx: Any,
         scale: Tensor,
         plan: _Plan,
-        rule: LogWeight | None,
-        precision: Precision,
         *inputs: Tensor,
     ) -> Tensor:
+        rule = plan.rule
         views, tensors = inputs[: plan.num_views], inputs[plan.num_views :]
         # Bounded logits need no running maximum: their powers stay in range.
         slack = 0.0 if rule is None else rule.bound
         bounded = slack < SAFE_LOGIT and not any(
             bool(z.square().sum(1).max() * scale > SAFE_LOGIT - slack) for z in views if len(z)
         )
-        products = Products(precision, views[0].device)
+        products = Products(plan.precision, views[0].device)
         left, right, factor = plan.factors(products, views, scale)
         total = scale.new_full((plan.length,), 0.0 if bounded else -torch.inf)
         totals = total.split(plan.lengths)
@@ -258,7 +247,7 @@ class _PairLogSumExp(torch.autograd.Function):
         lse = total.log2() if bounded else total
         # The kept tiles among them, so that they go as soon as the backward pass is over.
         ctx.save_for_backward(scale, lse, *views, *tensors, *kept)
-        ctx.plan, ctx.rule, ctx.precision, ctx.bounded = plan, rule, precision, bounded
+        ctx.plan, ctx.bounded = plan, bounded
         ctx.num_tensors = len(tensors)
         return lse * LN2
 
@@ -269,9 +258,9 @@ class _PairLogSumExp(torch.autograd.Function):
         scale, lse, *saved = ctx.saved_tensors
         views, saved = saved[: plan.num_views], saved[plan.num_views :]
         tensors, powers = saved[: ctx.num_tensors], saved[ctx.num_tensors :]
-        needed = list(ctx.needs_input_grad[4 + plan.num_views :])
-        rule = RuleGradient(ctx.rule, tuple(tensors), needed)
-        products = Products(ctx.precision, lse.device)
+        needed = list(ctx.needs_input_grad[2 + plan.num_views :])
+        rule = RuleGradient(plan.rule, tuple(tensors), needed)
+        products = Products(plan.precision, lse.device)
         left, right, factor = plan.factors(products, views, scale)
         # A row without candidates has no slope anywhere.
         nobody = lse == -torch.inf
@@ -313,14 +302,25 @@ class _PairLogSumExp(torch.autograd.Function):
             grad_scale = torch.stack(dots).sum() / 2
         for g in grad_views:
             g *= scale
-        return grad_scale, None, None, None, *grad_views, *rule.grads
+        return grad_scale, None, *grad_views, *rule.grads
 
 
 class _Plan:
-    """The views cut into blocks, and the tiles between them."""
+    """The views cut into blocks, and the tiles between them; kept for the backward pass."""
 
-    def __init__(self, n: int, num_views: int, intra: bool, own: bool, tile: int):
-        self.tiles, self.num_views = _tiles(n, num_views, intra, own, tile), num_views
+    def __init__(
+        self,
+        like: Tensor,
+        num_views: int,
+        intra: bool,
+        exclude: bool,
+        rule: LogWeight | None,
+        settings: Tiling,
+    ):
+        n, self.rule, self.precision = len(like), rule, settings.precision
+        width = 1 if rule is None else rule.width
+        tile = settings.tile or default_tile(like, width, self.precision)
+        self.tiles, self.num_views = _tiles(n, num_views, intra, exclude, tile), num_views
         self.block_lengths = [b.stop - b.start for b in blocks(n, tile)]
         self.lengths, self.length = self.block_lengths * num_views, n * num_views
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from gcl.checks import check_columns
 from gcl.ops.autograd import first_order_only
 from gcl.ops.sparse import csr_product, row_dots
+from gcl.ops.tiling import current_tiling
 
 
 def pair_dots(
@@ -23,7 +24,8 @@ def pair_dots(
     """`<q[rows], k[cols]>` without the two `[p, d]` arrays, forward and backward.
 
     The gradients are sparse products, `dq = G k` and `dk = G^T q` with G the p slopes at their
-    places. No second derivative; asking for one raises RuntimeError.
+    places. No second derivative; asking for one raises RuntimeError. In
+    `gcl.ops.tiling(implementation="dense")` it is plain PyTorch with the two arrays.
 
     Args:
         q: first rows.
@@ -51,6 +53,8 @@ def pair_dots(
             f"{list(rows.shape)} and {list(cols.shape)}."
         )
     dtype = torch.promote_types(q.dtype, torch.float32)
+    if current_tiling().implementation == "dense":
+        return (q.to(dtype)[rows] * k.to(dtype)[cols]).sum(1)
     with torch.autocast(q.device.type, enabled=False):
         return _PairDots.apply(q.to(dtype), k.to(dtype), rows, cols, known)
 

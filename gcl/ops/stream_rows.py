@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.checks import check_choice, check_positive
 from gcl.ops.autograd import first_order_only
 from gcl.ops.log_weight import LogWeight, RuleGradient, add_rule
 from gcl.ops.reductions import Reduction
-from gcl.ops.tiles import LOG2E, SAFE_LOGIT, Precision, Products, blocks, default_tile, exclude_from
+from gcl.ops.tiles import LOG2E, SAFE_LOGIT, Products, blocks, default_tile, exclude_from
+from gcl.ops.tiling import Tiling, current_tiling
 
 # Below this many pairs plain PyTorch needs fewer calls and its arrays are small change.
 DENSE_PAIRS = 1 << 16
@@ -94,19 +94,23 @@ class _Rows(torch.autograd.Function):
 
 
 class _Plan:
-    """Which tiles, and what happens to them besides the product."""
+    """Which tiles, and what happens to them besides the product.
+
+    Made in the forward pass and kept for the backward pass, which may run in another context.
+    """
 
     def __init__(
         self,
-        n: int,
-        m: int,
-        tile: int,
+        q: Tensor,
+        k: Tensor,
         exclude: bool | Tensor,
         rule: LogWeight | None,
-        precision: Precision,
+        settings: Tiling,
     ):
-        self.rows, self.cols = blocks(n, tile), blocks(m, tile)
-        self.exclude, self.rule, self.precision = exclude, rule, precision
+        self.exclude, self.rule, self.precision = exclude, rule, settings.precision
+        width = 1 if rule is None else rule.width
+        tile = settings.tile or default_tile(q, width, self.precision)
+        self.rows, self.cols = blocks(len(q), tile), blocks(len(k), tile)
 
     def weigh(self, rows: slice, cols: slice, tensors: tuple[Tensor, ...]) -> Tensor | None:
         return None if self.rule is None else self.rule(rows, cols, *tensors)
@@ -131,18 +135,10 @@ def stream_rows(
     *,
     exclude: bool | Tensor,
     rule: LogWeight | None,
-    tile: int | None,
-    precision: Precision,
 ) -> Tensor:
     """A reduction of your own over `scale_i <q_i, k_j> + bias_i + log W_ij`, tile by tile."""
     dtype = torch.promote_types(q.dtype, torch.float32)
-    check_choice("streaming", "precision", precision, ("fp32", "bf16"))
-    if tile is not None:
-        check_positive("streaming", tile=tile)
-    width = 1 if rule is None else rule.width
-    plan = _Plan(
-        len(q), len(k), tile or default_tile(q, width, precision), exclude, rule, precision
-    )
+    plan = _Plan(q, k, exclude, rule, current_tiling())
     tensors = () if rule is None else rule.tensors
     with torch.autocast(q.device.type, enabled=False):
         return _Rows.apply(q.to(dtype), k.to(dtype), scale, bias, reduction, plan, *tensors)
@@ -185,9 +181,9 @@ def check_exclude(q: Tensor, exclude: bool | Tensor) -> bool | Tensor:
     return exclude
 
 
-def takes_dense(implementation: str, q: Tensor, k: Tensor) -> bool:
-    """Whether the pairs are few enough, or the caller asks, for plain n x m arrays."""
-    check_choice("streaming", "implementation", implementation, ("auto", "dense", "tiled"))
+def takes_dense(q: Tensor, k: Tensor) -> bool:
+    """Whether the pairs are few enough, or the context asks, for plain n x m arrays."""
+    implementation = current_tiling().implementation
     if implementation == "auto":
         return len(q) * len(k) <= DENSE_PAIRS
     return implementation == "dense"

@@ -7,7 +7,7 @@ Contrastive Loss", 2024.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -25,7 +25,6 @@ from gcl.ops.stream_rows import (
     stream_rows,
     takes_dense,
 )
-from gcl.ops.tiles import Precision
 
 
 def streaming_logsumexp(
@@ -35,9 +34,6 @@ def streaming_logsumexp(
     tau: Tensor | float,
     exclude: bool | Tensor = False,
     log_weight: LogWeight | None = None,
-    implementation: Literal["auto", "dense", "tiled"] = "auto",
-    tile: int | None = None,
-    precision: Precision = "fp32",
 ) -> Float[Tensor, " n"]:
     r"""Log-sum-exp of the logits of every row of q against all rows of k.
 
@@ -45,7 +41,7 @@ def streaming_logsumexp(
 
     Memory is O((n + m) d): no n x m array exists at any time. Gradients reach q, k, tau and the
     tensors of `log_weight`. There is no second derivative of the tiled form; asking for one
-    (`create_graph=True`) raises RuntimeError.
+    (`create_graph=True`) raises RuntimeError. `gcl.ops.tiling` says how it is computed.
 
     Args:
         q: anchors.
@@ -54,20 +50,13 @@ def streaming_logsumexp(
         exclude: True leaves out the pairs (i, i); a tensor `[n]` the pairs (i, exclude[i]), with
             -1 for rows that leave out nothing.
         log_weight: the rule for log W_ij; all weights are 1 if None.
-        implementation: "tiled" never stores an n x m array; "dense" is plain PyTorch; "auto" takes
-            the dense form for at most 65,536 pairs.
-        tile: rows of a tile; chosen from shapes and device if None.
-        precision: "bf16" multiplies in bfloat16 (sums and exponentials stay in float32): faster
-            where the hardware has bfloat16 units. Relative gradient error of InfoNCE up to 1e-3
-            at tau = 0.4, of other losses up to 3e-3 at their defaults, growing with 1 / tau.
-            `torch.set_float32_matmul_precision` is honoured too.
 
     Shape:
         q `[n, d]`, k `[m, d]` -> `[n]`, float32 or wider; -inf for a row without candidates.
 
     Raises:
         TypeError, ValueError: not floating-point matrices of one width, tau <= 0 or of a wrong
-            shape, unknown implementation.
+            shape.
 
     Example:
         >>> z = torch.eye(3, 4)
@@ -79,13 +68,13 @@ def streaming_logsumexp(
     tau = as_tau(q, tau)
     check_rule(log_weight, len(q), len(k))
     keep: dict[str, Any] = {"exclude": check_exclude(q, exclude), "rule": log_weight}
-    if takes_dense(implementation, q, k):
+    if takes_dense(q, k):
         logits = dense_logits(q, k, 1 / tau, None, **keep)
         # The gradient of a row that is -inf throughout would be NaN.
         empty = logits.isneginf().all(1)
         lse = logits.masked_fill(empty[:, None], 0.0).logsumexp(1)
         return lse.masked_fill(empty, -torch.inf)
-    return stream_rows(q, k, 1 / tau, None, LogSumExp(), tile=tile, precision=precision, **keep)
+    return stream_rows(q, k, 1 / tau, None, LogSumExp(), **keep)
 
 
 def streaming_softplus(
@@ -95,15 +84,12 @@ def streaming_softplus(
     scale: Tensor | float = 1.0,
     bias: Tensor | float = 0.0,
     exclude: bool | Tensor = False,
-    implementation: Literal["auto", "dense", "tiled"] = "auto",
-    tile: int | None = None,
-    precision: Precision = "fp32",
 ) -> Float[Tensor, " n"]:
     r"""Sum of softplus over all candidates: the primitive of the sigmoid and ranking losses.
 
         out_i = sum_j log(1 + exp( scale_i <q_i, k_j> + bias_i ))
 
-    Memory, gradients (q, k, scale, bias) and options as `streaming_logsumexp`.
+    Memory and gradients (q, k, scale, bias) as `streaming_logsumexp`.
 
     Args:
         q: anchors.
@@ -111,9 +97,6 @@ def streaming_softplus(
         scale: a number, a scalar tensor or `[n]`.
         bias: a number, a scalar tensor or `[n]`.
         exclude: True leaves out the pairs (i, i); a tensor `[n]` the pairs (i, exclude[i]).
-        implementation: "auto", "dense" or "tiled".
-        tile: rows of a tile; chosen if None.
-        precision: "fp32" or "bf16".
 
     Shape:
         q `[n, d]`, k `[m, d]` -> `[n]`.
@@ -129,9 +112,9 @@ def streaming_softplus(
     check_columns("streaming_softplus", q, k)
     scale, bias = as_vector("scale", q, scale), as_vector("bias", q, bias)
     keep: dict[str, Any] = {"exclude": check_exclude(q, exclude), "rule": None}
-    if takes_dense(implementation, q, k):
+    if takes_dense(q, k):
         return softplus(dense_logits(q, k, scale, bias, **keep)).sum(1)
-    return stream_rows(q, k, scale, bias, SoftplusSum(), tile=tile, precision=precision, **keep)
+    return stream_rows(q, k, scale, bias, SoftplusSum(), **keep)
 
 
 def streaming_softmax_mean(
@@ -141,9 +124,6 @@ def streaming_softmax_mean(
     tau: Tensor | float,
     exclude: bool | Tensor = False,
     detach_weights: bool = False,
-    implementation: Literal["auto", "dense", "tiled"] = "auto",
-    tile: int | None = None,
-    precision: Precision = "fp32",
 ) -> Float[Tensor, " n"]:
     r"""Mean similarity of every row's candidates under its softmax.
 
@@ -155,9 +135,6 @@ def streaming_softmax_mean(
         tau: temperature > 0, a number, a scalar tensor or `[n]`.
         exclude: as in `streaming_logsumexp`.
         detach_weights: no gradient through p.
-        implementation: "auto", "dense" or "tiled".
-        tile: rows of a tile; chosen if None.
-        precision: "fp32" or "bf16".
 
     Shape:
         q `[n, d]`, k `[m, d]` -> `[n]`; 0 for a row without candidates.
@@ -173,13 +150,12 @@ def streaming_softmax_mean(
     check_columns("streaming_softmax_mean", q, k)
     scale = 1 / as_tau(q, tau)
     keep: dict[str, Any] = {"exclude": check_exclude(q, exclude), "rule": None}
-    if takes_dense(implementation, q, k):
+    if takes_dense(q, k):
         logits = dense_logits(q, k, scale, None, **keep)
         empty = logits.isneginf().all(1, keepdim=True)
         p = logits.masked_fill(empty, 0.0).softmax(1).masked_fill(empty, 0.0)
         p = p.detach() if detach_weights else p
         return (p * logits.masked_fill(p == 0, 0.0)).sum(1) / scale
-    options: dict[str, Any] = {"tile": tile, "precision": precision, **keep}
     with torch.no_grad():
-        lse = stream_rows(q, k, scale, None, LogSumExp(), **options)
-    return stream_rows(q, k, scale, None, SoftmaxMean(lse, detach_weights), **options) / scale
+        lse = stream_rows(q, k, scale, None, LogSumExp(), **keep)
+    return stream_rows(q, k, scale, None, SoftmaxMean(lse, detach_weights), **keep) / scale

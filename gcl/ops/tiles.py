@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from gcl.ops.autograd import first_order_only
+
 Precision: TypeAlias = Literal["fp32", "bf16"]
 
 # exp(l) with |l| <= 60 neither overflows nor vanishes in float32, even summed over 1e9 columns.
@@ -71,9 +73,35 @@ class Products:
         else:
             total += torch.mm(weights.to(factor.dtype), factor)
 
+    def product(self, q: Tensor, k: Tensor) -> Tensor:
+        """`q k^T` inside a weight rule, where autograd follows it."""
+        return _LowProduct.apply(q, k, self) if self.cast else q @ k.t()
+
     def weights(self, slope: Tensor) -> Tensor:
         """A tile as it enters `add`; cast once for its two uses."""
         return slope.bfloat16() if self.cast else slope
+
+
+class _LowProduct(torch.autograd.Function):
+    """`q k^T` in bfloat16, as in `Products.logits`: its result is not rounded where that counts."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, products: Products) -> Tensor:
+        left, right = products.factor(q), products.factor(k)
+        ctx.save_for_backward(left, right)
+        ctx.products = products
+        return products.logits(left, right, q.new_empty(len(q), len(k)))
+
+    @staticmethod
+    @first_order_only
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        left, right = ctx.saved_tensors
+        slope, grads = ctx.products.weights(grad), []
+        for weights, factor in ((slope, right), (slope.t(), left)):
+            total = grad.new_zeros(len(weights), factor.shape[1])
+            ctx.products.add(total, weights, factor)
+            grads.append(total)
+        return *grads, None
 
 
 def blocks(length: int, tile: int, start: int = 0) -> list[slice]:

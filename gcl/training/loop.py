@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,11 @@ from torch_geometric.data import Batch, Data, Dataset
 from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
+from gcl.checks import check_choice
 from gcl.contracts import Method
 from gcl.graphs.validate import validate_graph
+from gcl.ops.tiles import Precision
+from gcl.ops.tiling import tiling
 from gcl.training.state import Callback, NonFiniteLossError, State
 
 
@@ -34,7 +37,7 @@ def fit(
     optimizer: Optimizer | Callable[[Iterable[Tensor]], Optimizer] | None = None,
     scheduler: LRScheduler | Callable[[Optimizer], LRScheduler] | None = None,
     clip: float | None = None,
-    autocast: torch.dtype | None = None,
+    precision: Precision = "fp32",
     device: str | torch.device | None = None,
     callbacks: Sequence[Callback] = (),
     resume: str | Path | None = None,
@@ -56,7 +59,10 @@ def fit(
         scheduler: a learning-rate scheduler, or a function of the optimizer that makes one; it
             steps after every optimizer step. See `warmup_cosine`.
         clip: upper limit of the gradient norm, > 0.
-        autocast: `torch.bfloat16` runs the forward pass in mixed precision.
+        precision: "bf16" runs the forward pass in `torch.autocast` to bfloat16 and in
+            `gcl.ops.tiling(precision="bf16")`: encoders and the streamed products of the losses.
+            Weights, sums and what `embed` gives stay in float32. "fp32" leaves contexts around the
+            call as they are.
         device: where to train; the method stays where it is if None. Data follow the method.
         callbacks: see `gcl.callbacks`; those with `last` set, such as `Checkpoint` run
             after all others.
@@ -90,11 +96,7 @@ def fit(
         raise ValueError(f"fit: epochs must be a whole number >= 0, got {epochs!r}.")
     if clip is not None and not clip > 0:
         raise ValueError(f"fit: clip must be above 0, got {clip}.")
-    if autocast not in (None, torch.bfloat16):
-        raise ValueError(
-            f"fit: autocast must be None or torch.bfloat16, got {autocast}; float16 would need "
-            "loss scaling."
-        )
+    check_choice("fit", "precision", precision, ("fp32", "bf16"))
     if device is not None:
         method = method.to(device)
     device = _device_of(inner)
@@ -119,7 +121,7 @@ def fit(
         for callback in state.callbacks:
             callback.on_start(state)
         while state.epoch < epochs and state.stop is None:
-            _epoch(method, state, clip, autocast, device)
+            _epoch(method, state, clip, precision, device)
             for callback in state.callbacks:
                 callback.on_epoch_end(state)
         state.finished = True
@@ -212,7 +214,7 @@ def _epoch(
     method: torch.nn.Module,
     state: State,
     clip: float | None,
-    autocast: torch.dtype | None,
+    precision: Precision,
     device: torch.device,
 ) -> None:
     method.train()
@@ -224,9 +226,9 @@ def _epoch(
             if state.epoch == 0:
                 validate_graph(batch)
             batch = batch.to(device)
-        with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+        with _computing_in(precision, device):
             loss = method(batch)
-        losses.append(_checked(loss, state, autocast))
+        losses.append(_checked(loss, state, precision))
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if clip is not None:
@@ -236,7 +238,7 @@ def _epoch(
                 [p.grad for p in method.parameters() if p.grad is not None]
             )
         if not math.isfinite(float(norm)):
-            raise NonFiniteLossError(_diagnosis("gradient", float(norm), state, autocast))
+            raise NonFiniteLossError(_diagnosis("gradient", float(norm), state, precision))
         lr = state.optimizer.param_groups[0]["lr"]
         state.optimizer.step()
         if state.scheduler is not None:
@@ -264,7 +266,17 @@ def _epoch(
     )
 
 
-def _checked(loss: Any, state: State, autocast: torch.dtype | None) -> float:
+@contextmanager
+def _computing_in(precision: Precision, device: torch.device) -> Iterator[None]:
+    """Where a forward pass runs."""
+    if precision == "fp32":
+        yield
+        return
+    with tiling(precision=precision), torch.autocast(device.type, dtype=torch.bfloat16):
+        yield
+
+
+def _checked(loss: Any, state: State, precision: Precision) -> float:
     if not isinstance(loss, Tensor) or loss.dim() != 0:
         got = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise TypeError(f"fit: method.loss must return a scalar tensor, got {got}.")
@@ -272,16 +284,16 @@ def _checked(loss: Any, state: State, autocast: torch.dtype | None) -> float:
         raise ValueError("fit: the loss does not depend on any parameter, so nothing can train.")
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise NonFiniteLossError(_diagnosis("loss", value, state, autocast))
+        raise NonFiniteLossError(_diagnosis("loss", value, state, precision))
     return value
 
 
-def _diagnosis(what: str, value: float, state: State, autocast: torch.dtype | None) -> str:
+def _diagnosis(what: str, value: float, state: State, precision: Precision) -> str:
     largest = max(float(p.detach().abs().max()) for p in state.method.parameters() if p.numel())
     if not largest < 1e4:
         cause = f"weights have grown to {largest:.3g}: lower lr, or set clip=1"
-    elif autocast is not None:
-        cause = "the weights are sound: try without autocast"
+    elif precision == "bf16":
+        cause = "the weights are sound: try without precision='bf16'"
     else:
         cause = (
             "the weights are sound: look at the temperature (too small?), at embeddings that grow "

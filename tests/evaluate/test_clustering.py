@@ -73,7 +73,8 @@ def test_global_generators_are_untouched():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"k": 0}, "k must"), ({"k": 5}, "k must"), ({"runs": 0}, "runs")]
+    ("options", "message"),
+    [({"clusters": 0}, "clusters must"), ({"clusters": 5}, "clusters must"), ({"runs": 0}, "runs")],
 )
 def test_mistakes(options, message):
     with pytest.raises(ValueError, match=message):

@@ -8,12 +8,14 @@ import torch
 from scipy.spatial.distance import cdist, pdist
 
 from gcl.losses.alignment_uniformity import AlignmentUniformity, alignment, uniformity
+from gcl.ops import tiling
 from gcl.testing import check_loss
 
 
 @pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
-    monkeypatch.setattr("gcl.ops.stream_rows.default_tile", lambda *_: 4)
+def small_tiles():
+    with tiling(tile=4):
+        yield
 
 
 def views(n=9, d=5):
@@ -30,14 +32,12 @@ def parts(z1, z2, t, alpha):
     return align, spread, cross
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize(("t", "alpha"), [(2.0, 2.0), (0.5, 1.0), (3.0, 0.5)])
 def test_scipy(t, alpha, implementation):
     z1, z2 = views()
     align, spread, cross = parts(z1, z2, t, alpha)
     loss = AlignmentUniformity(
         t, alpha, align_weight=0.3, uniform_weight=0.7, cross_weight=0.5,
-        implementation=implementation,
     )  # fmt: skip
     expected = 0.3 * align + 0.7 * sum(spread) / 2 + 0.5 * cross
     assert loss(z1, z2).item() == pytest.approx(expected, rel=1e-9)
@@ -69,8 +69,8 @@ def test_equal_views_pass_finite_gradients(alpha):
     assert z.grad.abs().max() == 0
 
 
-@pytest.mark.parametrize("options", [{}, {"cross_weight": 1.0}, {"implementation": "tiled"}])
-def test_contract(options):
+@pytest.mark.parametrize("options", [{}, {"cross_weight": 1.0}])
+def test_contract(options, implementation):
     check_loss(AlignmentUniformity(**options))
 
 

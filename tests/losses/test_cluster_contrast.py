@@ -27,7 +27,7 @@ def weights(labels):
 
 def test_equals_the_formula_on_given_clusters():
     z1, z2 = views()
-    loss = ClusterContrast(0.4, lam=0.7, num_clusters=(3, 5))
+    loss = ClusterContrast(0.4, lam=0.7, clusters=(3, 5))
     labels = torch.stack(
         [spherical_kmeans(z2.detach(), k, seed=g)[0] for g, k in enumerate((3, 5))]
     )
@@ -45,7 +45,7 @@ def test_equals_the_formula_on_given_clusters():
 
 def test_gradient_at_a_similarity_is_the_published_one():
     z1, z2 = views()
-    loss = ClusterContrast(0.4, lam=0.0, num_clusters=(3, 5))
+    loss = ClusterContrast(0.4, lam=0.0, clusters=(3, 5))
     n = len(z1)
     loss(z1, z2).backward()
     w = weights(loss.eval().cluster(z2.detach()))
@@ -70,7 +70,7 @@ def test_denominator_is_the_full_sum_less_those_within_clusters():
 
 def test_unweighted_without_prototypes_is_infonce():
     z1, z2 = views()
-    plain = ClusterContrast(0.4, lam=0.0, weighted=False, num_clusters=(3,))
+    plain = ClusterContrast(0.4, lam=0.0, weighted=False, clusters=(3,))
     expected = InfoNCE(0.4, intra=False, symmetric=False)(z1, z2)
     assert torch.equal(plain(z1, z2), expected)
     assert int(plain.calls) == 0
@@ -78,7 +78,7 @@ def test_unweighted_without_prototypes_is_infonce():
 
 def test_clusters_start_where_they_stopped_and_only_in_training():
     _, z2 = views(60)
-    loss = ClusterContrast(0.4, num_clusters=(4, 8))
+    loss = ClusterContrast(0.4, clusters=(4, 8))
     loss.cluster(z2)
     first = loss.centroids_0.clone()
     loss.eval().cluster(z2 + 1)
@@ -90,7 +90,7 @@ def test_clusters_start_where_they_stopped_and_only_in_training():
 
 def test_in_between_rows_go_to_the_nearest_centroid():
     _, z2 = views(60)
-    loss = ClusterContrast(0.4, num_clusters=(4,), every=3)
+    loss = ClusterContrast(0.4, clusters=(4,), every=3)
     loss.cluster(z2)
     fixed = loss.centroids_0.clone()
     moved = torch.randn_like(z2)
@@ -105,10 +105,10 @@ def test_in_between_rows_go_to_the_nearest_centroid():
 
 def test_state_goes_on_exactly():
     z1, z2 = (z.detach() for z in views(60))
-    loss = ClusterContrast(0.4, num_clusters=(4, 8))
+    loss = ClusterContrast(0.4, clusters=(4, 8))
     for shift in range(3):
         loss(z1 + shift, z2 + shift)
-    other = ClusterContrast(0.4, num_clusters=(4, 8))
+    other = ClusterContrast(0.4, clusters=(4, 8))
     other.load_state_dict(loss.state_dict())
     assert torch.equal(loss(z2, z1), other(z2, z1))
 
@@ -120,7 +120,7 @@ def test_odd_clusters_give_a_finite_loss(case, dtype):
     number = {"more clusters than rows": 30, "one cluster": 1, "all rows alike": 3}[case]
     if case == "all rows alike":
         z2 = torch.ones(9, 6, dtype=dtype, requires_grad=True)
-    loss = ClusterContrast(0.4, num_clusters=(number,))(z1, z2)
+    loss = ClusterContrast(0.4, clusters=(number,))(z1, z2)
     loss.backward()
     assert math.isfinite(loss.item())
     assert z1.grad.isfinite().all()
@@ -128,9 +128,9 @@ def test_odd_clusters_give_a_finite_loss(case, dtype):
 
 def test_bad_input():
     for options, complaint in (
-        ({"num_clusters": ()}, "is empty"),
+        ({"clusters": ()}, "is empty"),
         ({"lam": -1.0}, "lam must be at least 0"),
-        ({"num_clusters": (0,)}, "at least 1"),
+        ({"clusters": (0,)}, "at least 1"),
         ({"every": 0}, "every must be at least 1"),
         ({"concentration": "cold"}, "concentration must be one of"),
     ):

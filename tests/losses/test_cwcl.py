@@ -42,10 +42,9 @@ def loop(z1, z2, tau, pairs, weight):
     return (sum(forth) / len(forth) + sum(back) / n) / 2
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_double_loop(implementation):
     z1, z2 = views()
-    loss = CWCL(0.3, implementation=implementation, tile=4)
+    loss = CWCL(0.3)
     expected = loop(z1, z2, 0.3, PAIRS, WEIGHT)
     assert loss(z1, z2, PAIRS, WEIGHT).item() == pytest.approx(expected, rel=1e-10)
     # the soft direction is that of the first view
@@ -62,11 +61,10 @@ def test_identity_weights_are_infonce_between_the_views():
     assert torch.allclose(CWCL(0.3)(z1, z2), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_gradcheck_in_everything(implementation):
     z1, z2 = (z.requires_grad_() for z in views(9, 3))
     start = nn.Parameter(torch.tensor(0.4, dtype=torch.float64))
-    loss = CWCL(start, implementation=implementation, tile=4)
+    loss = CWCL(start)
     assert [name for name, _ in loss.named_parameters()] == ["one_way.tau"]
     tau = start.detach().clone().requires_grad_()
     weight = (WEIGHT + 0.1).requires_grad_()
@@ -104,6 +102,3 @@ def test_bad_input():
         CWCL()(z, z, torch.tensor([[0], [3]]), torch.ones(1))
     with pytest.raises(ValueError, match="one a pair"):
         CWCL()(z, z, torch.tensor([[0], [1]]), torch.tensor([-1.0]))
-    for fixed in ({"intra": True}, {"symmetric": False}, {"positives": "in"}, {"margin": 0.1}):
-        with pytest.raises(ValueError, match="cannot be chosen"):
-            CWCL(**fixed)

@@ -9,12 +9,14 @@ from scipy.spatial.distance import pdist
 
 from gcl.losses.alignment_uniformity import uniformity
 from gcl.losses.decoupled_uniformity import DecoupledUniformity
+from gcl.ops import tiling
 from gcl.testing import check_loss
 
 
 @pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
-    monkeypatch.setattr("gcl.ops.stream_rows.default_tile", lambda *_: 4)
+def small_tiles():
+    with tiling(tile=4):
+        yield
 
 
 def views(n=9, d=5, count=3):
@@ -36,11 +38,10 @@ def loop(*views, t):
     return math.log(sum(terms) / len(terms))
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize(("count", "t"), [(2, 1.0), (3, 2.5)])
 def test_loops_and_gradient(count, t, implementation):
     z = [x.requires_grad_() for x in views(count=count)]
-    loss = DecoupledUniformity(t, implementation=implementation)
+    loss = DecoupledUniformity(t)
     assert loss(*z).item() == pytest.approx(loop(*z, t=t), rel=1e-9)
     assert torch.autograd.gradcheck(loss, z)
 
@@ -72,9 +73,8 @@ def test_smoothing_is_the_inverse_of_the_laplacian():
     )
 
 
-@pytest.mark.parametrize("implementation", ["auto", "tiled"])
 def test_contract(implementation):
-    check_loss(DecoupledUniformity(implementation=implementation))
+    check_loss(DecoupledUniformity())
 
 
 def test_one_row_is_zero_with_a_warning():

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gcl.losses import DCL, InfoNCE
+from gcl.ops import tiling
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.similarity import unit_rows
 from gcl.testing import check_loss
@@ -66,13 +67,12 @@ def views(n=9, d=5):
     return [torch.randn(n, d, generator=generator, dtype=torch.float64) for _ in range(2)]
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled", "auto"])
 @pytest.mark.parametrize("tau", [0.1, 0.4, 0.9])
 def test_closed_form_on_identity_rows(tau, implementation):
     z = torch.eye(12, 16, dtype=torch.float64)
-    both = InfoNCE(tau, implementation=implementation)(z, z)
+    both = InfoNCE(tau)(z, z)
     assert both.item() == pytest.approx(math.log(math.exp(1 / tau) + 22) - 1 / tau, rel=1e-12)
-    inter = InfoNCE(tau, intra=False, implementation=implementation)(z, z)
+    inter = InfoNCE(tau, intra=False)(z, z)
     assert inter.item() == pytest.approx(math.log(math.exp(1 / tau) + 11) - 1 / tau, rel=1e-12)
 
 
@@ -81,12 +81,11 @@ def test_published_number_of_the_closed_form():
     assert InfoNCE(0.4)(z, z).item() == pytest.approx(1.031713640523, abs=1e-12)
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize("intra", [True, False])
 def test_double_loop(intra, implementation):
     z1, z2 = views()
     forth, back = loop(z1, z2, 0.3, intra=intra), loop(z2, z1, 0.3, intra=intra)
-    options = {"intra": intra, "implementation": implementation, "tile": 4}
+    options = {"intra": intra}
     assert InfoNCE(0.3, **options)(z1, z2).item() == pytest.approx(mean(forth + back), rel=1e-10)
     one_sided = InfoNCE(0.3, symmetric=False, **options)(z1, z2)
     assert one_sided.item() == pytest.approx(mean(forth), rel=1e-10)
@@ -110,7 +109,6 @@ def test_weighted_positives_by_double_loop():
     assert torch.isclose(InfoNCE(0.5)(z1, z2, itself), InfoNCE(0.5)(z1, z2), rtol=1e-12)
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize("form", ["out", "in", "sum"])
 @pytest.mark.parametrize("kind", ["cosine", "dot", "neg_sq_euclidean"])
 def test_forms_of_several_positives(form, kind, implementation):
@@ -119,7 +117,7 @@ def test_forms_of_several_positives(form, kind, implementation):
     weight = torch.tensor([1.0, 0.5, 2.0, 1.0, 0.25, 0.0], dtype=torch.float64)
     forward = {0: [(0, 1.0), (3, 0.5)], 1: [(1, 2.0)], 4: [(2, 1.0)], 8: [(3, 0.25)]}
     options = {"intra": False, "positives": form, "similarity": kind}
-    loss = InfoNCE(0.9, symmetric=False, implementation=implementation, tile=4, **options)
+    loss = InfoNCE(0.9, symmetric=False, **options)
     expected = mean(loop(z1, z2, 0.9, intra=False, positives=forward, form=form, kind=kind))
     assert loss(z1, z2, pairs, weight).item() == pytest.approx(expected, rel=1e-10)
     inputs = [z.requires_grad_() for z in (z1, z2, weight[:5].clone())]
@@ -131,7 +129,6 @@ def angular(s, m):
     return math.cos(angle + m) if angle + m <= math.pi else s - m * math.sin(m)
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize(
     ("form", "margin"), [("additive", lambda s: s - 0.3), ("angular", lambda s: angular(s, 0.3))]
 )
@@ -140,26 +137,24 @@ def test_margins(form, margin, implementation):
     z2 = z2.clone()
     z2[0] = -z1[0]  # beyond pi with the margin
     expected = mean(loop(z1, z2, 0.4, margin=margin) + loop(z2, z1, 0.4, margin=margin))
-    options = {"implementation": implementation, "tile": 4}
-    loss = InfoNCE(0.4, margin=0.3, margin_form=form, **options)
+    loss = InfoNCE(0.4, margin=0.3, margin_form=form)
     assert loss(z1, z2).item() == pytest.approx(expected, rel=1e-5)
-    plain = InfoNCE(0.4, margin=0.0, margin_form=form, **options)(z1, z2)
+    plain = InfoNCE(0.4, margin=0.0, margin_form=form)(z1, z2)
     assert torch.isclose(plain, InfoNCE(0.4)(z1, z2), rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["dot", "neg_sq_euclidean"])
 @pytest.mark.parametrize("intra", [True, False])
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_other_similarities(kind, intra, implementation):
     z1, z2 = views()
     forth = loop(z1, z2, 0.7, intra=intra, kind=kind)
     back = loop(z2, z1, 0.7, intra=intra, kind=kind)
-    loss = InfoNCE(0.7, intra=intra, similarity=kind, implementation=implementation, tile=4)
+    loss = InfoNCE(0.7, intra=intra, similarity=kind)
     assert loss(z1, z2).item() == pytest.approx(mean(forth + back), rel=1e-10)
     assert torch.autograd.gradcheck(loss, [z.requires_grad_() for z in (z1, z2)])
 
 
-def test_weights_of_negatives_leave_the_positive_alone():
+def test_weights_of_negatives_leave_the_positive_alone(implementation):
     z1, z2 = views()
     s = torch.linspace(-1, 1, 9, dtype=torch.float64)
 
@@ -173,8 +168,7 @@ def test_weights_of_negatives_leave_the_positive_alone():
         def forward(self, q, k):
             return rule
 
-    made = InfoNCE(0.5, log_weight=Makes(), implementation="tiled", tile=4)
-    for loss in (InfoNCE(0.5, log_weight=rule, tile=4, implementation="tiled"), made):
+    for loss in (InfoNCE(0.5, log_weight=rule), InfoNCE(0.5, log_weight=Makes())):
         assert loss(z1, z2).item() == pytest.approx(expected, rel=1e-10)
 
 
@@ -218,11 +212,18 @@ def test_far_rows_keep_their_distances():
     grads = []
     for dtype in (torch.float64, torch.float32):
         a = z1.to(dtype).requires_grad_()
-        value = InfoNCE(1.0, similarity="neg_sq_euclidean", implementation="tiled")(a, z2.to(dtype))
+        with tiling(implementation="tiled"):
+            value = InfoNCE(1.0, similarity="neg_sq_euclidean")(a, z2.to(dtype))
         grads.append(torch.autograd.grad(value, a)[0].double())
     assert (grads[1] - grads[0]).norm() <= 1e-4 * grads[0].norm()
-    with pytest.raises(ValueError, match="needs precision='fp32'"):
-        InfoNCE(similarity="neg_sq_euclidean", precision="bf16")
+    said = r"^(InfoNCE|DCL): .* needs precision 'fp32'; call it in gcl.ops.tiling\(precision='fp32'"
+    for kind in (InfoNCE, DCL):
+        loss = kind(similarity="neg_sq_euclidean")
+        with tiling(precision="bf16"):
+            with pytest.raises(ValueError, match=said):
+                loss(z1, z2)
+            with tiling(precision="fp32"):  # what the error says to do
+                assert loss(z1, z2).isfinite()
 
 
 def test_positives_of_one_direction_only():
@@ -237,7 +238,10 @@ def test_positives_of_one_direction_only():
 def test_bfloat16_products():
     z1, z2 = (z.float() for z in views(400, 32))
     exact = InfoNCE(0.4)(z1.double(), z2.double())
-    assert InfoNCE(0.4, precision="bf16")(z1, z2).item() == pytest.approx(exact.item(), rel=1e-4)
+    with tiling(precision="bf16"):
+        low = InfoNCE(0.4)(z1, z2)
+    assert low.item() == pytest.approx(exact.item(), rel=1e-4)
+    assert low != InfoNCE(0.4)(z1, z2)
 
 
 def test_no_positive_at_all_is_a_zero_with_a_graph():
@@ -248,18 +252,16 @@ def test_no_positive_at_all_is_a_zero_with_a_graph():
     assert z1.grad.abs().sum() == 0
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize("intra", [True, False])
 def test_contract(intra, implementation):
-    check_loss(InfoNCE(0.4, intra=intra, implementation=implementation), rows=(2, 3, 17, 300))
+    check_loss(InfoNCE(0.4, intra=intra))
+    with tiling(tile=128):
+        check_loss(InfoNCE(0.4, intra=intra), rows=(300,))
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_gradcheck_with_learned_tau(implementation):
     z1, z2 = (z.requires_grad_() for z in views(6, 3))
-    loss = InfoNCE(
-        nn.Parameter(torch.tensor(0.4, dtype=torch.float64)), implementation=implementation
-    )
+    loss = InfoNCE(nn.Parameter(torch.tensor(0.4, dtype=torch.float64)))
 
     def run(a, b, tau):
         loss.tau.data = tau.data
@@ -270,10 +272,9 @@ def test_gradcheck_with_learned_tau(implementation):
     assert [name for name, _ in loss.named_parameters()] == ["tau"]
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_small_tau_and_identical_rows_stay_finite(implementation):
     z = torch.ones(20, 4, requires_grad=True)
-    value = InfoNCE(0.01, implementation=implementation)(z, z)
+    value = InfoNCE(0.01)(z, z)
     value.backward()
     assert value.item() == pytest.approx(math.log(39), rel=1e-4)  # all 39 candidates alike
     assert z.grad.isfinite().all()

@@ -40,13 +40,11 @@ def entropy(s, tau):
     return -(p * np.log(p)).sum()
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize("intra", [True, False])
 def test_value_and_step_from_the_definition(intra, implementation):
     z1, z2 = views()
     loss = ISogCLR(
         9, perplexity=5, lr=0.1, momentum=0.8, intra=intra, reduction="none",
-        implementation=implementation, tile=4,
     ).double()  # fmt: skip
     tau = np.linspace(0.2, 1.0, 9)
     loss.tau.copy_(torch.from_numpy(tau))
@@ -62,10 +60,9 @@ def test_value_and_step_from_the_definition(intra, implementation):
     )
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_converges_to_the_perplexity_asked_for(implementation):
     z1, z2 = views(12)
-    loss = ISogCLR(12, perplexity=15, lr=0.2, bounds=(0.01, 50), implementation=implementation)
+    loss = ISogCLR(12, perplexity=15, lr=0.2, bounds=(0.01, 50))
     loss = loss.double()
     for _ in range(250):
         loss(z1, z2)
@@ -77,10 +74,9 @@ def test_converges_to_the_perplexity_asked_for(implementation):
     assert loss.tau.std() > 0.01  # nodes do differ
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_gradient_of_the_embeddings(implementation):
     z1, z2 = (z.requires_grad_() for z in views(6, 3))
-    loss = ISogCLR(6, perplexity=4, implementation=implementation, tile=4).double()
+    loss = ISogCLR(6, perplexity=4).double()
     with torch.no_grad():
         loss.tau.copy_(torch.linspace(0.2, 0.9, 6))
     start = copy.deepcopy(loss.state_dict())
@@ -163,9 +159,8 @@ def test_bounds_hold_and_a_huge_perplexity_is_cut():
     assert loss(z1, z2).tolist() == pytest.approx(cut.tolist(), rel=1e-9)
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_contract(implementation):
-    loss = ISogCLR(17, perplexity=5, implementation=implementation).eval()
+    loss = ISogCLR(17, perplexity=5).eval()
     check_loss(loss, rows=(2, 3, 17, 300))
 
 

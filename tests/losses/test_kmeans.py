@@ -129,11 +129,11 @@ def test_no_gradient_and_half_precision():
 
 def test_bad_input():
     z = torch.ones(3, 2)
-    with pytest.raises(ValueError, match="k must be at least 1"):
+    with pytest.raises(ValueError, match="clusters must be at least 1"):
         spherical_kmeans(z, 0)
     with pytest.raises(ValueError, match="at least one row"):
         spherical_kmeans(z[:0], 2)
-    with pytest.raises(ValueError, match="must hold k = 2 centroids, got 3"):
+    with pytest.raises(ValueError, match="must hold clusters = 2 centroids, got 3"):
         spherical_kmeans(z, 2, init=z)
     with pytest.raises(TypeError, match="floating-point"):
         spherical_kmeans(z.long(), 2)

@@ -359,7 +359,7 @@ def test_scales_of_rows_do_not_matter():
 def test_empty_clusters_take_no_part(proxy):
     z, labels = clustered(4)
     value = meta_node_logsumexp(z, z, 0.5, labels, proxy=proxy)
-    sparse = meta_node_logsumexp(z, z, 0.5, 3 * labels + 2, num_clusters=200, proxy=proxy)
+    sparse = meta_node_logsumexp(z, z, 0.5, 3 * labels + 2, clusters=200, proxy=proxy)
     assert torch.allclose(sparse, value, rtol=1e-12)
     shares = torch.zeros(len(z), 40, dtype=torch.float64).scatter_(1, 3 * labels[:, None] + 2, 1.0)
     soft = meta_node_logsumexp(z, z, 0.5, shares, proxy=proxy)
@@ -423,8 +423,8 @@ def test_bad_input():
     z, labels = draw(4), torch.tensor([0, 1, 1, 2])
     bad = {
         "proxy must be one of": {"proxy": "nodes"},
-        r"labels must lie in \[0, 2\)": {"num_clusters": 2},
-        "num_clusters must be at least 1": {"num_clusters": 0},
+        r"labels must lie in \[0, 2\)": {"clusters": 2},
+        "clusters must be at least 1": {"clusters": 0},
         "tau must be above 0": {"tau": -0.5},
         "one tau": {"proxy": "pair", "tau": torch.ones(4)},
         "second_order goes with": {"proxy": "paper", "second_order": True},
@@ -432,7 +432,7 @@ def test_bad_input():
         "at least 0": {"assignment": torch.full((4, 2), -1.0)},
         "finite shares": {"assignment": torch.full((4, 2), torch.inf)},
         r"shares must be \[4, K\]": {"assignment": torch.ones(3, 2)},
-        "but num_clusters is 3": {"assignment": torch.ones(4, 2), "num_clusters": 3},
+        "but clusters is 3": {"assignment": torch.ones(4, 2), "clusters": 3},
         "need query_assignment": {"z": draw(3), "within_cluster": False},
         "same clusters": {
             "assignment": torch.ones(4, 2),

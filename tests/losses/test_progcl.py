@@ -41,15 +41,14 @@ def by_hand(u, v, tau, intra):
 
 @pytest.mark.parametrize("intra", [True, False])
 @pytest.mark.parametrize("symmetric", [True, False])
-def test_value_is_the_double_loop(intra, symmetric):
+def test_value_is_the_double_loop(intra, symmetric, implementation):
     generator = torch.Generator().manual_seed(0)
     z1, z2 = (torch.randn(11, 4, generator=generator).double() for _ in range(2))
     u, v = normalize(z1), normalize(z2)
     sides = [by_hand(u, v, 0.5, intra), by_hand(v, u, 0.5, intra)]
     expected = sum(sides) / 2 if symmetric else sides[0]
-    for implementation in ("dense", "tiled"):
-        loss = fitted(intra=intra, symmetric=symmetric, implementation=implementation, tile=4)
-        assert float(loss(z1, z2)) == pytest.approx(expected, rel=1e-9)
+    loss = fitted(intra=intra, symmetric=symmetric)
+    assert float(loss(z1, z2)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_before_t0_it_is_infonce_and_the_fit_comes_once():
@@ -77,8 +76,6 @@ def test_contract():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="leave out negatives"):
-        ProGCL(similarity="dot")
     with pytest.raises(ValueError, match="t0 must be at least 0"):
         ProGCL(t0=-1)
     with pytest.raises(ValueError, match="share must lie"):

@@ -125,20 +125,20 @@ def test_floor_of_the_temperature():
 
 def test_clusters_of_its_own():
     z1, z2 = views(40, 5)
-    loss = ProtoNCE(0.4, num_clusters=(3, 7), seed=4)
+    loss = ProtoNCE(0.4, clusters=(3, 7), seed=4)
     labels = torch.stack([spherical_kmeans(z2, k, seed=4 + g)[0] for g, k in enumerate((3, 7))])
     assert loss(z1, z2).item() == pytest.approx(loss(z1, z2, labels).item(), rel=1e-12)
-    one = ProtoNCE(0.4, num_clusters=3, seed=4)
+    one = ProtoNCE(0.4, clusters=3, seed=4)
     assert one(z1, z2).item() == pytest.approx(one(z1, z2, labels[0]).item(), rel=1e-12)
     assert ProtoNCE()(z1, z2).item() == pytest.approx(  # 40 / 40 and 40 / 13
-        ProtoNCE(num_clusters=(2, 3))(z1, z2).item(), rel=1e-12
+        ProtoNCE(clusters=(2, 3))(z1, z2).item(), rel=1e-12
     )
 
 
 @pytest.mark.parametrize("concentration", ["distance", "legacy", "constant"])
-@pytest.mark.parametrize("num_clusters", [None, 5, (2, 30)])
-def test_contract(concentration, num_clusters):
-    loss = ProtoNCE(0.4, num_clusters=num_clusters, concentration=concentration)
+@pytest.mark.parametrize("clusters", [None, 5, (2, 30)])
+def test_contract(concentration, clusters):
+    loss = ProtoNCE(0.4, clusters=clusters, concentration=concentration)
     check_loss(loss, one_sided=True)
 
 
@@ -174,8 +174,8 @@ def test_bad_input():
     labels = torch.tensor([0, 1, 1])
     with pytest.raises(ValueError, match="one of 'distance', 'legacy', 'constant'"):
         ProtoNCE(concentration="legacy_ip")
-    with pytest.raises(ValueError, match="num_clusters must be a number above 0"):
-        ProtoNCE(num_clusters=(3, 0))
+    with pytest.raises(ValueError, match="clusters must be a number above 0"):
+        ProtoNCE(clusters=(3, 0))
     with pytest.raises(TypeError, match=r"integer labels, got torch.float32"):
         ProtoNCE()(z, z, labels.float())
     with pytest.raises(ValueError, match=r"\[n\] or \[G, n\] with n = 3"):

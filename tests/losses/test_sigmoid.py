@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from gcl.losses.sigmoid import Sigmoid
+from gcl.ops import tiling
 from gcl.testing import check_loss
 
 
 @pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
-    monkeypatch.setattr("gcl.ops.stream_rows.default_tile", lambda *_: 4)
+def small_tiles():
+    with tiling(tile=4):
+        yield
 
 
 def views(n=9, d=5):
@@ -40,23 +42,21 @@ def loop(z1, z2, t, b, intra=False, positives=None):
     return total / n
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize("intra", [True, False])
 def test_double_loop(intra, implementation):
     z1, z2 = views()
-    loss = Sigmoid(5.0, bias_init=-1.5, intra=intra, implementation=implementation)
+    loss = Sigmoid(5.0, bias_init=-1.5, intra=intra)
     assert loss(z1, z2).item() == pytest.approx(loop(z1, z2, 5.0, -1.5, intra), rel=1e-6)
-    balanced = Sigmoid(5.0, intra=intra, implementation=implementation)
+    balanced = Sigmoid(5.0, intra=intra)
     b = -math.log(16 if intra else 8)
     assert balanced(z1, z2).item() == pytest.approx(loop(z1, z2, 5.0, b, intra), rel=1e-6)
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_listed_positives(implementation):
     z1, z2 = views()
     pairs = [(0, 0), (0, 3), (1, 1), (4, 2), (8, 3)]
     edges = torch.tensor([*pairs, (0, 3)]).t()  # the repeated pair counts once
-    loss = Sigmoid(5.0, bias_init=-1.5, implementation=implementation)
+    loss = Sigmoid(5.0, bias_init=-1.5)
     expected = loop(z1, z2, 5.0, -1.5, positives=pairs)
     assert loss(z1, z2, edges).item() == pytest.approx(expected, rel=1e-6)
     itself = torch.arange(9).repeat(2, 1)
@@ -66,9 +66,8 @@ def test_listed_positives(implementation):
 
 
 @pytest.mark.parametrize("listed", [False, True])
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_gradients_of_views_scale_and_bias(implementation, listed):
-    loss = Sigmoid(intra=True, implementation=implementation)
+    loss = Sigmoid(intra=True)
     edges = torch.tensor([[0, 2, 5], [1, 2, 0]]) if listed else None
 
     def run(z1, z2, log_t, bias):
@@ -104,10 +103,9 @@ def test_state_moves_with_a_checkpoint_also_before_the_first_step():
     assert fresh(z1, z2) == trained(z1, z2) != Sigmoid()(z1, z2)
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize("intra", [True, False])
 def test_contract(intra, implementation):
-    check_loss(Sigmoid(intra=intra, implementation=implementation), rows=(2, 3, 17))
+    check_loss(Sigmoid(intra=intra), rows=(2, 3, 17))
 
 
 def test_autocast_keeps_float32():
@@ -131,7 +129,5 @@ def test_bad_input():
         Sigmoid(0)
     with pytest.raises(ValueError, match="bias_init must be a finite number"):
         Sigmoid(bias_init=math.inf)
-    with pytest.raises(ValueError, match="implementation must be one of"):
-        Sigmoid(implementation="fast")
     with pytest.raises(ValueError, match=r"must lie in \[0, 3\)"):
         Sigmoid()(torch.ones(3, 2), torch.ones(3, 2), torch.tensor([[0], [3]]))

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gcl.ops import tiles as tiling
+from gcl.ops import tiles, tiling
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
 
@@ -46,6 +46,11 @@ def lse(values):
 IMPLEMENTATIONS = [{"implementation": "dense"}, {"implementation": "tiled", "tile": 4}]
 
 
+def within(how, run, *args, **options):
+    with tiling(**how):
+        return run(*args, **options)
+
+
 @pytest.mark.parametrize("how", [*IMPLEMENTATIONS, {"implementation": "tiled", "tile": 512}])
 @pytest.mark.parametrize("sharp", [1.0, 40.0])  # 40: logits of several hundred
 @pytest.mark.parametrize("tau", ["number", "scalar", "rows"])
@@ -59,7 +64,7 @@ def test_logsumexp_equals_the_double_loop(how, sharp, tau, exclude):
     }[tau]
     left_out = [3, -1, 13, 0, -1, 5, 6, 6, 8] if exclude == "some" else exclude
     option = torch.tensor(left_out) if exclude == "some" else exclude
-    out = streaming_logsumexp(q, k, tau=tau, exclude=option, **how)
+    out = within(how, streaming_logsumexp, q, k, tau=tau, exclude=option)
     scale = 1 / torch.as_tensor(tau, dtype=F64)
     expected = [lse([x for x, _ in line]) for line in logits_by_loop(q, k, scale, None, left_out)]
     assert out.tolist() == pytest.approx(expected, rel=1e-12)
@@ -79,7 +84,7 @@ def test_logsumexp_with_a_weight_rule_equals_the_double_loop():
         )
     ]
     for how in IMPLEMENTATIONS:
-        out = streaming_logsumexp(q, k, tau=0.5, log_weight=LogWeight(gap, age), **how)
+        out = within(how, streaming_logsumexp, q, k, tau=0.5, log_weight=LogWeight(gap, age))
         assert out.tolist() == pytest.approx(expected, rel=1e-12)
 
 
@@ -91,7 +96,7 @@ def test_gradients_of_logsumexp(how):
 
     def run(q, k, tau, row, col):
         rule = LogWeight(lambda i, j, a, b: (a[i, None] * b[None, j]).tanh(), row, col, bound=1)
-        return streaming_logsumexp(q, k, tau=tau, log_weight=rule, exclude=True, **how)
+        return within(how, streaming_logsumexp, q, k, tau=tau, log_weight=rule, exclude=True)
 
     assert torch.autograd.gradcheck(run, (q, k, tau, row, col))
 
@@ -101,7 +106,9 @@ def test_gradients_of_logsumexp_in_one_temperature(tau):
     q, k = normalize(rows(9, 4)).requires_grad_(), normalize(rows(9, 4, seed=1)).requires_grad_()
     tau = torch.tensor(tau, dtype=F64, requires_grad=True)
     assert torch.autograd.gradcheck(
-        lambda q, k, tau: streaming_logsumexp(q, k, tau=tau, implementation="tiled", tile=4),
+        lambda q, k, tau: within(
+            {"implementation": "tiled", "tile": 4}, streaming_logsumexp, q, k, tau=tau
+        ),
         (q, k, tau),
         eps=1e-7,
     )
@@ -112,17 +119,17 @@ def test_softplus_sums(how):
     q, k = rows(6, 3).requires_grad_(), rows(9, 3, seed=1).requires_grad_()
     scale = torch.linspace(-1, 3, 6, dtype=F64).requires_grad_()
     bias = torch.linspace(-2, 2, 6, dtype=F64).requires_grad_()
-    out = streaming_softplus(q, k, scale=scale, bias=bias, exclude=True, **how)
+    out = within(how, streaming_softplus, q, k, scale=scale, bias=bias, exclude=True)
     table = logits_by_loop(q.detach(), k.detach(), scale.detach(), bias.detach(), True)
     expected = [math.fsum(math.log1p(math.exp(x)) for x, _ in line) for line in table]
     assert out.tolist() == pytest.approx(expected, rel=1e-12)
     assert torch.autograd.gradcheck(
-        lambda q, k, s, b: streaming_softplus(q, k, scale=s, bias=b, exclude=True, **how),
+        lambda q, k, s, b: within(how, streaming_softplus, q, k, scale=s, bias=b, exclude=True),
         (q, k, scale, bias),
     )
     numbers = [torch.tensor(x, dtype=F64, requires_grad=True) for x in (0.7, -1.0)]
     assert torch.autograd.gradcheck(
-        lambda s, b: streaming_softplus(q, k, scale=s, bias=b, **how), numbers
+        lambda s, b: within(how, streaming_softplus, q, k, scale=s, bias=b), numbers
     )
 
 
@@ -130,17 +137,18 @@ def test_softplus_sums(how):
 def test_softmax_means(how):
     q, k = rows(6, 3).requires_grad_(), rows(9, 3, seed=1).requires_grad_()
     tau = torch.tensor(0.8, dtype=F64, requires_grad=True)
-    out = streaming_softmax_mean(q, k, tau=tau, exclude=True, **how)
+    out = within(how, streaming_softmax_mean, q, k, tau=tau, exclude=True)
     expected = []
     for line in logits_by_loop(q.detach(), k.detach(), 1 / tau.detach(), None, True):
         total = lse([x for x, _ in line])
         expected.append(math.fsum(math.exp(x - total) * s for x, s in line))
     assert out.tolist() == pytest.approx(expected, rel=1e-12)
     assert torch.autograd.gradcheck(
-        lambda q, k, tau: streaming_softmax_mean(q, k, tau=tau, exclude=True, **how), (q, k, tau)
+        lambda q, k, tau: within(how, streaming_softmax_mean, q, k, tau=tau, exclude=True),
+        (q, k, tau),
     )
     # With constant weights p the gradient with respect to q_i is sum_j p_ij k_j.
-    fixed = streaming_softmax_mean(q, k, tau=tau, detach_weights=True, **how)
+    fixed = within(how, streaming_softmax_mean, q, k, tau=tau, detach_weights=True)
     (grad,) = torch.autograd.grad(fixed.sum(), q)
     p = torch.softmax((q @ k.t()).detach() / 0.8, 1)
     assert torch.allclose(grad, p @ k, rtol=1e-12)
@@ -149,16 +157,16 @@ def test_softmax_means(how):
 @pytest.mark.parametrize("how", IMPLEMENTATIONS)
 def test_rows_without_candidates(how):
     q = rows(3, 2).requires_grad_()
-    alone = streaming_logsumexp(q[:1], q[:1], tau=0.5, exclude=True, **how)
+    alone = within(how, streaming_logsumexp, q[:1], q[:1], tau=0.5, exclude=True)
     assert alone.tolist() == [-math.inf]
     nobody = LogWeight(lambda i, j: torch.tensor([[0.0], [-math.inf], [0.0]])[i])
-    out = streaming_logsumexp(q, q, tau=0.5, log_weight=nobody, **how)
+    out = within(how, streaming_logsumexp, q, q, tau=0.5, log_weight=nobody)
     assert out.isneginf().tolist() == [False, True, False]
     (grad,) = torch.autograd.grad(out[out.isfinite()].sum(), q)
     assert grad.isfinite().all()
-    assert streaming_softplus(q[:1], q[:1], exclude=True, **how).item() == 0
-    assert streaming_softmax_mean(q[:1], q[:1], tau=1.0, exclude=True, **how).item() == 0
-    assert streaming_logsumexp(q, q[:0], tau=1.0, **how).tolist() == [-math.inf] * 3
+    assert within(how, streaming_softplus, q[:1], q[:1], exclude=True).item() == 0
+    assert within(how, streaming_softmax_mean, q[:1], q[:1], tau=1.0, exclude=True).item() == 0
+    assert within(how, streaming_logsumexp, q, q[:0], tau=1.0).tolist() == [-math.inf] * 3
 
 
 class Watch(TorchDispatchMode):
@@ -183,7 +191,7 @@ def test_no_square_array_is_made(run, precision):
     q, k = (rows(n, 4, torch.float32, s).requires_grad_() for s in (0, 1))
     option = {} if run is streaming_softplus else {"tau": 0.4}
     with Watch() as watch:
-        run(q, k, **option, tile=tile, precision=precision).sum().backward()
+        within({"tile": tile, "precision": precision}, run, q, k, **option).sum().backward()
     assert watch.largest <= 4 * max(n * 4, tile * tile)
 
 
@@ -195,8 +203,13 @@ def test_a_rule_is_asked_for_tiles_only():
         return torch.zeros(1, 1)
 
     q = rows(50, 3, torch.float32).requires_grad_()
-    lse = streaming_logsumexp(
-        q, q, tau=1.0, log_weight=LogWeight(rule), implementation="tiled", tile=16
+    lse = within(
+        {"implementation": "tiled", "tile": 16},
+        streaming_logsumexp,
+        q,
+        q,
+        tau=1.0,
+        log_weight=LogWeight(rule),
     )
     lse.sum().backward()
     assert max(max(shape) for shape in asked) <= 16
@@ -216,18 +229,21 @@ def test_a_rule_of_the_wrong_shape():
     q = rows(9, 3)
     for how in IMPLEMENTATIONS:
         with pytest.raises(ValueError, match="broadcasts to"):
-            streaming_logsumexp(
-                q, q, tau=1.0, log_weight=LogWeight(lambda i, j: torch.zeros(2, 7)), **how
+            within(
+                how,
+                streaming_logsumexp,
+                q,
+                q,
+                tau=1.0,
+                log_weight=LogWeight(lambda i, j: torch.zeros(2, 7)),
             )
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 def test_parameters_of_a_rule_that_are_not_among_its_tensors_are_refused(implementation):
     q, w = rows(9, 3), torch.nn.Parameter(torch.tensor(1.0, dtype=F64))
     with pytest.raises(ValueError, match="pass it as one of the tensors"):
         streaming_logsumexp(
             q, q, tau=1.0, log_weight=LogWeight(lambda i, j: w.view(1, 1)),
-            implementation=implementation,
         )  # fmt: skip
 
 
@@ -243,7 +259,7 @@ def test_a_rule_for_other_rows_is_refused():
 def test_what_is_not_a_number_stays_visible(how, bad):
     q = rows(9, 3)
     rule = LogWeight(lambda i, j: torch.full((1, 1), bad, dtype=F64))
-    out = streaming_logsumexp(q, q, tau=1.0, log_weight=rule, **how)
+    out = within(how, streaming_logsumexp, q, q, tau=1.0, log_weight=rule)
     assert not out.isfinite().any()
     assert not out.isneginf().any()
 
@@ -253,17 +269,17 @@ def test_large_logits_in_single_precision():
     grads = []
     for dtype, how in ((F64, "dense"), (torch.float32, "tiled")):
         a, b = q.to(dtype).requires_grad_(), k.to(dtype)
-        out = streaming_logsumexp(a, b, tau=0.4, implementation=how, tile=16)
+        out = within({"implementation": how, "tile": 16}, streaming_logsumexp, a, b, tau=0.4)
         grads.append(torch.autograd.grad(out.sum(), a)[0].double())
     assert (grads[1] - grads[0]).norm() <= 1e-5 * grads[0].norm()
 
 
 def test_second_derivative_is_refused():
     q, k = rows(5, 3).requires_grad_(), rows(5, 3)
-    out = streaming_logsumexp(q, k, tau=0.4, implementation="tiled")
+    out = within({"implementation": "tiled"}, streaming_logsumexp, q, k, tau=0.4)
     with pytest.raises(RuntimeError, match="no second derivative"):
         torch.autograd.grad(out.sum(), q, create_graph=True)
-    dense = streaming_logsumexp(q, k, tau=0.4, implementation="dense")
+    dense = within({"implementation": "dense"}, streaming_logsumexp, q, k, tau=0.4)
     (grad,) = torch.autograd.grad(dense.sum(), q, create_graph=True)
     grad.square().sum().backward()
 
@@ -272,20 +288,20 @@ def test_autocast_keeps_float32():
     q = rows(8, 4, torch.float32)
     for how in IMPLEMENTATIONS:
         with torch.autocast("cpu", torch.bfloat16):
-            out = streaming_logsumexp(q, q, tau=0.05, **how)
+            out = within(how, streaming_logsumexp, q, q, tau=0.05)
         assert out.dtype == torch.float32
-        assert torch.equal(out, streaming_logsumexp(q, q, tau=0.05, **how))
+        assert torch.equal(out, within(how, streaming_logsumexp, q, q, tau=0.05))
 
 
 def test_half_precision_input_is_raised_to_float32():
     q = rows(30, 4, torch.bfloat16)
-    out = streaming_logsumexp(q, q, tau=0.4, implementation="tiled", tile=8)
+    out = within({"implementation": "tiled", "tile": 8}, streaming_logsumexp, q, q, tau=0.4)
     assert out.dtype == torch.float32
     assert torch.allclose(out, streaming_logsumexp(q.float(), q.float(), tau=0.4))
 
 
 def test_the_scoped_precision_is_put_back(monkeypatch):
-    monkeypatch.setattr(tiling, "_has_amx", lambda: True)
+    monkeypatch.setattr(tiles, "_has_amx", lambda: True)
     setting = torch.backends.mkldnn.matmul
     before = setting.fp32_precision
     seen = []
@@ -298,9 +314,9 @@ def test_the_scoped_precision_is_put_back(monkeypatch):
 
     q = rows(8, 4, torch.float32)
     with pytest.raises(KeyboardInterrupt):
-        streaming_logsumexp(
-            q, q, tau=1.0, log_weight=LogWeight(rule), implementation="tiled", tile=4,
-            precision="bf16",
+        within(
+            {"implementation": "tiled", "tile": 4, "precision": "bf16"},
+            streaming_logsumexp, q, q, tau=1.0, log_weight=LogWeight(rule),
         )  # fmt: skip
     assert seen == [before, "bf16", "bf16"]  # the first call looks at one corner
     assert setting.fp32_precision == before
@@ -311,7 +327,6 @@ def test_the_scoped_precision_is_put_back(monkeypatch):
     [
         ({"tau": 0.0}, "above 0"),
         ({"tau": torch.ones(3)}, r"one a row \[5\]"),
-        ({"tau": 1.0, "implementation": "fast"}, "must be one of"),
     ],
 )
 def test_bad_options(bad, message):

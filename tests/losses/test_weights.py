@@ -9,6 +9,7 @@ from gcl.losses.dcl import DCL
 from gcl.losses.infonce import InfoNCE
 from gcl.losses.weights.pair_network import PairNetwork
 from gcl.losses.weights.rules import cluster_pairs, rank_one, without_pairs
+from gcl.ops import tiling
 from gcl.ops.similarity import unit_rows
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.testing import check_loss
@@ -74,12 +75,11 @@ def double_loop(kind, z1, z2, weight, tau, intra):
 
 @pytest.mark.parametrize("kind", [InfoNCE, DCL])
 @pytest.mark.parametrize("intra", [True, False])
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize("name", RULES)
 def test_double_loop(name, implementation, intra, kind):
     rule, weight = RULES[name]
     z1, z2 = views()
-    loss = kind(0.4, log_weight=rule, intra=intra, implementation=implementation, tile=4)
+    loss = kind(0.4, log_weight=rule, intra=intra)
     value = double_loop(kind, z1, z2, weight, 0.4, intra)
     assert loss(z1, z2).item() == pytest.approx(value, rel=1e-6 if name == "clusters" else 1e-10)
 
@@ -104,10 +104,10 @@ def test_what_a_rule_says_of_itself(name):
 def test_rank_one_trains_its_vectors(tile):
     z1, z2 = views()
     row, col = (v.clone().requires_grad_() for v in (STRENGTH, OTHER))
-    kinds = {"implementation": "tiled", "tile": tile}
 
     def run(*vectors):
-        return InfoNCE(0.4, log_weight=rank_one(*vectors, scale=0.7), **kinds)(z1, z2)
+        with tiling(implementation="tiled", tile=tile):
+            return InfoNCE(0.4, log_weight=rank_one(*vectors, scale=0.7))(z1, z2)
 
     assert torch.autograd.gradcheck(run, (row,))
     assert torch.autograd.gradcheck(run, (row, col))
@@ -157,9 +157,8 @@ def test_pair_network_equals_the_dense_form(act, normalize, n, implementation):
     net = network(act, normalize)
     z1, z2 = (z.requires_grad_() for z in views(n))
     inputs = (z1, z2, *net.parameters())
-    value = InfoNCE(
-        0.4, intra=False, symmetric=False, log_weight=net, implementation=implementation, tile=16
-    )(z1, z2)
+    with tiling(implementation=implementation, tile=16):
+        value = InfoNCE(0.4, intra=False, symmetric=False, log_weight=net)(z1, z2)
     q, k = unit_rows(z1), unit_rows(z2)
     weight = dense_network(net, q, k)
     if normalize != "none":
@@ -203,8 +202,8 @@ def test_pair_network_stores_no_array_of_pairs():
                     sizes.append(x.untyped_storage().nbytes())
             return out
 
-    with Watch():
-        InfoNCE(intra=False, log_weight=net, implementation="tiled", tile=tile)(z1, z2).backward()
+    with Watch(), tiling(implementation="tiled", tile=tile):
+        InfoNCE(intra=False, log_weight=net)(z1, z2).backward()
     assert max(sizes) <= 8 * tile * tile < 4 * n * n
 
 
@@ -223,11 +222,11 @@ def test_pair_network_in_losses():
     assert lone(slice(0, 1), slice(0, 1)).isfinite().all()
 
 
-def test_rules_add_up():
+def test_rules_add_up(implementation):
     z1, z2 = views()
     rule = rank_one(STRENGTH, scale=0.7) + without_pairs(BOTH, N)
     assert rule.symmetric
-    value = InfoNCE(0.4, log_weight=rule, implementation="tiled", tile=4)(z1, z2)
+    value = InfoNCE(0.4, log_weight=rule)(z1, z2)
     first, second = RULES["team-up"][1], RULES["undirected pairs"][1]
     expected = double_loop(InfoNCE, z1, z2, lambda i, j: first(i, j) * second(i, j), 0.4, True)
     assert value.item() == pytest.approx(expected, rel=1e-10)

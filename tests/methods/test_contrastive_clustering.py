@@ -312,7 +312,7 @@ def test_printed_readably(data):
         "(negatives): ClusterMetaNodes(proxy='pair', assign='hard'",
         "(tau): 2.0",
         "12 -> 16 -> 6",
-        "StudentTClustering(num_clusters=4, in_channels=6, v=1)",
+        "StudentTClustering(clusters=4, in_channels=6, v=1)",
         "SelfTraining(every=1)",
     ):
         assert part in shown
@@ -327,7 +327,7 @@ def test_bad_input(data):
         ({"tau": 0}, "tau must be a number above 0"),
         ({"alpha": -1}, "alpha must be >= 0"),
         ({"alpha": 0, "beta": 0}, "alpha or beta must be above 0"),
-        ({"clusters": 0}, "num_clusters must be at least 1"),
+        ({"clusters": 0}, "clusters must be at least 1"),
         ({"every": 0}, "every must be at least 1"),
         ({"pretrain_epochs": -1}, "pretrain_epochs must be at least 0"),
         ({"restarts": 0}, "restarts must be at least 1"),

@@ -74,7 +74,7 @@ def test_fewer_different_rows_than_clusters(rows):
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="num_clusters must be at least 1"):
+    with pytest.raises(ValueError, match="clusters must be at least 1"):
         StudentTClustering(0, 3)
     with pytest.raises(ValueError, match="v must be a number above 0"):
         StudentTClustering(2, 3, v=0)
@@ -87,7 +87,7 @@ def test_bad_input():
         head.start(torch.full((4, 3), float("nan")))
     with pytest.raises(ValueError, match="restarts must be at least 1"):
         head.start(torch.ones(4, 3), restarts=0)
-    assert repr(head) == "StudentTClustering(num_clusters=2, in_channels=3, v=1)"
+    assert repr(head) == "StudentTClustering(clusters=2, in_channels=3, v=1)"
 
 
 def test_a_far_centre_takes_no_digits_from_the_others():

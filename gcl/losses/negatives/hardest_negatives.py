@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gcl.checks import check_count, check_views
 from gcl.ops.pairs import pair_dots
+from gcl.ops.tiling import current_tiling
 
 
 class HardestNegatives:
@@ -73,8 +74,11 @@ def hardest(
     q, k = q.to(dtype), k.to(dtype)
     n, num = len(q), min(num, max(0, len(q) - 1))
     dots, cols = q.new_empty(n, num), torch.empty(n, num, dtype=torch.long, device=q.device)
-    # Chunks of about 4 MB on CPU, of enough rows for the product to be fast.
-    chunk = max(64, (1 << (20 if q.device.type == "cpu" else 26)) // max(1, n))
+    # Chunks of about 4 MB on CPU, of enough rows for the product to be fast. Always in full
+    # precision: rounding must not decide which row is harder.
+    chunk = current_tiling().tile or max(
+        64, (1 << (20 if q.device.type == "cpu" else 26)) // max(1, n)
+    )
     with torch.autocast(q.device.type, enabled=False):
         for start in range(0, n, chunk):
             rows = slice(start, min(start + chunk, n))

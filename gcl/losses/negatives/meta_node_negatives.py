@@ -47,7 +47,7 @@ class MetaNodeNegatives(nn.Module):
     where there are none. Centres and the number of steps are buffers: checkpoints hold them.
 
     Args:
-        k: number of clusters, >= 1. 100 for a million nodes; more for tau below 0.4. The cost grows
+        clusters: how many, >= 1. 100 for a million nodes; more for tau below 0.4. The cost grows
             with it, the difference falls. With n rows or more, each is a cluster of its own.
         proxy: "node" as above; "pair" replaces the anchors by means of clusters too; "paper" is
             the formula released with PamC on the rows as the loss gives them (of unit length for
@@ -64,7 +64,7 @@ class MetaNodeNegatives(nn.Module):
         batch: rows to move the centres by, drawn without repetition with the own seed; all if None.
         softness: temperature of soft shares, > 0.
         seed: of the k-means and the draws.
-        assignment: clusters of your own in place of k, labels `[n]` or shares `[n, K]` of the rows,
+        assignment: clusters of your own, labels `[n]` or shares `[n, K]` of the rows,
             the same for both views. Reassign the attribute when they change.
         remember: keep the rows of the last step for `bound` and `gap`, until the next step or
             `forget`. None keeps matrices of up to 2^24 numbers; above, two views cost as much
@@ -78,8 +78,8 @@ class MetaNodeNegatives(nn.Module):
         without candidates.
 
     Raises:
-        TypeError, ValueError: an option out of range; not exactly one of k and assignment; bad
-            input; an assignment that does not fit the rows.
+        TypeError, ValueError: an option out of range; not exactly one of clusters and assignment;
+            bad input; an assignment that does not fit the rows.
 
     Reference:
         Kulatilleke, Portmann and Chandra, "Efficient Block Contrastive Learning via
@@ -105,7 +105,7 @@ class MetaNodeNegatives(nn.Module):
 
     def __init__(
         self,
-        k: int | None = None,
+        clusters: int | None = None,
         *,
         proxy: Proxy = "node",
         assign: Literal["hard", "soft"] = "hard",
@@ -121,12 +121,12 @@ class MetaNodeNegatives(nn.Module):
     ):
         super().__init__()
         name = "MetaNodeNegatives"
-        if (k is None) == (assignment is None):
+        if (clusters is None) == (assignment is None):
             raise ValueError(
-                f"{name}: give either k, the number of clusters to find, or assignment, your own."
+                f"{name}: give either clusters, the number to find, or assignment, your own."
             )
-        if k is not None:
-            check_count(name, k=k)
+        if clusters is not None:
+            check_count(name, clusters=clusters)
         if assignment is not None:
             _check_assignment(name, assignment)
         if batch is not None:
@@ -137,7 +137,7 @@ class MetaNodeNegatives(nn.Module):
         check_positive(name, softness=softness)
         if second_order and proxy == "paper":
             raise ValueError(f"{name}: second_order goes with proxy='node' or 'pair', not 'paper'.")
-        self.k, self.proxy, self.assign = k, proxy, assign
+        self.clusters, self.proxy, self.assign = clusters, proxy, assign
         self.within_cluster, self.second_order = within_cluster, second_order
         self.every, self.iterations, self.batch = every, iterations, batch
         self.softness, self.seed, self.remember = softness, seed, remember
@@ -152,12 +152,12 @@ class MetaNodeNegatives(nn.Module):
         check_views("MetaNodeNegatives", q, k)
         if len(q) == 0:
             return q.sum(1)
-        clusters = self._note(q, k)
+        assignment = self._note(q, k)
         # Losses that ask several times a step: the lowest temperature has the largest gap.
         tau_now = torch.as_tensor(tau).detach()
         self._tau = tau_now if self._tau is None else torch.minimum(self._tau, tau_now)
         return meta_node_logsumexp(
-            q, k, tau, clusters, second_order=self.second_order, exclude=True, **self._options()
+            q, k, tau, assignment, second_order=self.second_order, exclude=True, **self._options()
         )
 
     def bound(self) -> dict[str, float]:
@@ -171,8 +171,8 @@ class MetaNodeNegatives(nn.Module):
         tau, largest, means = self._temperature(), 0.0, list[Tensor]()
         for calls in self._anchors():
             found = [
-                bound_terms(q, k, tau, clusters, exclude=True, **self._options())
-                for q, k, clusters in calls
+                bound_terms(q, k, tau, assignment, exclude=True, **self._options())
+                for q, k, assignment in calls
             ]
             largest = max([largest, *(each.bound for each in found)])
             value, upper = (
@@ -201,9 +201,9 @@ class MetaNodeNegatives(nn.Module):
             generator = torch.Generator().manual_seed(self.seed)
             chosen = torch.randperm(n, generator=generator)[:sample].to(device)
             proxies, exact = [], []
-            for q, k, clusters in calls:
+            for q, k, assignment in calls:
                 value = meta_node_logsumexp(
-                    q, k, tau, clusters, second_order=self.second_order, exclude=True,
+                    q, k, tau, assignment, second_order=self.second_order, exclude=True,
                     **self._options(),
                 )  # fmt: skip
                 proxies.append(value[chosen])
@@ -215,7 +215,7 @@ class MetaNodeNegatives(nn.Module):
                         exclude=chosen,
                         log_weight=None
                         if self.within_cluster
-                        else other_clusters(clusters, chosen),
+                        else other_clusters(assignment, chosen),
                     )
                 )
             value = torch.stack(proxies).logsumexp(0)
@@ -231,7 +231,7 @@ class MetaNodeNegatives(nn.Module):
         given = self.assignment
         hard = self.assign == "hard" if given is None else not given.is_floating_point()
         return {
-            "num_clusters": self.k if hard else None,
+            "clusters": self.clusters if hard else None,
             "proxy": self.proxy,
             "within_cluster": self.within_cluster,
             "normalize": False,
@@ -243,40 +243,40 @@ class MetaNodeNegatives(nn.Module):
         return self._tau
 
     def _anchors(self) -> Iterator[list[_Call]]:
-        """Rows and clusters of the calls of the last step, grouped by their anchors."""
+        """Rows and assignments of the calls of the last step, grouped by their anchors."""
         name = "MetaNodeNegatives"
         for queries in self._seen:
             calls = []
             for first, keys in self._calls:
                 if first is not queries:
                     continue
-                q, k, clusters = queries.rows, keys.rows, keys.clusters
-                if q is None or k is None or clusters is None:
+                q, k, assignment = queries.rows, keys.rows, keys.assignment
+                if q is None or k is None or assignment is None:
                     raise ValueError(
                         f"{name}: the rows of the last step were not kept (more than {KEPT} "
                         "numbers); set remember=True before it."
                     )
-                calls.append(_Call(q, k, clusters))
+                calls.append(_Call(q, k, assignment))
             if calls:
                 yield calls
 
     @torch.no_grad()
     def _note(self, q: Tensor, k: Tensor) -> Tensor:
-        """Which rows these are; new ones begin a step. Returns the clusters of those of k."""
+        """Which rows these are; new ones begin a step. Returns the assignment of those of k."""
         queries, keys = self._known(q), self._known(k)
         if queries is None and keys is None:
             self.forget()
-            if self.training and self.k is not None:
+            if self.training and self.clusters is not None:
                 self._step(k)
         keys = keys or self._add(k)
         queries = queries or self._known(q) or self._add(q)
         if not any(first is queries and second is keys for first, second in self._calls):
             self._calls.append((queries, keys))
         if self.assignment is not None:
-            keys.clusters = self.assignment.to(k.device)
-        elif keys.clusters is None:
-            keys.clusters = self._nearest(k)
-        return keys.clusters
+            keys.assignment = self.assignment.to(k.device)
+        elif keys.assignment is None:
+            keys.assignment = self._nearest(k)
+        return keys.assignment
 
     def _known(self, z: Tensor) -> _Rows | None:
         found = (each for each in self._seen if each.is_(z))
@@ -290,39 +290,47 @@ class MetaNodeNegatives(nn.Module):
 
     def _step(self, k: Tensor) -> None:
         """Count a step of training, and move the centres if it is time."""
-        assert self.k is not None  # not with clusters of the user
+        assert self.clusters is not None  # not with clusters of the user
         started = self.centers.shape[1] == k.shape[1]
-        if len(k) > self.k and (not started or int(self.steps) % self.every == 0):
+        if len(k) > self.clusters and (not started or int(self.steps) % self.every == 0):
             self.centers = self._cluster(k, self.centers if started else None)
         self.steps += 1
 
     def _cluster(self, z: Tensor, init: Tensor | None) -> Tensor:
-        assert self.k is not None  # not with clusters of the user
+        assert self.clusters is not None  # not with clusters of the user
         iterations = self.iterations if init is not None else max(FIRST_ITERATIONS, self.iterations)
         if self.batch is not None and len(z) > self.batch:
             generator = torch.Generator().manual_seed(self.seed + int(self.steps))
             z = z[torch.randperm(len(z), generator=generator)[: self.batch].to(z.device)]
-        return spherical_kmeans(z, self.k, iterations=iterations, seed=self.seed, init=init)[1]
+        return spherical_kmeans(z, self.clusters, iterations=iterations, seed=self.seed, init=init)[
+            1
+        ]
 
     def _nearest(self, z: Tensor) -> Tensor:
         """Labels or shares of rows by the centres."""
-        assert self.k is not None  # not with clusters of the user
-        if len(z) <= self.k:
+        assert self.clusters is not None  # not with clusters of the user
+        if len(z) <= self.clusters:
             return torch.arange(len(z), device=z.device)
         centers = self.centers
         if centers.shape[1] != z.shape[1]:
             centers = self._cluster(z, None)
         if self.assign == "hard":
-            return spherical_kmeans(z, self.k, iterations=0, init=centers)[0]
+            return spherical_kmeans(z, self.clusters, iterations=0, init=centers)[0]
         u = unit_rows(z)
         return (u @ centers.to(u).t() / self.softness).softmax(1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # The width of the rows is known at the first step, or here.
         saved = state_dict.get(prefix + "centers")
-        if saved is not None and saved.numel() and self.k is not None and len(saved) != self.k:
+        if (
+            saved is not None
+            and saved.numel()
+            and self.clusters is not None
+            and len(saved) != self.clusters
+        ):
             raise RuntimeError(
-                f"MetaNodeNegatives: the saved state has {len(saved)} clusters, not k={self.k}."
+                f"MetaNodeNegatives: the saved state has {len(saved)} clusters, not "
+                f"{self.clusters}."
             )
         if saved is not None:
             self.centers = self.centers.new_empty(saved.shape, dtype=saved.dtype)
@@ -333,8 +341,8 @@ class MetaNodeNegatives(nn.Module):
 
     def extra_repr(self) -> str:
         given = self.assignment
-        clusters = f"k={self.k}" if given is None else f"assignment={list(given.shape)}"
-        said = f"{clusters}, proxy={self.proxy!r}"
+        found = f"clusters={self.clusters}" if given is None else f"assignment={list(given.shape)}"
+        said = f"{found}, proxy={self.proxy!r}"
         for key, usual in (("assign", "hard"), ("within_cluster", True), ("second_order", False)):
             if getattr(self, key) != usual:
                 said += f", {key}={getattr(self, key)!r}"
@@ -342,12 +350,12 @@ class MetaNodeNegatives(nn.Module):
 
 
 class _Rows:
-    """A matrix of the last step: which it is, its clusters, and the rows if they are kept."""
+    """A matrix of the last step: which it is, its assignment, and the rows if they are kept."""
 
     def __init__(self, z: Tensor, keep: bool):
         self.which, self.version = weakref.ref(z), _version(z)
         self.rows = z.detach() if keep else None
-        self.clusters: Tensor | None = None
+        self.assignment: Tensor | None = None
 
     def is_(self, z: Tensor) -> bool:
         """Whether z is that matrix, unchanged."""
@@ -361,7 +369,7 @@ def _version(z: Tensor) -> int:
 class _Call(NamedTuple):
     q: Tensor
     k: Tensor
-    clusters: Tensor
+    assignment: Tensor
 
 
 def _check_assignment(name: str, assignment: Any) -> None:
@@ -383,11 +391,11 @@ def _mean(x: Tensor) -> float:
     return float(x.mean()) if len(x) else 0.0
 
 
-def other_clusters(clusters: Tensor, chosen: Tensor) -> LogWeight:
+def other_clusters(assignment: Tensor, chosen: Tensor) -> LogWeight:
     """The weight of each pair when clusters leave themselves out: how far they are others."""
-    if clusters.is_floating_point():
-        return LogWeight(_share_apart, clusters[chosen], clusters)
-    return LogWeight(_label_apart, clusters[chosen], clusters, bound=0.0)
+    if assignment.is_floating_point():
+        return LogWeight(_share_apart, assignment[chosen], assignment)
+    return LogWeight(_label_apart, assignment[chosen], assignment, bound=0.0)
 
 
 def _share_apart(rows: slice, cols: slice, mine: Tensor, theirs: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ def meow(
     objective = ClusterContrast(
         tau,
         lam=lam,
-        num_clusters=clusters,
+        clusters=clusters,
         weighted=weighted,
         concentration=concentration,
         every=recluster_every,

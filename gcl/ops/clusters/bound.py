@@ -33,7 +33,7 @@ def meta_node_bound(
     tau: Tensor | float,
     *,
     z: Float[Tensor, "n d"] | None = None,
-    num_clusters: int | None = None,
+    clusters: int | None = None,
     proxy: Proxy = "node",
     within_cluster: bool = True,
     query_assignment: Tensor | None = None,
@@ -66,7 +66,7 @@ def meta_node_bound(
         assignment: clusters of the candidates, see `meta_node_logsumexp`.
         tau: temperature; of several the smallest counts.
         z: anchors; the same as keys if None.
-        num_clusters: K of labels.
+        clusters: K of labels.
         proxy: "node" or "pair"; the released formula has no bound.
         within_cluster: as in `meta_node_logsumexp`.
         query_assignment: clusters of the anchors.
@@ -92,7 +92,7 @@ def meta_node_bound(
     """
     z = keys if z is None else z
     terms = bound_terms(
-        z, keys, tau, assignment, num_clusters=num_clusters, proxy=proxy,
+        z, keys, tau, assignment, clusters=clusters, proxy=proxy,
         within_cluster=within_cluster, query_assignment=query_assignment, exclude=exclude,
         normalize=normalize,
     )  # fmt: skip
@@ -116,7 +116,7 @@ def bound_terms(
     tau: Tensor | float,
     assignment: Tensor,
     *,
-    num_clusters: int | None = None,
+    clusters: int | None = None,
     proxy: Proxy = "node",
     within_cluster: bool = True,
     query_assignment: Tensor | None = None,
@@ -128,7 +128,7 @@ def bound_terms(
     if proxy == "paper":
         raise ValueError(f"{name}: the released formula has no bound; take proxy='node' or 'pair'.")
     u, v, members, queries = prepare_rows(
-        name, z, keys, assignment, query_assignment, num_clusters, proxy, normalize, exclude,
+        name, z, keys, assignment, query_assignment, clusters, proxy, normalize, exclude,
         needs_queries=proxy != "node" or not within_cluster,
     )  # fmt: skip
     if proxy == "pair" and (queries is None or queries.labels is None or members.labels is None):

@@ -64,7 +64,7 @@ def prepare_rows(
     keys: Tensor,
     assignment: Tensor,
     query_assignment: Tensor | None,
-    num_clusters: int | None,
+    clusters: int | None,
     proxy: str,
     normalize: bool,
     exclude: bool,
@@ -74,8 +74,8 @@ def prepare_rows(
     """Rows in one precision and their clusters, checked; the same object where z is keys."""
     check_choice(name, "proxy", proxy, PROXIES)
     check_columns(name, z, keys)
-    if num_clusters is not None:
-        check_count(name, num_clusters=num_clusters)
+    if clusters is not None:
+        check_count(name, clusters=clusters)
     if exclude and z.shape != keys.shape:
         raise ValueError(
             f"{name}: exclude=True leaves out the pairs (i, i) and needs rows of the same nodes, "
@@ -88,10 +88,10 @@ def prepare_rows(
 
     v = rows(keys)
     u = v if z is keys else rows(z)
-    members = read_members(name, "assignment", assignment, v, num_clusters)
+    members = read_members(name, "assignment", assignment, v, clusters)
     queries = None
     if needs_queries and query_assignment is not None:
-        most = num_clusters if members.shares is None else members.number
+        most = clusters if members.shares is None else members.number
         if isinstance(query_assignment, Tensor) and query_assignment.is_floating_point():
             most = None
         queries = read_members(name, "query_assignment", query_assignment, u, most)
@@ -123,9 +123,7 @@ def inverse_tau(name: str, u: Tensor, tau: Tensor | float, proxy: str) -> Tensor
     return 1 / tau
 
 
-def read_members(
-    name: str, key: str, given: Tensor, rows: Tensor, num_clusters: int | None
-) -> Members:
+def read_members(name: str, key: str, given: Tensor, rows: Tensor, clusters: int | None) -> Members:
     if not isinstance(given, Tensor) or given.is_complex() or given.dtype == torch.bool:
         got = given.dtype if isinstance(given, Tensor) else type(given).__name__
         raise TypeError(f"{name}: {key} must hold labels (integers) or shares (floats), got {got}.")
@@ -135,10 +133,10 @@ def read_members(
             raise ValueError(
                 f"{name}: {key} of shares must be [{len(rows)}, K], got {list(given.shape)}."
             )
-        if num_clusters is not None and given.shape[1] != num_clusters:
+        if clusters is not None and given.shape[1] != clusters:
             raise ValueError(
-                f"{name}: {key} has shares in {given.shape[1]} clusters, but num_clusters is "
-                f"{num_clusters}."
+                f"{name}: {key} has shares in {given.shape[1]} clusters, but clusters is "
+                f"{clusters}."
             )
         if given.numel() and not bool((given.min() >= 0) & (given.max() < torch.inf)):
             raise ValueError(f"{name}: {key} must hold finite shares of at least 0.")
@@ -149,7 +147,7 @@ def read_members(
         )
     given = given.long()
     largest = int(given.max()) if len(given) else -1
-    count = max(1, largest + 1) if num_clusters is None else num_clusters
+    count = max(1, largest + 1) if clusters is None else clusters
     if len(given) and (int(given.min()) < 0 or largest >= count):
         raise ValueError(
             f"{name}: labels must lie in [0, {count}), got values from {int(given.min())} to "

@@ -25,7 +25,7 @@ def meta_node_logsumexp(
     tau: Tensor | float,
     assignment: Tensor,
     *,
-    num_clusters: int | None = None,
+    clusters: int | None = None,
     proxy: Proxy = "node",
     within_cluster: bool = True,
     query_assignment: Tensor | None = None,
@@ -59,7 +59,7 @@ def meta_node_logsumexp(
         keys: candidates.
         tau: temperature > 0: a number or a scalar tensor; for "node" also one a row `[n]`.
         assignment: cluster of every candidate: labels `[m]` in [0, K), or shares `[m, K]` >= 0.
-        num_clusters: K of labels; the largest label + 1 if None.
+        clusters: K of labels; the largest label + 1 if None.
         proxy: "node", "pair" or "paper".
         within_cluster: False leaves the anchor's own cluster out of its sum: with shares, "node"
             weighs cluster b by `1 - q_ib`, the others leave out the pair (a, a).
@@ -103,7 +103,7 @@ def meta_node_logsumexp(
     # Blocks of rows are scaled as they are used: matrices of unit rows cost memory and time.
     late = normalize and proxy == "node" and not second_order
     u, v, members, queries = prepare_rows(
-        name, z, keys, assignment, query_assignment, num_clusters, proxy, normalize and not late,
+        name, z, keys, assignment, query_assignment, clusters, proxy, normalize and not late,
         exclude, needs_queries=proxy != "node" or not within_cluster,
     )  # fmt: skip
     with torch.autocast(z.device.type, enabled=False):

@@ -305,20 +305,20 @@ def test_monitor_needs_something_to_watch():
 
 def test_bad_options():
     bad = {
-        "give either k": {},
-        "k must be at least 1": {"k": 0},
-        "every must be at least 1": {"k": 3, "every": 0},
-        "iterations must be at least 1": {"k": 3, "iterations": 0},
-        "batch must be at least 1": {"k": 3, "batch": 0},
-        "assign must be one of": {"k": 3, "assign": "fuzzy"},
-        "proxy must be one of": {"k": 3, "proxy": "cluster"},
-        "softness must be a number above 0": {"k": 3, "softness": 0.0},
-        "second_order goes with": {"k": 3, "proxy": "paper", "second_order": True},
+        "give either clusters": {},
+        "clusters must be at least 1": {"clusters": 0},
+        "every must be at least 1": {"clusters": 3, "every": 0},
+        "iterations must be at least 1": {"clusters": 3, "iterations": 0},
+        "batch must be at least 1": {"clusters": 3, "batch": 0},
+        "assign must be one of": {"clusters": 3, "assign": "fuzzy"},
+        "proxy must be one of": {"clusters": 3, "proxy": "cluster"},
+        "softness must be a number above 0": {"clusters": 3, "softness": 0.0},
+        "second_order goes with": {"clusters": 3, "proxy": "paper", "second_order": True},
     }
     for match, options in bad.items():
         with pytest.raises(ValueError, match=match):
             MetaNodeNegatives(**options)
-    with pytest.raises(ValueError, match="give either k"):
+    with pytest.raises(ValueError, match="give either clusters"):
         MetaNodeNegatives(3, assignment=torch.arange(3))
     z1, z2, labels = clustered()
     with pytest.raises(ValueError, match="one label a row"):
@@ -375,7 +375,7 @@ def test_inference_mode():
 def test_states_of_other_sizes_and_bad_assignments_are_refused():
     negatives = MetaNodeNegatives(5)
     InfoNCE(0.5, negatives=negatives)(torch.randn(20, 4), torch.randn(20, 4))
-    with pytest.raises(RuntimeError, match="has 5 clusters, not k=9"):
+    with pytest.raises(RuntimeError, match="has 5 clusters, not 9"):
         MetaNodeNegatives(9).load_state_dict(negatives.state_dict())
     with pytest.raises(ValueError, match="shares must sum to 1"):
         MetaNodeNegatives(assignment=torch.ones(4, 3))

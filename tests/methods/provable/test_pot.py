@@ -297,7 +297,7 @@ def test_single_and_isolated_nodes():
 
 def test_autocast(data):
     method = POT(small(data))
-    assert gcl.fit(method, data, epochs=2, autocast=torch.bfloat16).finished
+    assert gcl.fit(method, data, epochs=2, precision="bf16").finished
 
 
 def test_embeddings_and_projections_are_those_of_the_method(data):
