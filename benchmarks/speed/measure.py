@@ -19,6 +19,7 @@ from torch_geometric.seed import seed_everything
 
 from gcl.experiments.provenance import provenance
 from gcl.experiments.run import Run
+from gcl.training.loop import computing_in
 
 
 def interleaved(
@@ -72,7 +73,9 @@ def training_step(run: Run, data: Any) -> Callable[[], None]:
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        method(prepared).backward()
+        with computing_in(run.precision, torch.device(run.device)):
+            loss = method(prepared)
+        loss.backward()
         optimizer.step()
 
     return step

@@ -43,6 +43,9 @@ def bench_command(arguments: list[str]) -> None:
     parser.add_argument("--out", default="results.csv", help="results file; what it has is skipped")
     parser.add_argument("--page", help="also write the leaderboard as a Markdown page, with a plot")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), help="of the trainings, in place of the files'"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
     for option in ("seeds", "jobs"):
@@ -52,7 +55,8 @@ def bench_command(arguments: list[str]) -> None:
         raise ValueError("--page shows one protocol; give --protocol too.")
     if chosen.page and Path(chosen.page).suffix != ".md":
         raise ValueError(f"--page must name a Markdown file, such as board.md, got {chosen.page}.")
-    entries = _entries(Path(chosen.folder), chosen.only, chosen.device)
+    told = {key: getattr(chosen, key) for key in ("device", "precision") if getattr(chosen, key)}
+    entries = _entries(Path(chosen.folder), chosen.only, told)
     if chosen.protocol:
         every = {entry.run.dataset for entry in entries}
         entries, absent = suite.under(entries, chosen.protocol)
@@ -80,7 +84,7 @@ def bench_command(arguments: list[str]) -> None:
         raise kind(f"{len(failed)} runs failed: {', '.join(failed)}; the reasons stand above.")
 
 
-def _entries(folder: Path, only: list[str], device: str) -> list[Entry]:
+def _entries(folder: Path, only: list[str], told: dict[str, str]) -> list[Entry]:
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
     configs = {
@@ -95,7 +99,7 @@ def _entries(folder: Path, only: list[str], device: str) -> list[Entry]:
         raise ValueError(
             f"No configuration in {folder} matches {shlex.join(only)}; there: {known}."
         )
-    return [Entry(name, *read_config(path, device=device)) for name, path in selected.items()]
+    return [Entry(name, *read_config(path, **told)) for name, path in selected.items()]
 
 
 def _fill(

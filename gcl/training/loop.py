@@ -226,7 +226,7 @@ def _epoch(
             if state.epoch == 0:
                 validate_graph(batch)
             batch = batch.to(device)
-        with _computing_in(precision, device):
+        with computing_in(precision, device):
             loss = method(batch)
         losses.append(_checked(loss, state, precision))
         state.optimizer.zero_grad(set_to_none=True)
@@ -267,7 +267,7 @@ def _epoch(
 
 
 @contextmanager
-def _computing_in(precision: Precision, device: torch.device) -> Iterator[None]:
+def computing_in(precision: Precision, device: torch.device) -> Iterator[None]:
     """Where a forward pass runs."""
     if precision == "fp32":
         yield
