@@ -27,7 +27,7 @@ from gcl.augment import (
     RandomWalkSubgraph,
 )
 from gcl.transforms.ppr_diffusion import PPRDiffusion
-from tests.augment.odd_graphs import batch, graphs, hetero, random_graph
+from tests.odd_graphs import batch, graphs, hetero, random_graph
 
 ALL = [
     CommunalEdgeDropping(0.4),

@@ -14,7 +14,7 @@ from torch_geometric.utils import is_undirected
 import gcl
 from gcl.augment import CommunalEdgeDropping
 from gcl.augment.communal_edge_dropping import communal_edge_rates
-from tests.augment.odd_graphs import assert_edges_keep_attributes, hetero, random_graph
+from tests.odd_graphs import assert_edges_keep_attributes, hetero, random_graph
 
 
 def strengths_by_loop(edge_index: Tensor, community: Tensor) -> list[float]:

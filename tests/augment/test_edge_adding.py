@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import is_undirected
 
 from gcl.augment import EdgeAdding
-from tests.augment.odd_graphs import batch, edge_set, graphs, hetero, random_graph, tagged
+from tests.odd_graphs import batch, edge_set, graphs, hetero, random_graph, tagged
 
 
 @settings(max_examples=80, deadline=None, database=None)

@@ -7,7 +7,7 @@ import torch
 from torch_geometric.data import Data
 
 from gcl.augment import FeatureShuffling
-from tests.augment.odd_graphs import batch, hetero
+from tests.odd_graphs import batch, hetero
 
 
 def test_rows_are_permuted_uniformly() -> None:

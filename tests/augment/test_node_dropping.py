@@ -11,7 +11,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.utils import is_undirected, subgraph
 
 from gcl.augment import NodeDropping
-from tests.augment.odd_graphs import (
+from tests.odd_graphs import (
     assert_edges_keep_attributes,
     batch,
     edge_set,

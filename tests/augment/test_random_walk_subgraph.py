@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data
 
 from gcl.augment import RandomWalkSubgraph
-from tests.augment.odd_graphs import batch, edge_set, graphs, hetero, random_graph, tagged
+from tests.odd_graphs import batch, edge_set, graphs, hetero, random_graph, tagged
 
 
 def assert_induced(view: Data, data: Data) -> list[int]:

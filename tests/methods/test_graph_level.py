@@ -21,7 +21,7 @@ from gcl.methods import JOAO, LocalGlobal, SimGRACE, TwoView
 from gcl.methods.joao import project_simplex
 from gcl.nn import GINEncoder, ShortcutMLP
 from gcl.testing import check_method
-from tests.augment.odd_graphs import random_graph
+from tests.odd_graphs import random_graph
 
 RECIPES = {
     "graphcl": gcl.methods.graphcl,

@@ -6,7 +6,7 @@ from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.transforms import OneHotDegree
 
 from gcl.transforms.add_degree_features import AddDegreeFeatures
-from tests.augment.odd_graphs import random_graph
+from tests.odd_graphs import random_graph
 
 
 def test_equal_to_pyg_where_no_degree_is_above():

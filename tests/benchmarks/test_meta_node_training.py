@@ -8,7 +8,7 @@ import pytest
 import gcl
 from gcl.experiments.results import read_rows
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture

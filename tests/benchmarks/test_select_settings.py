@@ -7,7 +7,7 @@ import pytest
 
 from gcl.experiments import results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("recipe", ["gbt", "grace"])

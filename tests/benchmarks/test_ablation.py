@@ -8,7 +8,7 @@ import pytest
 import gcl
 from gcl.experiments.results import read_rows
 
-SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "ablation.py"))
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "ablation.py"))
 VARIANTS = ["csgcl", "no CED", "no CAV", "no Team-up", "grace"]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data
 
 from gcl.transforms.ppr_diffusion import PPRDiffusion
-from tests.augment.odd_graphs import graphs, hetero, random_graph
+from tests.odd_graphs import graphs, hetero, random_graph
 
 
 def dense_ppr(data: Data, alpha: float, self_loops: bool = True) -> np.ndarray:

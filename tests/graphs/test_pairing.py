@@ -9,7 +9,7 @@ from torch_geometric.data import Batch, Data, HeteroData
 from gcl.augment import EdgeAdding, EdgeDropping
 from gcl.graphs.pairing import edge_pairs
 from gcl.ops.structure import Structure
-from tests.augment.odd_graphs import hetero
+from tests.odd_graphs import hetero
 
 
 def test_types_find_their_reverse() -> None:

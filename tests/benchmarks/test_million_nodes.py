@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-MAIN = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "million_nodes.py"))["main"]
+MAIN = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "million_nodes.py"))["main"]
 SMALL = ["--nodes", "300", "--degree", "6", "--hidden", "8", "--clusters", "5", "--classes", "3"]
 
 

@@ -9,7 +9,7 @@ import gcl
 from gcl.experiments.config import read_config
 from gcl.experiments.results import read_rows
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 VARIANTS = ["grace", "grace + POT, pot", "gca", "gca + POT, pot"]
 
 

@@ -8,7 +8,7 @@ import torch
 
 from gcl.experiments.results import read_rows
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 VARIANTS = [
     "AE + k-means", "positives only", "pamc node", "pamc paper", "pamc pair",
     "pamc node, other clusters", "scgc, settings of pamc", "scgc, its own settings",

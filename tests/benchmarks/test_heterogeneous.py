@@ -15,7 +15,7 @@ from gcl.cli import main
 from gcl.experiments import results
 from gcl.experiments.run import Run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def small():
@@ -72,7 +72,7 @@ def test_every_variant_is_trained_measured_and_not_run_again(script, tmp_path, c
 
 def test_the_command_line_takes_heterogeneous_graphs(tmp_path, capsys, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
-    command = ["train", "meow", "test_hetero_benchmark:small", "--protocol", "hetero-40"]
+    command = ["train", "meow", "test_heterogeneous:small", "--protocol", "hetero-40"]
     command += ["--hidden", "8", "--clusters", "[4, 9]", "--epochs", "30", "--patience", "3"]
     assert main([*command, "--out", str(tmp_path / "run")]) == 0
     assert "meow" in capsys.readouterr().out
@@ -90,7 +90,7 @@ def test_metapaths_as_edge_types_on_the_command_line(capsys, monkeypatch):
     data = small()
     there = next(list(name) for name in data.edge_types if name[0] == "paper")
     back = next(list(name) for name in data.edge_types if name[2] == "paper")
-    command = ["train", "heco", "test_hetero_benchmark:small", "--hidden", "8", "--epochs", "1"]
+    command = ["train", "heco", "test_heterogeneous:small", "--hidden", "8", "--epochs", "1"]
     command += ["--protocol", "hetero-20", "--paths.metapaths", json.dumps([[there, back]])]
     assert main(command) == 0
     assert "heco" in capsys.readouterr().out
@@ -98,7 +98,7 @@ def test_metapaths_as_edge_types_on_the_command_line(capsys, monkeypatch):
 
 def test_a_protocol_for_other_graphs_is_refused(capsys, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
-    assert main(["train", "meow", "test_hetero_benchmark:small"]) == 2
+    assert main(["train", "meow", "test_heterogeneous:small"]) == 2
     assert (
         "is a heterogeneous graph, which protocol 'random-10-10-80' is not for"
         in capsys.readouterr().err

@@ -8,7 +8,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.utils import to_networkx
 
 from gcl.baselines.wl_histograms import wl_histograms
-from tests.augment.odd_graphs import random_graph
+from tests.odd_graphs import random_graph
 
 
 def labelled(seed, n=7):

@@ -8,7 +8,7 @@ import pytest
 from gcl.experiments.config import read_config
 from gcl.experiments.results import read_rows
 
-SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "link_prediction.py"))
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "link_prediction.py"))
 
 
 @pytest.fixture
