@@ -29,7 +29,7 @@ class ContrastiveClustering(Method):
 
         L = beta KL(p || q) + alpha ( mean_i N_i - mean_i log sum_j Gamma_ij exp(s_ij / tau) )
 
-    where s_ij = <u_i, u_j> for i != j and s_ii = 0, and N_i is what `negatives` gives: a
+    where s_ij = <u_i, u_j> for i != j and s_ii = 0, and N_i is what `denominator` gives: a
     log-sum-exp over all nodes, exactly or by clusters. Nodes without a positive (as when own pairs
     are left out) do not count in the last mean.
 
@@ -44,7 +44,7 @@ class ContrastiveClustering(Method):
         encoder: `(x, edge_index, edge_weight) -> [n, d]`.
         clustering: the memberships, `StudentTClustering`.
         influence: a transform that writes `pos_edge_index` and `pos_weight`, `AddInfluence`.
-        negatives: `(z, q, tau) -> [n]`, e.g. `ClusterMetaNodes()` or `ExactNegatives()`; None for
+        denominator: `(z, q, tau) -> [n]`, e.g. `ClusterMetaNodes()` or `ExactNegatives()`; None for
             no negative term.
         tau: temperature of the contrast, > 0.
         alpha: weight of the contrast, >= 0.
@@ -81,7 +81,7 @@ class ContrastiveClustering(Method):
         encoder: Encoder,
         clustering: StudentTClustering,
         influence: Transform,
-        negatives: Denominator | None,
+        denominator: Denominator | None,
         *,
         tau: float = 2.0,
         alpha: float = 1.0,
@@ -107,7 +107,7 @@ class ContrastiveClustering(Method):
                 f"{type(encoder).__name__}; set pretrain_epochs=0."
             )
         self.encoder, self.clustering, self.influence = encoder, clustering, influence
-        self.negatives, self.self_training = negatives, SelfTraining(every)
+        self.denominator, self.self_training = denominator, SelfTraining(every)
         self.tau, self.alpha, self.beta = tau, alpha, beta
         self.whole_graph, self.pretrain_epochs = whole_graph, pretrain_epochs
         self.restarts, self.seed = restarts, seed
@@ -144,8 +144,8 @@ class ContrastiveClustering(Method):
         if self.alpha:
             positive = influence_logsumexp(z, data.pos_edge_index, data.get("pos_weight"), self.tau)
             total = total - self.alpha * _mean(positive)
-            if self.negatives is not None:
-                total = total + self.alpha * _mean(self.negatives(z, q, self.tau))
+            if self.denominator is not None:
+                total = total + self.alpha * _mean(self.denominator(z, q, self.tau))
         return total
 
     def embed(self, data: Any) -> Tensor:
@@ -193,7 +193,7 @@ class ContrastiveClustering(Method):
             prepare=self.whole_graph,
             pretrain_epochs=self.pretrain_epochs,
             # modules are shown anyway
-            negatives=None if isinstance(self.negatives, nn.Module) else self.negatives,
+            denominator=None if isinstance(self.denominator, nn.Module) else self.denominator,
         )
 
 

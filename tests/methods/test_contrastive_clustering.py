@@ -309,7 +309,7 @@ def test_printed_readably(data):
     shown = repr(pamc(data, **SMALL, influence=AddInfluence(2, topk=7), proxy="pair"))
     for part in (
         "(influence): AddInfluence(order=2, cumulative=True, topk=7, ppr=None, own=True)",
-        "(negatives): ClusterMetaNodes(proxy='pair', assign='hard'",
+        "(denominator): ClusterMetaNodes(proxy='pair', assign='hard'",
         "(tau): 2.0",
         "12 -> 16 -> 6",
         "StudentTClustering(clusters=4, in_channels=6, v=1)",

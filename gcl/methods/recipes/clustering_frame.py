@@ -15,7 +15,7 @@ from gcl.nn.student_t_clustering import StudentTClustering
 def contrastive_clustering(
     recipe: str,
     data: Any,
-    negatives: Denominator | None,
+    denominator: Denominator | None,
     *,
     clusters: int | None,
     hidden: tuple[int, ...],
@@ -45,7 +45,7 @@ def contrastive_clustering(
     return ContrastiveClustering(
         encoder,
         StudentTClustering(clusters, encoder.out_channels),
-        negatives=negatives,
+        denominator=denominator,
         pretrain_epochs=pretrain_epochs,
         **options,
     )
