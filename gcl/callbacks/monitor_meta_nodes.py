@@ -46,7 +46,7 @@ class MonitorMetaNodes(Callback):
     Example:
         >>> import gcl
         >>> data = gcl.datasets.load("karate")
-        >>> method = gcl.methods.grace(data, hidden=8, meta_nodes=5)
+        >>> method = gcl.methods.meta_nodes(gcl.methods.grace(data, hidden=8), clusters=5)
         >>> state = gcl.fit(method, data, epochs=2, callbacks=[MonitorMetaNodes(every=2)])
         >>> last = state.history[-1]
         >>> 0 <= last["meta_gap"] <= last["meta_mean_bound"] <= last["meta_bound"]

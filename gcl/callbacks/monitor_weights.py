@@ -31,7 +31,8 @@ class MonitorWeights(Callback):
     Example:
         >>> import gcl
         >>> data = gcl.datasets.hetero_sbm(60, num_authors=60, num_subjects=6)
-        >>> method = gcl.methods.adameow(data, metapaths=[["paper", "author", "paper"]])
+        >>> paths = gcl.transforms.AddMetaPaths([["paper", "author", "paper"]])
+        >>> method = gcl.methods.adameow(data, paths=paths)
         >>> state = gcl.fit(method, data, epochs=2, callbacks=[MonitorWeights(every=1)])
         >>> round(state.history[-1]["weight_mean"], 3)
         1.0

@@ -43,8 +43,8 @@ def boundable(method: Any, *, masks: bool = False) -> TwoView:
         raise ValueError("node compactness is one of nodes; the method has a readout of graphs.")
     if len(method.views) != 2:
         raise ValueError(
-            f"node compactness is one of two views; the method compares {len(method.views)}: take "
-            "num_views=2."
+            f"node compactness is one of two views; the method compares {len(method.views)}; "
+            "apply several_views to no method under POT."
         )
     gcn_layers(method.encoder)
     for view in method.views:

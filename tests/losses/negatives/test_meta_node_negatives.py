@@ -248,9 +248,9 @@ def test_loss_contract():
     check_loss(InfoNCE(0.4, negatives=MetaNodeNegatives(40, assign="soft")).eval(), constants=True)
 
 
-def make(data, **options):
+def make(data, negatives):
     torch.manual_seed(0)
-    return gcl.methods.grace(data, hidden=8, proj=8, **options)
+    return gcl.methods.with_negatives(gcl.methods.grace(data, hidden=8, proj=8), negatives)
 
 
 def test_grace_trains_and_resumes_as_if_it_had_not_stopped(tmp_path):

@@ -41,10 +41,10 @@ def test_calls_hold_what_went_in_between_and_out(data):
 
 
 def test_more_than_two_views_are_refused(data):
-    method = gcl.methods.grace(data, hidden=6, proj=6, num_views=3)
+    method = gcl.methods.several_views(gcl.methods.grace(data, hidden=6, proj=6))
     with pytest.raises(ValueError, match="one of two views; the method compares 3"):
         POT(method)
-    with pytest.raises(ValueError, match="take num_views=2"):
+    with pytest.raises(ValueError, match="apply several_views to no method under POT"):
         gcl.methods.compactness(method, data)
 
 
