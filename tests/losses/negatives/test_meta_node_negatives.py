@@ -248,9 +248,10 @@ def test_loss_contract():
     check_loss(InfoNCE(0.4, negatives=MetaNodeNegatives(40, assign="soft")).eval(), constants=True)
 
 
-def make(data, negatives):
+def make(data, negatives=None):
     torch.manual_seed(0)
-    return gcl.methods.with_negatives(gcl.methods.grace(data, hidden=8, proj=8), negatives)
+    method = gcl.methods.grace(data, hidden=8, proj=8)
+    return method if negatives is None else gcl.methods.with_negatives(method, negatives)
 
 
 def test_grace_trains_and_resumes_as_if_it_had_not_stopped(tmp_path):
@@ -270,7 +271,7 @@ def test_grace_trains_and_resumes_as_if_it_had_not_stopped(tmp_path):
     resumed = train(8, resume=path)
     for key, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key]), key
-    assert whole.contrast.negatives.steps == 8
+    assert whole.objective.negatives.steps == 8
 
 
 def test_monitor_writes_gap_and_bound():
