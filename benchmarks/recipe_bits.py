@@ -6,7 +6,8 @@
 
 For every recipe on a small graph (heterogeneous, or a set of graphs, where it wants one):
 the losses of three epochs and the embedding after them, by seed.
-Bits hold for one machine and one torch.
+Bits hold for one machine and one torch;
+those of `benchmarks/results/recipe-bits.json` for the ones that stand there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from torch_geometric.loader import DataLoader
 
 import gcl
 from gcl import methods
+from gcl.experiments.provenance import provenance
 from gcl.transforms import AddInfluence
 
 NODE: dict[str, dict[str, Any]] = {
@@ -143,17 +145,17 @@ def every() -> dict[str, Any]:
     return table
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--compare", type=Path)
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     table = every()
     if chosen.out:
-        chosen.out.write_text(json.dumps(table, indent=1))
+        chosen.out.write_text(json.dumps({**provenance(), "bits": table}, indent=1))
     if not chosen.compare:
         return 0
-    before = json.loads(chosen.compare.read_text())
+    before = json.loads(chosen.compare.read_text())["bits"]
     moved = sorted(k for k in {*before, *table} if before.get(k) != table.get(k))
     print(f"{len(table)} compared, {len(moved)} moved")
     print("\n".join(moved))
