@@ -1,10 +1,14 @@
 """Rules for the weights of pairs: what they give and what is refused."""
 
+import math
+import pickle
+
 import pytest
 import torch
 
-from gcl.ops.log_weight import LogWeight
+from gcl.ops.log_weight import LogWeight, RuleGradient, add_rule
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tiles import blocks
 from tests.ops.by_loops import F64, IMPLEMENTATIONS, rows, within
 
 
@@ -43,3 +47,57 @@ def test_a_rule_for_other_rows_is_refused():
     rule = LogWeight(lambda i, j: torch.zeros(1, 1), shape=(12, 12))
     with pytest.raises(ValueError, match=r"is for \[12, 12\] pairs of rows, got \[9, 9\]"):
         streaming_logsumexp(q, q, tau=1.0, log_weight=rule)
+
+
+def decay(i, j, rate, age):
+    return -rate * (age[i, None] - age[None, j]).abs()
+
+
+def test_parameters_are_trained_and_saved_and_other_tensors_only_move():
+    rate = torch.nn.Parameter(torch.tensor(0.5))
+    rule = LogWeight(decay, rate, torch.arange(4.0))
+    assert [id(p) for p in rule.parameters()] == [id(rate)]
+    assert list(rule.state_dict()) == ["tensor0"]
+    moved = pickle.loads(pickle.dumps(rule)).double()
+    assert {t.dtype for t in moved.tensors} == {F64}
+    assert moved(slice(1, 2), slice(0, 4)).tolist() == [[-0.5, 0, -0.5, -1]]
+
+
+def test_numbers_are_refused():
+    with pytest.raises(TypeError, match="expected tensors, got float; a number can be part of the"):
+        LogWeight(decay, 0.5, torch.arange(4.0))
+
+
+def test_what_a_sum_of_rules_is_for():
+    one = torch.zeros(1, 1)
+    some = LogWeight(lambda i, j: one, bound=2, width=3, symmetric=True, shape=(4, 4))
+    other = LogWeight(lambda i, j: one, symmetric=True)
+    for both in (some + other, other + some):
+        assert (both.shape, both.width, both.bound, both.symmetric) == ((4, 4), 4, math.inf, True)
+
+
+def test_gradients_of_tiles_add_up_to_those_of_the_whole():
+    age = torch.linspace(0, 2, 7, dtype=F64).requires_grad_()
+    rate = torch.tensor(0.8, dtype=F64, requires_grad=True)
+    fixed = torch.linspace(-1, 1, 7, dtype=F64)
+    rule = LogWeight(
+        lambda i, j, r, a, f: decay(i, j, r, a.square()) + f[None, j], rate, age, fixed
+    )
+    slope = rows(7, 7)
+    collected = RuleGradient(rule, rule.tensors, [True, True, False])
+    for i in blocks(7, 3):
+        for j in blocks(7, 4):
+            collected.add(collected.tile(i, j), slope[i, j])
+    aa = age.square()
+    expected = torch.autograd.grad((slope * -rate * (aa[:, None] - aa).abs()).sum(), (rate, age))
+    torch.testing.assert_close(tuple(collected.grads[:2]), expected)
+    assert collected.grads[2] is None
+
+
+def test_a_tile_is_added_in_place_and_without_its_gradient():
+    logits = torch.ones(2, 3)
+    tile = torch.tensor([[1.0], [2.0]], dtype=F64, requires_grad=True)
+    assert add_rule(logits, tile, 0.5) is logits
+    assert logits.tolist() == [[1.5] * 3, [2.0] * 3]
+    assert not logits.requires_grad
+    assert add_rule(logits, None, 0.5) is logits

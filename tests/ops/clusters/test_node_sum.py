@@ -1,11 +1,16 @@
-"""The node proxy in blocks of rows."""
+"""The node proxy in blocks of rows, and with a bonus for every cluster."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
 import gcl.ops.clusters.node_sum
+from gcl.ops.clusters.members import Members, SumOptions
 from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
-from tests.ops.clusters.by_loops import clustered, draw, some_shares
+from gcl.ops.clusters.node_sum import node_sum
+from tests.ops.clusters.by_loops import LABELS, as_shares, clustered, draw, some_shares
 
 
 @pytest.mark.parametrize("exclude", [False, True])
@@ -39,3 +44,25 @@ def test_no_second_derivative():
     value = meta_node_logsumexp(z, z, 0.5, labels)
     with pytest.raises(RuntimeError, match="no second derivative"):
         torch.autograd.grad(value.sum(), z, create_graph=True)
+
+
+@pytest.mark.parametrize("kind", ["labels", "shares"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_bonus_is_added_to_the_logit_of_its_cluster(kind, apart):
+    u, v = draw(9), draw(9, seed=5)
+    given = torch.tensor(LABELS) if kind == "labels" else some_shares(9, 5)
+    members = Members(given, None, 5) if kind == "labels" else Members(None, given, 5)
+    q = as_shares(given, 5)
+    bonus = torch.linspace(-1, 2, 5, dtype=torch.float64)
+    options = SumOptions(not apart, False, False, normalize=False)
+    scale = torch.linspace(0.5, 2, 9, dtype=torch.float64)
+    found = node_sum(u, v, scale, members, members if apart else None, options, bonus)
+    for i in range(9):
+        terms = []
+        for b in range(5):
+            keep = 1 - q[i, b] if apart else 1.0
+            if q[:, b].sum() > 0 and keep > 0:
+                mean = np.average(v.numpy(), axis=0, weights=q[:, b])
+                logit = float(scale[i]) * float(u[i].numpy() @ mean) + float(bonus[b])
+                terms.append(math.log(keep * q[:, b].sum()) + logit)
+        assert found[i].item() == pytest.approx(np.logaddexp.reduce(terms), rel=1e-12)
