@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tracemalloc
+from functools import reduce
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from torch_geometric.data import HeteroData
 
 from gcl.datasets import hetero_sbm
 from gcl.transforms import meta_path_counts
 from gcl.transforms.add_meta_paths import AddMetaPaths
-from tests.heterogeneous import PATHS, random_graph
+from tests.heterogeneous import PATHS, SIZES, random_graph, steps_of
 
 
 def test_no_more_memory_than_is_kept(monkeypatch):
@@ -84,3 +86,83 @@ def test_ties_as_numpy_sorts_them():
     score = 2 * dense / (dense.diag()[:, None] + dense.diag()).clamp(min=1)
     for i, j in mine[name].edge_index.flip(0).t().tolist():
         assert (score[i] > score[i, j]).sum() < 3
+
+
+def dense(data, edge_type):
+    counts = np.zeros((SIZES[edge_type[0]], SIZES[edge_type[2]]), dtype=np.int64)
+    for source, target in data[edge_type].edge_index.t().tolist():
+        counts[source, target] += 1
+    return counts
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_products_of_incidence_matrices_in_any_order(path):
+    data, chain = random_graph(4), tuple(steps_of(PATHS[path]))
+    incidence = meta_path_counts.Incidence(data)
+    for step in chain:
+        assert (incidence.of(step).toarray() == dense(data, step)).all()
+    left, right = incidence.two_factors(chain)
+    expected = reduce(np.matmul, (dense(data, step) for step in chain))
+    assert ((left @ right).toarray() == expected).all()
+    again = incidence.two_factors(chain)
+    assert left is again[0]
+
+
+def sparse(seed=0, rows=7, cols=6):
+    """Few different numbers, so that there are ties."""
+    rng = np.random.default_rng(seed)
+    matrix = sp.csr_array(rng.integers(0, 4, size=(rows, cols)))
+    return matrix, rng.integers(0, 3, size=matrix.nnz).astype(float)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("k", [1, 3, 9])
+def test_the_best_entries_of_every_row_by_sorted_lists(k, seed):
+    matrix, score = sparse(seed)
+    found = meta_path_counts.keep_top(matrix, score, k)
+    expected = np.zeros(matrix.shape, dtype=np.int64)
+    for i in range(matrix.shape[0]):
+        stored = range(matrix.indptr[i], matrix.indptr[i + 1])
+        best = sorted(stored, key=lambda e: (-score[e], -matrix.data[e], matrix.indices[e]))[:k]
+        for e in best:
+            expected[i, matrix.indices[e]] = matrix.data[e]
+    assert (found.toarray() == expected).all()
+    assert found.has_sorted_indices
+
+
+def test_lots_decide_between_equal_entries_only():
+    matrix, score = sparse(1)
+    by_column = meta_path_counts.keep_top(matrix, score, 2)
+    for seed in range(5):
+        found = meta_path_counts.keep_top(matrix, score, 2, np.random.default_rng(seed))
+        assert (np.diff(found.indptr) == np.diff(by_column.indptr)).all()
+        for i in range(matrix.shape[0]):
+            ranks = []
+            for kept in (found, by_column):
+                row = matrix.indices[matrix.indptr[i] : matrix.indptr[i + 1]]
+                inside = np.isin(row, kept.indices[kept.indptr[i] : kept.indptr[i + 1]])
+                at = np.arange(matrix.indptr[i], matrix.indptr[i + 1])[inside]
+                ranks.append(sorted(zip(score[at], matrix.data[at], strict=True)))
+            assert ranks[0] == ranks[1]
+
+
+@pytest.mark.parametrize("limit", [1, 5, 12, 10**6])
+def test_ranges_of_rows_keep_to_the_limit(limit):
+    work = np.array([3, 0, 7, 20, 1, 1, 0, 4])
+    ranges = list(meta_path_counts.row_blocks(work, limit))
+    assert [i for a, b in ranges for i in range(a, b)] == list(range(8))
+    for start, stop in ranges:
+        assert stop - start == 1 or work[start:stop].sum() <= limit
+        # No range could have taken the next row as well.
+        assert stop == 8 or work[start : stop + 1].sum() > limit
+    assert list(meta_path_counts.row_blocks(work[:0], limit)) == []
+
+
+@pytest.mark.parametrize("chunk", [1, 40, 10**6])
+def test_a_product_in_blocks_is_the_product_or_nothing(chunk, monkeypatch):
+    monkeypatch.setattr(meta_path_counts, "CHUNK", chunk)
+    (left, _), (right, _) = sparse(2, 7, 6), sparse(3, 6, 5)
+    found = meta_path_counts.product_in_blocks(left, right, 10, 10**6)
+    assert (found.toarray() == left.toarray() @ right.toarray()).all()
+    assert meta_path_counts.product_in_blocks(left, right, 10, 10 * found.nnz - 1) is None
+    assert meta_path_counts.product_in_blocks(left[:0], right, 10, 0).shape == (0, 5)
