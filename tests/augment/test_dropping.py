@@ -94,9 +94,7 @@ def test_graph_of_every_edge() -> None:
 def test_weights_that_do_not_fit() -> None:
     data = random_graph(4, 6, 0)
     data.edge_weight = torch.ones(1)
-    with pytest.raises(
-        ValueError, match=r"Me: edge_weight must have .* \(\d+\), got 1"
-    ):
+    with pytest.raises(ValueError, match=r"Me: edge_weight must have .* \(\d+\), got 1"):
         dropped(data, 0.5, as_weight=True)
     with pytest.raises(ValueError, match="Me: data has no edge_index"):
         dropped(Data(x=torch.ones(2, 1)), 0.5)
