@@ -53,6 +53,7 @@ def test_rows_are_taken_as_scipy_takes_them(rows: list[int]) -> None:
     assert found.crow_indices().tolist() == expected.indptr.tolist()
     assert found.col_indices().tolist() == expected.indices.tolist()
     assert found.values().tolist() == expected.data.tolist()
+    assert found.crow_indices().dtype == found.col_indices().dtype == torch.int64
 
 
 def test_other_values_on_the_same_indices() -> None:

@@ -87,6 +87,16 @@ def test_the_mean_over_anchors_that_count():
     assert nobody.item() == 0
 
 
+def test_an_anchor_that_counts_in_one_direction_only():
+    one, other = torch.tensor([1.0, 2.0, math.inf]), torch.tensor([5.0, 7.0, 9.0])
+    sides = [
+        (one, torch.tensor([True, False, False])),
+        (other, torch.tensor([True, True, False])),
+    ]
+    assert Recorder(0.6, reduction="none").reduce(sides).tolist() == [3, 7, 0]
+    assert Recorder(0.6).reduce(sides).item() == (1 + (5 + 7) / 2) / 2
+
+
 def test_a_temperature_of_the_positives():
     class Mean(nn.Module):
         def forward(self, similarity):

@@ -76,20 +76,26 @@ def test_what_a_sum_of_rules_is_for():
         assert (both.shape, both.width, both.bound, both.symmetric) == ((4, 4), 4, math.inf, True)
 
 
-def test_gradients_of_tiles_add_up_to_those_of_the_whole():
+@pytest.mark.parametrize("by_pair", [True, False])
+def test_gradients_of_tiles_add_up_to_those_of_the_whole(by_pair):
     age = torch.linspace(0, 2, 7, dtype=F64).requires_grad_()
     rate = torch.tensor(0.8, dtype=F64, requires_grad=True)
     fixed = torch.linspace(-1, 1, 7, dtype=F64)
-    rule = LogWeight(
-        lambda i, j, r, a, f: decay(i, j, r, a.square()) + f[None, j], rate, age, fixed
-    )
+
+    def function(i, j, rate, age, fixed):
+        if by_pair:
+            return decay(i, j, rate, age.square()) + fixed[None, j]
+        return rate * (age * fixed)[i, None]  # a column, which broadcasts
+
+    rule = LogWeight(function, rate, age, fixed)
     slope = rows(7, 7)
     collected = RuleGradient(rule, rule.tensors, [True, True, False])
     for i in blocks(7, 3):
         for j in blocks(7, 4):
             collected.add(collected.tile(i, j), slope[i, j])
-    aa = age.square()
-    expected = torch.autograd.grad((slope * -rate * (aa[:, None] - aa).abs()).sum(), (rate, age))
+    a = age.square() if by_pair else age * fixed
+    whole = -rate * (a[:, None] - a).abs() if by_pair else rate * a[:, None].expand(7, 7)
+    expected = torch.autograd.grad((slope * whole).sum(), (rate, age))
     torch.testing.assert_close(tuple(collected.grads[:2]), expected)
     assert collected.grads[2] is None
 
