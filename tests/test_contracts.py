@@ -465,3 +465,39 @@ def test_sparse_features_give_the_embeddings_of_dense_ones(name, layout):
         found.append(gcl.embed(method, graph))
         gcl.fit(method, graph, epochs=1)
     torch.testing.assert_close(*found)
+
+
+class Scale(gcl.Method):
+    """One parameter, and a whole graph that is twice as large."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(3.0))
+
+    @staticmethod
+    def whole_graph(data):
+        data.x = 2 * data.x
+        return data
+
+    def loss(self, data):
+        return self.factor * data.x.sum()
+
+    def embed(self, data):
+        return self.factor * data.x
+
+
+def test_a_method_prepares_a_copy_and_is_called_for_its_loss():
+    data, method = Data(x=torch.ones(2, 1)), Scale()
+    prepared = method.prepare(data)
+    assert (data.x.sum(), prepared.x.sum()) == (2, 4)
+    assert method(prepared).item() == 12
+    assert method.after_step(1, 10) is None
+    method.whole_graph = None
+    assert method.prepare(data) is data
+
+
+def test_a_method_needs_a_loss_and_an_embedding():
+    with pytest.raises(TypeError, match=r"abstract.*embed"):
+        type("Half", (gcl.Method,), {"loss": Scale.loss})()
+    with pytest.raises(TypeError, match=r"abstract.*loss"):
+        type("Half", (gcl.Method,), {"embed": Scale.embed})()
