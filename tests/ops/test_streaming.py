@@ -1,54 +1,14 @@
-"""The streamed sums against float64 double loops, and what they store."""
+"""The streamed sums against float64 double loops."""
 
 import math
 
 import pytest
 import torch
 from torch.nn.functional import normalize
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from gcl.ops import tiles, tiling
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
-
-F64 = torch.float64
-
-
-def rows(n, d, dtype=F64, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, generator=generator, dtype=F64).to(dtype)
-
-
-def logits_by_loop(q, k, scale, bias=None, exclude=False, weight=None):
-    """Lists of `(logit, similarity)` of every row, by plain loops over Python floats."""
-    out = []
-    for i in range(len(q)):
-        line = []
-        for j in range(len(k)):
-            left_out = j == exclude[i] if isinstance(exclude, list) else exclude and i == j
-            if left_out:
-                continue
-            s = math.fsum(float(a) * float(b) for a, b in zip(q[i], k[j], strict=True))
-            at = float(scale[i]) if scale.dim() else float(scale)
-            extra = (0 if bias is None else float(bias[i])) + (
-                0 if weight is None else weight(i, j)
-            )
-            line.append((at * s + extra, s))
-        out.append(line)
-    return out
-
-
-def lse(values):
-    top = max(values)
-    return top + math.log(math.fsum(math.exp(x - top) for x in values))
-
-
-IMPLEMENTATIONS = [{"implementation": "dense"}, {"implementation": "tiled", "tile": 4}]
-
-
-def within(how, run, *args, **options):
-    with tiling(**how):
-        return run(*args, **options)
+from tests.ops.by_loops import F64, IMPLEMENTATIONS, logits_by_loop, lse, rows, within
 
 
 @pytest.mark.parametrize("how", [*IMPLEMENTATIONS, {"implementation": "tiled", "tile": 512}])
@@ -169,91 +129,6 @@ def test_rows_without_candidates(how):
     assert within(how, streaming_logsumexp, q, q[:0], tau=1.0).tolist() == [-math.inf] * 3
 
 
-class Watch(TorchDispatchMode):
-    """The bytes of every tensor that any operation makes."""
-
-    def __init__(self):
-        super().__init__()
-        self.largest = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for x in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(x, torch.Tensor):
-                self.largest = max(self.largest, x.untyped_storage().nbytes())
-        return out
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("run", [streaming_logsumexp, streaming_softplus, streaming_softmax_mean])
-def test_no_square_array_is_made(run, precision):
-    n, tile = 1500, 128
-    q, k = (rows(n, 4, torch.float32, s).requires_grad_() for s in (0, 1))
-    option = {} if run is streaming_softplus else {"tau": 0.4}
-    with Watch() as watch:
-        within({"tile": tile, "precision": precision}, run, q, k, **option).sum().backward()
-    assert watch.largest <= 4 * max(n * 4, tile * tile)
-
-
-def test_a_rule_is_asked_for_tiles_only():
-    asked = []
-
-    def rule(i, j):
-        asked.append((i.stop - i.start, j.stop - j.start))
-        return torch.zeros(1, 1)
-
-    q = rows(50, 3, torch.float32).requires_grad_()
-    lse = within(
-        {"implementation": "tiled", "tile": 16},
-        streaming_logsumexp,
-        q,
-        q,
-        tau=1.0,
-        log_weight=LogWeight(rule),
-    )
-    lse.sum().backward()
-    assert max(max(shape) for shape in asked) <= 16
-    assert asked[0] == (1, 1)  # a look at one corner, then forward and backward
-    assert sum(a * b for a, b in asked[1:]) == 2 * 50 * 50
-
-
-def test_rules_add_up():
-    a = LogWeight(lambda i, j, x: x[i, None], torch.ones(4), bound=1)
-    b = LogWeight(lambda i, j, y: y[None, j], torch.arange(4.0), symmetric=True, bound=3)
-    both = a + b
-    assert both(slice(0, 2), slice(1, 3)).tolist() == [[2, 3], [2, 3]]
-    assert (both.bound, both.symmetric, len(both.tensors)) == (4, False, 2)
-
-
-def test_a_rule_of_the_wrong_shape():
-    q = rows(9, 3)
-    for how in IMPLEMENTATIONS:
-        with pytest.raises(ValueError, match="broadcasts to"):
-            within(
-                how,
-                streaming_logsumexp,
-                q,
-                q,
-                tau=1.0,
-                log_weight=LogWeight(lambda i, j: torch.zeros(2, 7)),
-            )
-
-
-def test_parameters_of_a_rule_that_are_not_among_its_tensors_are_refused(implementation):
-    q, w = rows(9, 3), torch.nn.Parameter(torch.tensor(1.0, dtype=F64))
-    with pytest.raises(ValueError, match="pass it as one of the tensors"):
-        streaming_logsumexp(
-            q, q, tau=1.0, log_weight=LogWeight(lambda i, j: w.view(1, 1)),
-        )  # fmt: skip
-
-
-def test_a_rule_for_other_rows_is_refused():
-    q = rows(9, 3)
-    rule = LogWeight(lambda i, j: torch.zeros(1, 1), shape=(12, 12))
-    with pytest.raises(ValueError, match=r"is for \[12, 12\] pairs of rows, got \[9, 9\]"):
-        streaming_logsumexp(q, q, tau=1.0, log_weight=rule)
-
-
 @pytest.mark.parametrize("how", IMPLEMENTATIONS)
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_what_is_not_a_number_stays_visible(how, bad):
@@ -262,64 +137,6 @@ def test_what_is_not_a_number_stays_visible(how, bad):
     out = within(how, streaming_logsumexp, q, q, tau=1.0, log_weight=rule)
     assert not out.isfinite().any()
     assert not out.isneginf().any()
-
-
-def test_large_logits_in_single_precision():
-    q, k = (1000 * rows(50, 8, torch.float32, seed) for seed in (0, 1))
-    grads = []
-    for dtype, how in ((F64, "dense"), (torch.float32, "tiled")):
-        a, b = q.to(dtype).requires_grad_(), k.to(dtype)
-        out = within({"implementation": how, "tile": 16}, streaming_logsumexp, a, b, tau=0.4)
-        grads.append(torch.autograd.grad(out.sum(), a)[0].double())
-    assert (grads[1] - grads[0]).norm() <= 1e-5 * grads[0].norm()
-
-
-def test_second_derivative_is_refused():
-    q, k = rows(5, 3).requires_grad_(), rows(5, 3)
-    out = within({"implementation": "tiled"}, streaming_logsumexp, q, k, tau=0.4)
-    with pytest.raises(RuntimeError, match="no second derivative"):
-        torch.autograd.grad(out.sum(), q, create_graph=True)
-    dense = within({"implementation": "dense"}, streaming_logsumexp, q, k, tau=0.4)
-    (grad,) = torch.autograd.grad(dense.sum(), q, create_graph=True)
-    grad.square().sum().backward()
-
-
-def test_autocast_keeps_float32():
-    q = rows(8, 4, torch.float32)
-    for how in IMPLEMENTATIONS:
-        with torch.autocast("cpu", torch.bfloat16):
-            out = within(how, streaming_logsumexp, q, q, tau=0.05)
-        assert out.dtype == torch.float32
-        assert torch.equal(out, within(how, streaming_logsumexp, q, q, tau=0.05))
-
-
-def test_half_precision_input_is_raised_to_float32():
-    q = rows(30, 4, torch.bfloat16)
-    out = within({"implementation": "tiled", "tile": 8}, streaming_logsumexp, q, q, tau=0.4)
-    assert out.dtype == torch.float32
-    assert torch.allclose(out, streaming_logsumexp(q.float(), q.float(), tau=0.4))
-
-
-def test_the_scoped_precision_is_put_back(monkeypatch):
-    monkeypatch.setattr(tiles, "_has_amx", lambda: True)
-    setting = torch.backends.mkldnn.matmul
-    before = setting.fp32_precision
-    seen = []
-
-    def rule(i, j):
-        seen.append(setting.fp32_precision)
-        if len(seen) > 2:
-            raise KeyboardInterrupt
-        return torch.zeros(1, 1)
-
-    q = rows(8, 4, torch.float32)
-    with pytest.raises(KeyboardInterrupt):
-        within(
-            {"implementation": "tiled", "tile": 4, "precision": "bf16"},
-            streaming_logsumexp, q, q, tau=1.0, log_weight=LogWeight(rule),
-        )  # fmt: skip
-    assert seen == [before, "bf16", "bf16"]  # the first call looks at one corner
-    assert setting.fp32_precision == before
 
 
 @pytest.mark.parametrize(

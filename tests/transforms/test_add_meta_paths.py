@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import tracemalloc
-from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,69 +10,19 @@ import torch
 from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import ToUndirected
 
-from gcl.datasets import hetero_sbm
 from gcl.graphs.meta_paths import metapath_contexts
 from gcl.transforms import meta_path_counts
 from gcl.transforms.add_meta_paths import AddMetaPaths
-
-SIZES = {"t": 9, "a": 6, "b": 4}
-CITES = ("t", "cites", "t")
-PATHS = {
-    "length 2": ["t", "a", "t"],
-    "length 3": ["t", "a", "b", "t"],
-    "length 4": ["t", "a", "b", "a", "t"],
-    "length 6": ["t", "a", "t", "b", "t", "a", "t"],
-    "length 1": [CITES],
-    "no palindrome": [CITES, ("t", "to", "a"), ("a", "to", "t")],
-    "directed": [CITES, CITES],
-}
-
-
-def random_graph(seed=0):
-    """Three types, parallel edges, directed citations; the last t has no edge at all."""
-    rng = np.random.default_rng(seed)
-    data = HeteroData()
-    for kind, size in SIZES.items():
-        data[kind].num_nodes = size
-    for source, target, edges in (("t", "a", 16), ("t", "b", 12), ("a", "b", 9)):
-        ends = rng.integers(0, (SIZES[source] - 1, SIZES[target]), size=(edges, 2))
-        data[source, "to", target].edge_index = torch.tensor(ends.T)
-        data[target, "to", source].edge_index = torch.tensor(ends.T[::-1].copy())
-    data[CITES].edge_index = torch.tensor(rng.integers(0, 8, size=(2, 14)))
-    return data
-
-
-def steps_of(metapath):
-    if isinstance(metapath[0], tuple):
-        return metapath
-    return [(a, "to", b) for a, b in pairwise(metapath)]
-
-
-def walk_counts(data, steps):
-    """How often each node is reached from each target node, by following edges one by one."""
-    found = {}
-    for start in range(SIZES["t"]):
-        here = Counter({start: 1})
-        for step in steps:
-            there = Counter()
-            for source, target in data[step].edge_index.t().tolist():
-                there[target] += here[source]
-            here = +there
-        found.update({(start, end): count for end, count in here.items()})
-    return found
-
-
-def as_dict(store):
-    """`(target, source) -> weight`: entry (i, j) of the matrix whose rows listen."""
-    pairs = store.edge_index.t().tolist()
-    assert len({tuple(p) for p in pairs}) == len(pairs)
-    assert sorted(pairs, key=lambda p: p[::-1]) == pairs
-    weights = store.edge_weight.tolist()
-    return {(i, j): w for (j, i), w in zip(pairs, weights, strict=True)}
-
-
-def turned(entries):
-    return {(j, i): value for (i, j), value in entries.items()}
+from tests.heterogeneous import (
+    CITES,
+    PATHS,
+    SIZES,
+    as_dict,
+    random_graph,
+    steps_of,
+    turned,
+    walk_counts,
+)
 
 
 def top_rows(counts, k, similarity):
@@ -331,55 +278,6 @@ def test_budget_turns_long_contexts_into_walks():
         AddMetaPaths([path], budget=300)(data)
 
 
-def test_no_more_memory_than_is_kept(monkeypatch):
-    monkeypatch.setattr(meta_path_counts, "CHUNK", 1 << 15)
-    data = hetero_sbm(3000, num_authors=1000, num_subjects=6, num_features=1)
-    transform = AddMetaPaths([["paper", "subject", "paper"]], topk=5)
-    tracemalloc.start()
-    out = transform(data)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    entries = AddMetaPaths([["paper", "subject", "paper"]])(data)
-    assert entries["paper", "metapath_0", "paper"].num_edges > 1_000_000
-    assert out["paper", "metapath_0", "paper"].num_edges <= 5 * 3000
-    assert peak < 6e6
-
-
-def test_too_many_paths_to_count():
-    data = HeteroData()
-    data["t"].num_nodes = 40
-    every = torch.cartesian_prod(torch.arange(40), torch.arange(40)).t()
-    data["t", "to", "t"].edge_index = every
-    with pytest.raises(ValueError, match="more than 2\\^62 paths"):
-        AddMetaPaths([["t"] * 13])(data)
-
-
-@pytest.mark.parametrize(
-    ("metapath", "message"),
-    [
-        (["t", "a"], "meta-path 1 starts at 't', so step 1 must end there, but it ends at 'a'"),
-        (["a", "t", "a"], "meta-path 1 starts at 'a' in step 1, meta-path 0 at 't'"),
-        (["t", "a", "z", "t"], "step 2 of meta-path 1, 'a' -> 'z': there is no node type 'z'"),
-        (["t", "b", "b", "t"], "step 2 of meta-path 1, 'b' -> 'b': no edge type leads there.*Undi"),
-        ([("t", "to", "a"), ("b", "to", "t")], "step 2 of meta-path 1 must start at 'a', where st"),
-        ([("t", "to", "a"), ("a", "by", "t")], r"step 2 of meta-path 1: there is no edge type \('"),
-    ],
-)
-def test_chains_that_do_not_fit(metapath, message):
-    with pytest.raises(ValueError, match=message):
-        AddMetaPaths([["t", "a", "t"], metapath])(random_graph())
-
-
-def test_ambiguous_steps_ask_for_edge_types():
-    data = random_graph()
-    data["t", "like", "a"].edge_index = torch.tensor([[0], [0]])
-    with pytest.raises(ValueError, match="step 1 of meta-path 0, 't' -> 'a': 2 edge types lead"):
-        AddMetaPaths([["t", "a", "t"]])(data)
-    out = AddMetaPaths([[("t", "like", "a"), ("a", "to", "t")]], topk_form="row")(data)
-    expected = walk_counts(data, [("t", "like", "a"), ("a", "to", "t")])
-    assert as_dict(out["t", "metapath_0", "t"]) == expected
-
-
 def test_numbers_of_numpy_are_numbers():
     given = [AddMetaPaths([["t", "a", "t"]], topk=k) for k in (np.int64(3), [np.int32(3)], 3)]
     for transform in given:
@@ -438,51 +336,3 @@ def test_more_mistakes():
         AddMetaPaths([["t", "a", "t"]])(data)
     with pytest.raises(ValueError, match="apply AddMetaPaths"):
         metapath_contexts(random_graph())
-
-
-def clique(n=30):
-    """One subject that all papers share: every pair of papers is as similar as any other."""
-    data = HeteroData()
-    data["p"].num_nodes, data["s"].num_nodes = n, 1
-    both = torch.stack([torch.arange(n), torch.zeros(n, dtype=torch.long)])
-    data["p", "to", "s"].edge_index, data["s", "to", "p"].edge_index = both, both.flip(0)
-    return data
-
-
-def chosen(data, **options):
-    options = {"topk": 5, "topk_form": "row", **options}
-    return AddMetaPaths([["p", "s", "p"]], **options)(data)["p", "metapath_0", "p"].edge_index
-
-
-def test_ties_by_lot_are_fair_fixed_by_the_seed_and_spare_the_node_itself():
-    edges = chosen(clique())
-    assert torch.equal(edges, chosen(clique()))
-    assert not torch.equal(edges, chosen(clique(), seed=1))
-    assert (edges[0] == edges[1]).sum() == 30
-    assert (edges[1].bincount() == 5).all()
-    counts = torch.stack([chosen(clique(), seed=s)[0].bincount(minlength=30) for s in range(100)])
-    # Each of 29 others chooses a node with chance 4 / 29, itself always: 5 on average.
-    expected, deviation = 5.0, (29 * 4 / 29 * 25 / 29) ** 0.5
-    assert ((counts.double().mean(0) - expected).abs() < 4 * deviation / 10).all()
-
-
-def test_ties_by_lot_do_not_depend_on_how_rows_are_blocked(monkeypatch):
-    whole = chosen(clique())
-    monkeypatch.setattr("gcl.transforms.meta_path_counts.CHUNK", 70)
-    assert torch.equal(chosen(clique()), whole)
-
-
-def test_ties_as_numpy_sorts_them():
-    edges = chosen(clique(), ties="legacy")
-    expected = torch.as_tensor(np.argsort(np.ones(30))[-5:]).sort().values
-    assert torch.equal(edges[0].view(30, 5), expected.expand(30, 5))
-    # Scores that differ leave nothing to the sort.
-    data = random_graph()
-    mine = AddMetaPaths([PATHS["length 4"]], topk=3, topk_form="row", ties="legacy")(data)
-    name = ("t", "metapath_0", "t")
-    full = AddMetaPaths([PATHS["length 4"]], topk_form="row")(data)[name]
-    n = data["t"].num_nodes
-    dense = torch.zeros(n, n).index_put((full.edge_index[1], full.edge_index[0]), full.edge_weight)
-    score = 2 * dense / (dense.diag()[:, None] + dense.diag()).clamp(min=1)
-    for i, j in mine[name].edge_index.flip(0).t().tolist():
-        assert (score[i] > score[i, j]).sum() < 3

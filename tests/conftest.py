@@ -1,4 +1,4 @@
-"""What the tests of losses share."""
+"""What the tests share."""
 
 import pytest
 

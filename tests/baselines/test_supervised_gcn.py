@@ -1,0 +1,79 @@
+"""The GCN that sees labels: which epoch counts, what it may read, and what its seed decides."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_geometric.data import Data
+
+import gcl
+from gcl.baselines.supervised_gcn import supervised_gcn
+from gcl.evaluate.splits import Splits
+
+N = 60
+
+
+@pytest.fixture
+def data() -> Data:
+    found = gcl.datasets.sbm(N, 3, num_features=6, noise=1.5)
+    assert isinstance(found, Data)
+    return found
+
+
+def one_split(copies: int = 1) -> Splits:
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
+    masks = torch.zeros(3, N, dtype=torch.bool)
+    for mask, part in zip(masks, order.split([15, 15, 30]), strict=True):
+        mask[part] = True
+    return Splits("mine", *(mask.repeat(copies, 1) for mask in masks))
+
+
+def run(data: Data, copies: int = 1, **options: object) -> gcl.evaluate.Result:
+    options = {"splits": one_split(copies), "epochs": 8, "normalize": False, **options}
+    return supervised_gcn(data, **options)  # type: ignore[arg-type]
+
+
+def test_the_epoch_that_is_best_on_validation_counts(data: Data) -> None:
+    # Training is the same up to each number of epochs, so the best of them can only grow.
+    # Steps this large go back and forth.
+    best = [run(data, epochs=epochs, lr=0.5)["val_accuracy"] for epochs in range(1, 9)]
+    assert best == sorted(best)
+    assert best[-1] > best[0]
+
+
+def test_labels_of_test_nodes_do_not_reach_training(data: Data) -> None:
+    honest = run(data)
+    hidden = one_split().test[0]
+    data.y = torch.where(hidden, (data.y + 1) % 3, data.y)
+    cheated = run(data)
+    assert cheated["val_accuracy"] == honest["val_accuracy"]
+    # With all test labels shifted a node is right at most once.
+    assert cheated["accuracy"] + honest["accuracy"] <= 1 + 1e-12
+    assert cheated["accuracy"] < 0.5 < honest["accuracy"]
+
+
+def test_split_i_starts_from_the_seed_plus_i(data: Data) -> None:
+    many = run(data, copies=3, seed=4)
+    alone = [run(data, seed=seed).per_run["accuracy"] for seed in (4, 5, 6)]
+    assert [list(x) for x in alone] == [[x] for x in many.per_run["accuracy"]]
+    assert len(set(many.per_run["val_accuracy"])) > 1
+
+
+def test_the_graph_and_the_random_numbers_stay_as_they_were(data: Data) -> None:
+    data.x = data.x.relu()
+    before, state = data.clone(), torch.get_rng_state()
+    run(data, normalize=True)
+    assert all(torch.equal(before[name], data[name]) for name in before.to_dict())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden": 0}, "supervised_gcn: hidden must be at least 1, got 0"),
+        ({"epochs": 0}, "supervised_gcn: epochs must be at least 1, got 0"),
+    ],
+)
+def test_numbers_that_do_not_fit(data: Data, options: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(data, **options)

@@ -1,0 +1,80 @@
+"""How rows compare, against torch's own functions."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity
+
+from gcl.ops.similarity import SIMILARITIES, as_products, comparable, row_similarity, unit_rows
+
+
+def test_unit_rows_pass_finite_gradients_at_zero():
+    z = torch.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
+    unit = unit_rows(z)
+    assert torch.allclose(unit, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
+    unit.sum().backward()
+    # Row one: the projection of (1, 1) orthogonal to (3, 4), divided by 5.
+    assert torch.allclose(z.grad[0], torch.tensor([0.032, -0.024]), atol=1e-6)
+    assert z.grad[1].isfinite().all()
+
+
+def pair(n=6, m=4, d=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    u = torch.randn(n, d, generator=generator, dtype=torch.float64)
+    return u, torch.randn(m, d, generator=generator, dtype=torch.float64)
+
+
+def by_hand(a, b, similarity):
+    if similarity == "cosine":
+        return float(cosine_similarity(a, b, dim=0))
+    if similarity == "dot":
+        return math.fsum(x * y for x, y in zip(a.tolist(), b.tolist(), strict=True))
+    return -(math.dist(a.tolist(), b.tolist()) ** 2)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_rows_compare_as_torch_and_python_compare_them(similarity):
+    u, v = pair(5, 5)
+    found = row_similarity(comparable(u, similarity), comparable(v, similarity), similarity)
+    expected = [by_hand(a, b, similarity) for a, b in zip(u, v, strict=True)]
+    assert found.tolist() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_products_are_similarities_up_to_a_constant_of_the_row(similarity):
+    u, v = pair()
+    left, right, constant = as_products(*(comparable(z, similarity) for z in (u, v)), similarity)
+    assert (constant is None) == (similarity != "neg_sq_euclidean")
+    table = left @ right.t() + (0 if constant is None else constant[:, None])
+    expected = [[by_hand(a, b, similarity) for b in v] for a in u]
+    torch.testing.assert_close(table, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_distances_far_from_the_origin_keep_their_digits():
+    u, v = ((1000 + z).float() for z in pair())
+    left, right, constant = as_products(u, v, "neg_sq_euclidean")
+    expected = -torch.cdist(u.double(), v.double()).square()
+    torch.testing.assert_close(
+        (left @ right.t() + constant[:, None]).double(), expected, rtol=1e-4, atol=1e-4
+    )
+    nobody = as_products(u, v[:0], "neg_sq_euclidean")
+    assert nobody[1].shape == (0, 4)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_half_precision_is_raised(similarity):
+    z = pair()[0].bfloat16()
+    assert comparable(z, similarity).dtype == torch.float32
+    assert comparable(z.double(), similarity).dtype == torch.float64
+    if similarity == "cosine":
+        lengths = comparable(z, similarity).norm(dim=1)
+        torch.testing.assert_close(lengths, torch.ones(6))
+
+
+def test_rows_as_short_as_floats_can_be():
+    # Squares that leave the range of float32 count as zero rows, and nothing is infinite.
+    tiny = torch.tensor([[1e-30, 0.0], [1e-15, 1e-15]])
+    found = unit_rows(tiny)
+    assert found.isfinite().all()
+    assert found[1].tolist() == pytest.approx([0.5**0.5] * 2, rel=1e-6)
