@@ -35,3 +35,29 @@ def test_rates_reach_the_views(data):
     shown = repr(method)
     for part in ("EdgeDropping(p=0.1", "EdgeDropping(p=0.2", "FeatureMasking(p=0.3", "tau=0.4"):
         assert part in shown
+
+
+def test_widths_and_the_direction_of_edges(data):
+    method = gcl.methods.grace(data, hidden=8, proj=6, num_layers=3, drop_edge=(0.5, 0.5))
+    assert [tuple(w.shape) for w in method.encoder.weights] == [(40, 16), (16, 16), (16, 8)]
+    first, second = method.projector.lins
+    assert (first.out_channels, second.out_channels) == (6, 8)
+    together, apart = (
+        gcl.methods.grace(data, drop_edge=(0.5, 0.5), undirected=undirected).views[0]
+        for undirected in (True, False)
+    )
+    source, target = data.edge_index
+    back = torch.stack([target, source])
+    order = [
+        (data.edge_index == back[:, e : e + 1]).all(0).nonzero().item() for e in range(len(source))
+    ]
+    weight = together(data).edge_weight
+    assert torch.equal(weight, weight[order])
+    weight = apart(data).edge_weight
+    assert not torch.equal(weight, weight[order])
+
+
+def test_rows_are_divided_by_their_sums_or_left(data):
+    for divided, sums in ((True, torch.ones(34)), (False, data.x.sum(1))):
+        prepared = gcl.methods.grace(data, hidden=4, normalize=divided).prepare(data)
+        assert torch.allclose(prepared.x.sum(1), sums)

@@ -48,3 +48,31 @@ def test_macl_follows_the_alignment():
     aligned = float(tau.alignment)
     assert aligned > 0.1
     assert float(tau.eval()(torch.full((3,), aligned))) == pytest.approx(0.2 * (1 + aligned))
+
+
+def test_one_augmentation_is_drawn_for_every_graph():
+    torch.manual_seed(0)
+    method = gcl.methods.graphcl(
+        batch(), hidden=4, drop_node=0.5, drop_edge=0, mask_node=0.5, walks=0
+    )
+    same, drawn = method.views
+    data, seen = batch(), set()
+    assert torch.equal(same(batch()).x, data.x)
+    for _ in range(30):
+        view = drawn(batch())
+        for g in range(6):
+            x, before = view.x[view.batch == g], data.x[data.batch == g]
+            lost = len(x) < len(before)
+            noisy = not lost and not torch.equal(x, before)
+            seen.add((lost, noisy))
+            # Dropped nodes leave the features of the others, noise leaves their number.
+            if lost:
+                assert {tuple(row) for row in x.tolist()} <= {tuple(row) for row in before.tolist()}
+    assert seen >= {(True, False), (False, True)}
+
+
+def test_the_head_is_as_wide_as_all_layers():
+    method = gcl.methods.graphcl(batch(), hidden=5, num_layers=2)
+    assert [(lin.in_channels, lin.out_channels) for lin in method.projector.lins] == [(10, 10)] * 2
+    with pytest.raises(ValueError, match=r"p must lie in \[0, 1\], got 2"):
+        gcl.methods.graphcl(batch(), drop_node=2)

@@ -38,3 +38,28 @@ def test_mvgrl_graph_needs_layers_of_some_width():
     for name in ("hidden", "num_layers"):
         with pytest.raises(ValueError, match=f"mvgrl_graph: {name}"):
             gcl.methods.mvgrl_graph(data, **{name: 0})
+
+
+def test_the_embedding_is_the_sum_of_both_views_behind_their_head():
+    torch.manual_seed(0)
+    data = batch(3)
+    method = gcl.methods.mvgrl_graph(data, hidden=4, num_layers=2).eval()
+    prepared = method.prepare(data)
+    plain, diffused = method.encoders
+    nodes = (
+        plain(data.x, data.edge_index),
+        diffused(data.x, prepared.diffusion_edge_index, prepared.diffusion_edge_weight),
+    )
+    assert [z.shape[1] for z in nodes] == [8, 8]  # two layers, one beside the other
+    sums = [torch.stack([z[data.batch == g].sum(0) for g in range(3)]) for z in nodes]
+    expected = sum(method.global_head(s) for s in sums)
+    assert torch.allclose(method.embed(prepared), expected, atol=1e-5)
+    # The diffusion is normalised already; the graph is not.
+    assert [conv.normalize for e in method.encoders for conv in e.convs] == [True] * 2 + [False] * 2
+
+
+def test_topk_and_alpha_reach_the_diffusion():
+    prepared = gcl.methods.mvgrl_graph(batch(), hidden=4, topk=2).prepare(batch())
+    assert torch.bincount(prepared.diffusion_edge_index[1]).max() <= 2
+    with pytest.raises(ValueError, match="alpha"):
+        gcl.methods.mvgrl_graph(batch(), ppr_alpha=0)
