@@ -8,7 +8,7 @@ import pytest
 import gcl
 from gcl.cli import main
 from gcl.experiments import leaderboard, results
-from tests.boards import board_command, write_configs
+from tests.boards import board_command, board_of_one_split, write_configs
 
 
 def test_bench_compares_and_resumes(tmp_path, capsys):
@@ -68,11 +68,12 @@ def test_one_protocol_for_all_with_references(command, tmp_path, capsys):
     assert sum(row["features"] == "raw features" for row in rows) == 1
 
 
-def test_a_configuration_that_fails_does_not_stop_the_others(configs, command, tmp_path, capsys):
+def test_a_configuration_that_fails_does_not_stop_the_others(configs, tmp_path, capsys):
     (configs / "gbt").mkdir()
     (configs / "gbt" / "karate.toml").write_text(
         'recipe = "gbt"\ndataset = "karate"\nepochs = 2\nhidden = 0\n'
     )
+    command = board_of_one_split(configs, tmp_path / "board.csv")
     for jobs in ("1", "2"):
         command[-1] = str(tmp_path / f"jobs-{jobs}.csv")
         assert main([*command, "--seeds", "1", "--jobs", jobs]) == 2

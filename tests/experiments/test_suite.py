@@ -13,7 +13,7 @@ from gcl.baselines.supervised_gcn import supervised_gcn
 from gcl.cli import main
 from gcl.experiments import results
 from gcl.experiments import suite as bench
-from tests.boards import board_command, entry, write_configs
+from tests.boards import board_command, board_of_one_split, entry, write_configs
 
 
 @pytest.fixture
@@ -44,8 +44,9 @@ def test_goes_on_where_it_was(command, tmp_path, monkeypatch):
     assert results.read_rows(tmp_path / "board.csv")[: len(kept)] == kept
 
 
-def test_several_processes_give_the_same_numbers(command, tmp_path, monkeypatch):
+def test_several_processes_give_the_same_numbers(configs, tmp_path, monkeypatch):
     monkeypatch.setattr(gcl.baselines, "supervised_gcn", supervised_gcn)  # as in the processes
+    command = board_of_one_split(configs, tmp_path / "board.csv")
     assert main([*command, "--seeds", "1"]) == 0
     other = tmp_path / "other.csv"
     assert main([*command[:-1], str(other), "--seeds", "1", "--jobs", "2"]) == 0
@@ -55,6 +56,7 @@ def test_several_processes_give_the_same_numbers(command, tmp_path, monkeypatch)
         return sorted(tuple(row[k] for k in keys) for row in results.read_rows(path))
 
     assert numbers(other) == numbers(tmp_path / "board.csv")
+    assert {row[1] for row in numbers(other)} >= {"raw features", "supervised GCN", "grace", "dgi"}
 
 
 def test_a_training_that_was_killed_goes_on_from_its_checkpoint(command, tmp_path, monkeypatch):

@@ -1,11 +1,6 @@
 """State: a run that was killed goes on as if it had never stopped."""
 
-import os
 import signal
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import pytest
 import torch
@@ -54,17 +49,18 @@ torch.save([gcl.embed(method, data), torch.rand(3), [r["loss"] for r in state.hi
 """
 
 
-def run(folder, kill_at, mode):
-    folder.mkdir(exist_ok=True)
-    script = folder / "run.py"
-    script.write_text(textwrap.dedent(RUN))
-    root = Path(gcl.__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", str(script), str(folder), str(kill_at), mode]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+@pytest.fixture
+def run(run_script):
+    def start(folder, kill_at, mode):
+        folder.mkdir(exist_ok=True)
+        script = folder / "run.py"
+        script.write_text(RUN)
+        return run_script(script, folder, kill_at, mode, folder=folder)
+
+    return start
 
 
-def test_killed_and_resumed_ends_bit_equal(tmp_path):
+def test_killed_and_resumed_ends_bit_equal(run, tmp_path):
     whole = run(tmp_path / "whole", 99, "fresh")
     assert whole.returncode == 0, whole.stderr
     assert run(tmp_path / "cut", 8, "fresh").returncode == -signal.SIGKILL
