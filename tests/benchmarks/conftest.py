@@ -14,4 +14,5 @@ def few_runs(monkeypatch):
     monkeypatch.setattr(gcl.evaluate, "cluster", lambda z, y: cluster(z, y, runs=1))
     for table in (PROTOCOLS, HETERO_PROTOCOLS):
         for name, full in table.items():
-            monkeypatch.setitem(table, name, replace(full, runs=min(2, full.runs), Cs=full.Cs[1:3]))
+            short = {"runs": min(2, full.runs), "epochs": min(40, full.epochs), "Cs": full.Cs[1:3]}
+            monkeypatch.setitem(table, name, replace(full, **short))
