@@ -74,6 +74,14 @@ def test_every_module_can_be_imported_first():
     assert seen >= set(MODULES)
 
 
+def test_the_tests_mirror_the_tree():
+    """A test file a module, in the folder of its room."""
+    tests = Path(__file__).parent
+    modules = [p.relative_to(ROOT) for p in ROOT.rglob("*.py") if not p.stem.startswith("__")]
+    absent = [p for p in modules if not (tests / p.with_name(f"test_{p.name}")).is_file()]
+    assert not absent, f"without a test file: {', '.join(sorted(map(str, absent)))}"
+
+
 def test_checks_load_nothing_else():
     found = loaded_after("import gcl.checks")
     assert [m for m in found if m.startswith("gcl")] == ["gcl", "gcl.checks"]

@@ -1,9 +1,6 @@
 """The Python blocks of the documentation run, a page at a time, from top to bottom."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,13 +15,7 @@ SLOW = {"index", "quickstart"}
     "page",
     [pytest.param(p, id=p.stem, marks=pytest.mark.slow if p.stem in SLOW else ()) for p in PAGES],
 )
-def test_page(page, tmp_path):
+def test_page(page, run_script, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "\n".join(blocks)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    done = run_script(page, folder=tmp_path, code="\n".join(blocks))
     assert done.returncode == 0, done.stderr

@@ -60,13 +60,13 @@ def plot_run(
 @torch.no_grad()
 def _two_views(run: Run, data: Any, home: Path) -> tuple[Tensor, Tensor] | None:
     """Embeddings of the two views by the trained method; None where it is no two-view method."""
-    method = run.build(data)
-    inner = method.method if isinstance(method, methods.POT) else method
-    if not isinstance(inner, methods.TwoView):
-        return None
-    method.load_state_dict(checkpoint.load(home / "checkpoint.safetensors")["method"])
-    method.eval()
     with torch.random.fork_rng():
+        method = run.build(data)
+        inner = method.method if isinstance(method, methods.POT) else method
+        if not isinstance(inner, methods.TwoView):
+            return None
+        method.load_state_dict(checkpoint.load(home / "checkpoint.safetensors")["method"])
+        method.eval()
         torch.manual_seed(0)
         whole = Batch.from_data_list(list(data)) if method.graph_level else data
         prepared = method.prepare(whole)

@@ -77,3 +77,29 @@ def test_the_graph_and_the_random_numbers_stay_as_they_were(data: Data) -> None:
 def test_numbers_that_do_not_fit(data: Data, options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(data, **options)
+
+
+def test_each_split_is_learnt_on_its_own() -> None:
+    data = gcl.datasets.sbm(300, 3, num_features=8, noise=1.0)
+    masks = torch.zeros(3, 2, 300, dtype=torch.bool)
+    for part, (start, stop) in enumerate(((0, 100), (100, 150), (150, 300))):
+        masks[part, 0, torch.arange(300)[start:stop]] = True
+        masks[part, 1, 299 - torch.arange(300)[start:stop]] = True
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
+    splits = Splits("halves", *masks[:, :, order])
+    state = torch.get_rng_state()
+    found = supervised_gcn(data, splits=splits, epochs=50, normalize=False)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert found["accuracy"] > 0.9
+    assert len(found.per_run["accuracy"]) == 2
+    again = supervised_gcn(data, splits=splits, epochs=50, normalize=False)
+    assert again.per_run == found.per_run
+    # Labels that say nothing are not learned: about a third is right.
+    data.y = data.y[order]
+    assert supervised_gcn(data, splits=splits, epochs=50, normalize=False)["accuracy"] < 0.5
+
+
+def test_validation_nodes_are_needed() -> None:
+    data = gcl.datasets.sbm(100, 2, num_features=4)
+    with pytest.raises(ValueError, match="without validation nodes"):
+        supervised_gcn(data, protocol="e1", epochs=2)

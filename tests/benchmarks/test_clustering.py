@@ -20,6 +20,7 @@ def script(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     names = runpy.run_path(str(BENCHMARKS / "clustering.py"))
     small = 'dataset = "karate"\nclusters = 4\nhidden = [8]\npretrain_epochs = 3\nepochs = 3\n'
+    small += "restarts = 2\n"
     for recipe, more in (
         ("pamc", "beta = 0.7\n[influence]\norder = 2\n"),
         ("scgc", "alpha = 3.0\n"),

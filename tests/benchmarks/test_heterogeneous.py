@@ -18,11 +18,11 @@ from gcl.experiments.run import Run
 ROOT = Path(__file__).parents[2]
 
 
-def small():
+def small(n=300):
     """hetero_sbm with meta-paths of its own and the three public splits."""
-    data = gcl.datasets.hetero_sbm(300, num_authors=300, num_subjects=9, subjects=1.5, noise=2.0)
+    data = gcl.datasets.hetero_sbm(n, num_authors=n, num_subjects=9, subjects=1.5, noise=2.0)
     data.metapaths = [["paper", "author", "paper"], ["paper", "subject", "paper"]]
-    part = torch.randint(3, (300,), generator=torch.Generator().manual_seed(0))
+    part = torch.randint(3, (n,), generator=torch.Generator().manual_seed(0))
     for few in (20, 40, 60):
         for number, name in enumerate(("train", "val", "test")):
             data["paper"][f"{name}_mask_{few}"] = part == number
@@ -34,7 +34,7 @@ def script(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     monkeypatch.delitem(sys.modules, "heterogeneous", raising=False)
     module = importlib.import_module("heterogeneous")
-    monkeypatch.setattr(module, "load_data", lambda run: small())
+    monkeypatch.setattr(module, "load_data", lambda run: small(90))
     options = {
         "meow": {"hidden": 8, "clusters": (4, 9)},
         "adameow": {"hidden": 8, "proj": 8},

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import gcl
 from gcl.experiments.results import read_rows
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -27,9 +26,7 @@ def config(tmp_path):
     return path
 
 
-def test_table_and_file(script, config, tmp_path, capsys, monkeypatch):
-    cluster = gcl.evaluate.cluster
-    monkeypatch.setattr(gcl.evaluate, "cluster", lambda z, y: cluster(z, y, runs=1))
+def test_table_and_file(script, config, tmp_path, capsys):
     out = tmp_path / "rows.csv"
     command = [str(config), "--epochs", "2", "--clusters", "3", "34", "--out", str(out)]
     script["main"]([*command, "--seeds", "1"])

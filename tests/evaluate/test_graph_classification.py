@@ -1,3 +1,5 @@
+"""Graph classification against its protocol written with scikit-learn."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -10,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from gcl.evaluate import GRAPH_PROTOCOLS, GraphProtocol, graph_classification, semi_supervised
+from gcl.evaluate import GraphProtocol, graph_classification, semi_supervised
 
 SMALL = GraphProtocol("mine", "svm", folds=3, runs=2, Cs=(0.01, 1.0))
 
@@ -120,19 +122,6 @@ def test_few_labels_keep_two_of_every_class():
     result = semi_supervised(z, y, label_rate=0.01, protocol=SMALL, seeds=1)
     assert "1 % of the training labels" in result.protocol
     assert result["accuracy"] > 0.6
-
-
-def test_named_protocols():
-    names = {f"10-fold-{kind}" for kind in ("svm", "lr", "rbf", "rbf-raw", "kernel")}
-    assert set(GRAPH_PROTOCOLS) == names
-    for options, message in (
-        ({"classifier": "forest"}, "classifier must be one of"),
-        ({"classifier": "svm", "folds": 1}, "folds must be at least 2"),
-        ({"classifier": "svm", "runs": 0}, "runs must be at least 1"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            GraphProtocol("mine", **options)
-    assert all(p.folds == 10 for p in GRAPH_PROTOCOLS.values())
 
 
 def test_errors():

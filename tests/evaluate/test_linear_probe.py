@@ -12,8 +12,7 @@ from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
 import gcl.evaluate
-from gcl.evaluate import PROTOCOLS, Protocol, Result, Splits, linear_probe, random_splits
-from gcl.evaluate.classifiers.adam_probe import fit_adam
+from gcl.evaluate import PROTOCOLS, Protocol, Splits, linear_probe, random_splits
 
 CS = [0.1, 1.0, 10.0, 100.0]
 
@@ -158,28 +157,6 @@ def test_e1_chooses_inside_the_training_part(nodes):
     assert len(PROTOCOLS["e1"].Cs) == 20
 
 
-def test_adam_equals_separate_layers():
-    """One batch of layers is the layers one by one, trained by a plain loop."""
-    generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(30, 4, generator=generator).double(), torch.arange(30) % 3
-    train = torch.zeros(2, 30, dtype=torch.bool)
-    train[0, :12], train[1, 5:25] = True, True
-    start, _ = fit_adam(x, y, train, train, epochs=0, select=False, seed=5)
-    weight, bias = fit_adam(x, y, train, train, epochs=15, select=False, seed=5)
-    for s in range(2):
-        layer = torch.nn.Linear(4, 3).double()
-        with torch.no_grad():
-            layer.weight.copy_(start[s].T)
-            layer.bias.zero_()
-        optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
-        for _ in range(15):
-            optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(layer(x[train[s]]), y[train[s]]).backward()
-            optimizer.step()
-        torch.testing.assert_close(weight[s].T, layer.weight.detach())
-        torch.testing.assert_close(bias[s], layer.bias.detach())
-
-
 @pytest.mark.parametrize("protocol", ["random-10-10-80", "e1", "e2"])
 def test_seeds_and_global_generators(nodes, protocol):
     z, y = nodes
@@ -230,10 +207,3 @@ def test_mistakes(options, error, message):
 def test_missing_labels():
     with pytest.raises(TypeError, match=r"data\.y"):
         linear_probe(torch.eye(4), None)
-
-
-def test_result_prints_its_protocol():
-    result = Result.from_runs({"accuracy": [0.5, 0.7], "loss": [1.0, 1.0]}, "mine: 2 splits")
-    assert str(result) == "accuracy 0.6000 ± 0.1000, loss 1.0000 ± 0.0000 (protocol mine: 2 splits)"
-    assert result["accuracy_std"] == pytest.approx(0.1)
-    assert result.per_run["accuracy"] == [0.5, 0.7]

@@ -1,4 +1,4 @@
-"""Similarity search against a full sort, and `compare` over several embeddings."""
+"""Similarity search against a full sort."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from gcl.evaluate import cluster, compare, geometry, similarity_search
+from gcl.evaluate import similarity_search
 
 
 @pytest.mark.parametrize("form", [torch.tensor, np.asarray, sp.csr_matrix])
@@ -30,14 +30,3 @@ def test_default_keys_and_mistakes():
     for ks in ([], [0], [12]):
         with pytest.raises(ValueError, match="between 1 and 11"):
             similarity_search(z, y, ks=ks)
-
-
-def test_compare_runs_one_evaluation_on_each():
-    y = torch.arange(30) % 3
-    zs = {"raw features": torch.ones(30, 3) + 0.01 * torch.eye(30, 3), "trained": torch.eye(3)[y]}
-    results = compare(similarity_search, zs, y, ks=[2])
-    assert list(results) == ["raw features", "trained"]
-    assert results["trained"] == {"sim@2": 1.0}
-    assert compare(geometry, zs)["trained"] == geometry(zs["trained"])
-    trained = compare(cluster, {"trained": zs["trained"]}, y, runs=1)["trained"]
-    assert trained["accuracy"] == 1

@@ -59,3 +59,10 @@ def test_it_carries_the_version_of_the_draws(monkeypatch):
 def test_stored_results_keep_their_names():
     # As in benchmarks/results: what is measured is not measured again.
     assert digest() == "1-700a18d5c0c4"
+
+
+def test_options_that_came_later_do_not_rename_older_results():
+    old, new = Run("grace", "cora"), Run("grace", "cora", batch_size=64)
+    assert old.protocol == "random-10-10-80"
+    assert options_digest(old) == "1-700a18d5c0c4"
+    assert options_digest(new) != options_digest(old)

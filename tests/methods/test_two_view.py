@@ -3,12 +3,15 @@
 import pytest
 import torch
 from torch import nn
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
+from torch_geometric.nn import GIN, global_add_pool
 
 import gcl
 from gcl.augment import EdgeDropping, NodeDropping, RandomWalkSubgraph
-from gcl.losses import CACR, DecoupledUniformity, ISogCLR, TeamUp
+from gcl.losses import CACR, CWCL, DecoupledUniformity, ISogCLR, TeamUp
 from gcl.methods import TwoView
+from gcl.transforms import AddSoftPositives
+from tests.methods.plain_gcn import karate_with_features
 
 
 def keep(data):
@@ -140,3 +143,58 @@ def test_fit_moves_the_schedule_and_a_checkpoint_keeps_it(tmp_path):
     again = method()
     gcl.fit(again, data, epochs=2, resume=saved, callbacks=[gcl.callbacks.Checkpoint(saved)])
     assert again.objective.gamma == 0.5
+
+
+@pytest.fixture
+def karate():
+    return karate_with_features()
+
+
+def test_readout_contrasts_graphs(karate):
+    batch = Batch.from_data_list([karate, karate, karate])
+    view = gcl.augment.EdgeDropping(0.2)
+    method = gcl.methods.TwoView(
+        GIN(40, 8, 2), (view, view), gcl.losses.InfoNCE(0.5), readout=global_add_pool
+    )
+    assert method.embed(batch).shape == (3, 8)
+    assert method.embed(karate).shape == (1, 8)
+    method(batch).backward()
+
+
+def test_seed_nodes_of_a_sampled_batch_alone_count(karate):
+    method = gcl.methods.grace(karate, hidden=8, encoder=GIN(40, 8, 2))
+    karate.input_id = torch.tensor([4, 5, 6])
+    karate.batch_size = 3
+    assert method.embed(karate).shape == (3, 8)
+
+
+def test_project_views_are_what_the_loss_compares(karate):
+    method = gcl.methods.grace(karate, hidden=8, proj=6)
+    prepared = method.prepare(karate)
+    torch.manual_seed(0)
+    h1, h2 = method.project_views(prepared)
+    torch.manual_seed(0)
+    assert torch.equal(method(prepared), method.objective(h1, h2))
+    assert not torch.equal(h1, h2)
+
+
+def test_positives_of_the_data_reach_the_loss():
+    data = gcl.datasets.load("karate")
+    recipe = gcl.methods.grace(data, hidden=8)
+    plain = gcl.methods.TwoView(recipe.encoder, (keep, keep), CWCL(0.5))
+    soft = gcl.methods.TwoView(
+        recipe.encoder, (keep, keep), CWCL(0.5), prepare=AddSoftPositives(3, attr="x")
+    )
+    data.x = torch.randn(34, 34, generator=torch.manual_seed(0))
+    prepared = soft.prepare(data)
+    z = soft.embed(prepared)
+    expected = CWCL(0.5)(z, z, prepared.pos_edge_index, prepared.pos_weight)
+    assert torch.isclose(soft(prepared), expected)
+    assert not torch.isclose(plain(data), expected)
+
+
+def test_a_loss_without_positives_gets_none():
+    data = AddSoftPositives(3, attr="x")(gcl.datasets.load("karate"))
+    recipe = gcl.methods.grace(data, hidden=8)
+    for loss in (gcl.losses.DCL(0.5), gcl.losses.Sigmoid(), lambda h1, h2: (h1 - h2).sum()):
+        assert gcl.methods.TwoView(recipe.encoder, (keep, keep), loss)(data).isfinite()

@@ -1,0 +1,150 @@
+"""`gcl train` as a user meets it: tables, JSON, files, resuming."""
+
+import json
+
+import pytest
+
+import gcl
+from gcl import checkpoint
+from gcl.cli import main
+from gcl.experiments import results
+
+SMALL = ["--hidden", "8", "--proj", "8", "--epochs", "3"]
+
+
+def test_train_prints_raw_untrained_trained_and_the_protocol(capsys):
+    assert main(["train", "grace", "karate", *SMALL]) == 0
+    out = capsys.readouterr().out
+    rows = [out.index(name) for name in ("raw features", "untrained", "grace  ")]
+    assert rows == sorted(rows)
+    assert "random-10-10-80: 20 splits" in out
+
+
+def test_options_come_from_the_signature(capsys):
+    assert main(["train", "grace", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "temperature of the contrast" in out
+    for option in ("hidden", "drop_edge", "weight_decay", "seeds", "config", "out"):
+        assert f"--{option}" in out
+
+
+def test_json_numbers_equal_the_python_ones(capsys):
+    assert main(["train", "grace", "karate", *SMALL, "--weight-decay=0", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["run"]["weight_decay"] == 0
+    data = gcl.datasets.load("karate")
+    probe = gcl.evaluate.linear_probe(data.x, data.y)
+    assert result["results"]["raw features"]["accuracy"] == pytest.approx(probe["accuracy"])
+    assert 0 <= result["results"]["grace"]["accuracy"] <= 1
+
+
+def test_out_resume_and_plot(tmp_path, capsys):
+    out = tmp_path / "run"
+    base = ["train", "grace", "karate", *SMALL, "--out", str(out)]
+    assert main([*base, "--seeds", "1"]) == 0
+    first = results.read_rows(out / "results.csv")
+    assert [row["seed"] for row in first] == ["-1", "0", "0"]
+    assert main([*base, "--seeds", "2"]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert results.read_rows(out / "results.csv") == first
+    assert main([*base, "--seeds", "2", "--resume"]) == 0
+    assert results.read_rows(out / "results.csv")[:3] == first
+    assert checkpoint.load(out / "seed-1" / "checkpoint.safetensors")["epoch"] == 3
+    assert main([*base, "--tau", "0.9", "--resume"]) == 2
+    assert "other options" in capsys.readouterr().err
+    assert main(["plot", str(out), "--projection", "pca"]) == 0
+    for name in ("loss", "embedding", "similarity"):
+        assert (out / f"{name}.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("recipe", ["graphcl", "mvgrl_graph"])
+def test_sets_of_graphs_train_and_resume(toy, recipe, tmp_path, capsys):
+    options = ["--hidden", "4", "--epochs", "2", "--batch-size", "16", "--out"]
+    assert main(["train", recipe, "toy", *options, str(tmp_path / "a"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["run"]["protocol"] == "10-fold-svm"
+    assert result["results"]["raw features"]["accuracy"] > 0.9
+    assert 0 < result["results"][recipe]["accuracy"] <= 1
+    for seeds in ("1", "2"):
+        again = ["train", recipe, "toy", *options, str(tmp_path / "b"), "--resume"]
+        assert main([*again, "--seeds", seeds]) == 0
+    first, second = (results.read_rows(tmp_path / p / "results.csv") for p in "ab")
+    assert len(second) == 5
+    for row, same in zip(first, second, strict=False):
+        assert row["accuracy"] == same["accuracy"]
+    assert main(["plot", str(tmp_path / "a"), "--projection", "pca"]) == 0
+    assert (tmp_path / "a" / "similarity.png").exists() == (recipe == "graphcl")
+
+
+def test_sets_of_graphs_name_their_protocol(toy, capsys):
+    assert main(["train", "graphcl", "toy", "--hidden", "4", "--epochs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "10-fold-svm: 5 divisions into 10 stratified" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["grace", "toy"], "grace gives 240 embeddings for the 40 graphs of toy"),
+        (["graphcl", "karate", "--epochs", "1"], "graphcl gives 1 embeddings for the 34 nodes"),
+        (["graphcl", "toy", "--protocol", "e1"], "a set of graphs, which protocol 'e1' is not for"),
+        (["grace", "karate", "--protocol", "10-fold-svm"], "karate is one graph"),
+        (["graphcl", "toy", "--batch-size", "-1"], "--batch_size must be >= 0"),
+        (["graphcl", "toy", "--drop-node", "2"], "NodeDropping: p must lie in [0, 1], got 2"),
+    ],
+)
+def test_graphs_and_nodes_are_not_mixed_up(toy, arguments, message, capsys):
+    assert main(["train", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_own_graph_and_recipe(own):
+    assert main(["train", f"{own}:recipe", f"{own}:good", "--epochs", "2"]) == 0
+
+
+def test_corrupted_checkpoint(tmp_path, capsys):
+    out = tmp_path / "run"
+    options = ["train", "grace", "karate", *SMALL, "--out", str(out), "--resume"]
+    assert main(options) == 0
+    saved = out / "seed-0" / "checkpoint.safetensors"
+    saved.write_bytes(saved.read_bytes()[:-9])
+    (out / "results.csv").unlink()
+    assert main(options) == 2
+    err = capsys.readouterr().err
+    assert "not a readable checkpoint" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_damaged_results_and_embeddings(tmp_path, capsys):
+    out = tmp_path / "run"
+    options = ["train", "grace", "karate", *SMALL, "--out", str(out), "--resume"]
+    assert main(options) == 0
+    (out / "seed-0" / "embedding.npy").write_bytes(b"")
+    assert main(["plot", str(out)]) == 2
+    assert "embedding.npy is damaged" in capsys.readouterr().err
+    (out / "results.csv").write_text("nonsense\n")
+    assert main(options) == 2
+    assert "no column 'seed'" in capsys.readouterr().err
+    (out / "run.json").unlink()
+    assert main([*options, "--tau", "5"]) == 2
+    assert "no run.json" in capsys.readouterr().err
+
+
+def test_missing_files_name_the_place(tmp_path, capsys):
+    assert main(["train", "grace", "cora", "--root", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert "ind.cora.x" in err
+    assert str(tmp_path / "planetoid") in err
+
+
+def test_raw_features_are_not_probed_again_on_resume(tmp_path, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    command = ["train", "grace", "karate", *SMALL, "--out", str(tmp_path / "run"), "--resume"]
+    with monkeypatch.context() as patch:
+        patch.setattr("gcl.cli.train.train_seed", interrupt)
+        assert main(command) == 130
+    monkeypatch.setattr("gcl.cli.train.raw_rows", None)
+    assert main(command) == 0
+    assert "raw features" in capsys.readouterr().out

@@ -1,0 +1,109 @@
+"""The door of every evaluation: matrices of any kind, labels as codes, blocks of cosines."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.preprocessing import normalize
+
+from gcl.evaluate.inputs import as_labels, as_matrix, cosine_blocks, take
+
+
+@pytest.fixture
+def rows():
+    values = np.random.default_rng(0).normal(size=(7, 5))
+    values[np.abs(values) < 0.7] = 0
+    values[3] = 0
+    return values
+
+
+def kinds(values):
+    tensor = torch.from_numpy(values)
+    return {
+        "tensor": tensor,
+        "array": values,
+        "fortran": np.asfortranarray(values),
+        "coo": tensor.to_sparse_coo(),
+        "csr": tensor.to_sparse_csr(),
+        "csc": tensor.to_sparse_csc(),
+        "scipy csr": sp.csr_array(values),
+        "scipy coo matrix": sp.coo_matrix(values),
+    }
+
+
+@pytest.mark.parametrize("kind", kinds(np.eye(2)))
+def test_every_kind_is_the_same_matrix(kind, rows):
+    for dtype in (np.float64, np.float32):
+        given = kinds(rows.astype(dtype))[kind]
+        for l2 in (False, True):
+            found = as_matrix(given, "here", l2=l2)
+            assert isinstance(found, torch.Tensor) == (kind in ("tensor", "array", "fortran"))
+            dense = take(found, torch.arange(7)).numpy()
+            assert dense.dtype == dtype
+            expected = normalize(rows) if l2 else rows
+            np.testing.assert_allclose(dense, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_other_precisions_become_float32():
+    for z in (
+        torch.ones(2, 2).half(),
+        torch.ones(2, 2, dtype=torch.long),
+        np.ones((2, 2), np.int8),
+    ):
+        assert as_matrix(z, "here").dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("z", "error", "message"),
+    [
+        ([[1.0]], TypeError, "here: expected embeddings as a tensor, .* got list"),
+        (torch.ones(3), ValueError, r"here: expected a matrix .* got shape \(3,\)"),
+        (torch.ones(0, 3), ValueError, r"got shape \(0, 3\)"),
+        (torch.tensor([[1.0, torch.inf]]), ValueError, "here: the embeddings hold NaN or infinity"),
+        (sp.csr_array([[np.nan, 1.0]]), ValueError, "NaN or infinity"),
+    ],
+)
+def test_what_is_no_matrix(z, error, message):
+    with pytest.raises(error, match=message):
+        as_matrix(z, "here")
+
+
+def test_labels_become_codes_in_their_order():
+    for y in ([7, 3, 3, 12], np.array([7, 3, 3, 12]), torch.tensor([[7.0], [3.0], [3.0], [12.0]])):
+        codes, labels = as_labels(y, 4, "here")
+        assert codes.tolist() == [1, 0, 0, 2]
+        assert labels == [3, 7, 12]
+    codes, labels = as_labels([-1, 1, 1], 3, "here", of="graph")
+    assert (codes.tolist(), labels) == ([0, 1, 1], [-1, 1])
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (None, TypeError, r"one label a node, got None; pass y, e\.g\. data\.y"),
+        ([0, 1], ValueError, r"expected 3 labels, one a node, got shape \(2,\)"),
+        ([0.5, 1, 0], ValueError, "whole numbers"),
+        ([0, -1, -1], ValueError, "2 labels are negative"),
+        ([4, 4, 4], ValueError, "every node has label 4"),
+    ],
+)
+def test_what_are_no_labels(y, error, message):
+    with pytest.raises(error, match=message):
+        as_labels(y, 3, "here")
+
+
+@pytest.mark.parametrize("budget", [1, 9, 1000])
+def test_blocks_of_cosines_cover_every_query_once(rows, budget):
+    queries, reference = torch.tensor([6, 0, 2, 1, 5]), torch.tensor([1, 4, 6])
+    expected = cosine_similarity(rows[queries], rows[reference])
+    for given in (torch.from_numpy(rows), sp.csr_array(rows)):
+        found, seen = np.zeros_like(expected), []
+        for where, block in cosine_blocks(
+            as_matrix(given, "x", l2=True), queries, reference, budget
+        ):
+            assert block.numel() <= max(budget, len(reference))
+            found[where] = block.numpy()
+            seen += list(range(*where.indices(5)))
+        assert seen == [0, 1, 2, 3, 4]
+        np.testing.assert_allclose(found, expected, atol=1e-12)

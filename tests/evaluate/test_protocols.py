@@ -1,0 +1,49 @@
+"""The named protocols, as the papers have them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gcl.evaluate import GRAPH_PROTOCOLS, HETERO_PROTOCOLS, PROTOCOLS, GraphProtocol
+
+
+def test_named_protocols():
+    names = {f"10-fold-{kind}" for kind in ("svm", "lr", "rbf", "rbf-raw", "kernel")}
+    assert set(GRAPH_PROTOCOLS) == names
+    for options, message in (
+        ({"classifier": "forest"}, "classifier must be one of"),
+        ({"classifier": "svm", "folds": 1}, "folds must be at least 2"),
+        ({"classifier": "svm", "runs": 0}, "runs must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            GraphProtocol("mine", **options)
+    assert all(p.folds == 10 for p in GRAPH_PROTOCOLS.values())
+
+
+def test_strengths_and_shares_are_those_of_the_papers_code():
+    # GRACE: C of 2^-10 ... 2^9, one tenth for training, 20 splits.
+    assert PROTOCOLS["e1"].Cs == tuple(np.logspace(-10, 9, 20, base=2))
+    assert (PROTOCOLS["e1"].train, PROTOCOLS["e1"].runs) == (0.1, 20)
+    # GCA: as much for validation, and 3000 epochs of a linear layer.
+    e2 = PROTOCOLS["e2"]
+    assert (e2.train, e2.val, e2.epochs, e2.select, e2.l2) == (0.1, 0.1, 3000, True, False)
+    # DGI: 50 layers of 100 epochs on the public split, the last of each.
+    e3 = PROTOCOLS["e3"]
+    assert (e3.train, e3.runs, e3.epochs, e3.select) == (None, 50, 100, False)
+    assert set(HETERO_PROTOCOLS) == {"hetero-20", "hetero-40", "hetero-60"}
+    assert {(p.runs, p.epochs) for p in HETERO_PROTOCOLS.values()} == {(50, 200)}
+
+
+def test_a_protocol_says_what_is_done():
+    line = PROTOCOLS["random-10-10-80"].describe("random-10-10-80", 20, 6)
+    assert line == "random-10-10-80: 20 splits, l2 rows, L-BFGS, C of 6 on validation"
+    assert PROTOCOLS["public"].describe("public", 1, 6).startswith("public: 1 split, l2 rows")
+    mine = PROTOCOLS["e2"].describe("mine", 1, 0)
+    assert mine == "e2: 1 mine split, raw rows, Adam 3000 epochs, best on validation"
+
+
+def test_few_labels_are_told():
+    told = GRAPH_PROTOCOLS["10-fold-kernel"].describe(1, 7, 0.1)
+    assert told.startswith("10-fold-kernel: 1 division into 10 stratified folds, l2 rows, SVM on")
+    assert told.endswith("10 % of the training labels")
