@@ -16,6 +16,11 @@ SLOW = {"index", "quickstart"}
     [pytest.param(p, id=p.stem, marks=pytest.mark.slow if p.stem in SLOW else ()) for p in PAGES],
 )
 def test_page(page, run_script, tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    text = page.read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    for name, code in re.findall(
+        r"Save this as `(\w+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL
+    ):
+        (tmp_path / name).write_text(code)
     done = run_script(page, folder=tmp_path, code="\n".join(blocks))
     assert done.returncode == 0, done.stderr
