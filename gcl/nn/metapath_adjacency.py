@@ -55,7 +55,7 @@ def metapath_adjacency(
         scale = torch.where(total > 0, total, 1.0).rsqrt() * (total > 0)
         return Adjacency(pattern, scale[pattern.row] * weight * scale[pattern.col], loop)
 
-    return remember(edge_index if given is None else given, key, build)
+    return remember((edge_index,) if given is None else (edge_index, given), key, build)
 
 
 def masked_adjacency(

@@ -147,7 +147,9 @@ class _SparseLinear(torch.autograd.Function):
         x = ctx.x
         crow, col = x.crow_indices(), x.col_indices()
         rowptr, rows, slots = remember(
-            col, ("csr_transpose", x.shape[1]), lambda: csr_transpose(crow, col, x.shape[1])
+            (crow, col),
+            ("csr_transpose", x.shape[1]),
+            lambda: csr_transpose(crow, col, x.shape[1]),
         )
         grad = grad.contiguous()
         return None, csr_product(rowptr, rows, x.values()[slots], x.shape[0], grad)

@@ -7,6 +7,7 @@ that keeps its edge list (weight masks instead of dropped edges) never sorts twi
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable
 from functools import cached_property
 from typing import Any, TypeVar
@@ -20,7 +21,8 @@ T = TypeVar("T")
 
 # Entries go with their tensors; this only bounds how many living ones are known at a time.
 _MAX_ENTRIES = 1024
-_memory: dict[tuple[Hashable, ...], tuple[StorageWeakRef, int, Any]] = {}
+_memory: dict[tuple[Hashable, ...], tuple[tuple[StorageWeakRef, ...], tuple[int, ...], Any]] = {}
+_lock = threading.Lock()
 
 
 class Structure:
@@ -131,27 +133,50 @@ def csr_transpose(rowptr: Tensor, col: Tensor, num_cols: int) -> tuple[Tensor, T
     return pointer(col, num_cols), row.index_select(0, slots), slots
 
 
-def remember(tensor: Tensor, key: tuple[Hashable, ...], build: Callable[[], T]) -> T:
-    """`build()`, or what it gave before for the same key and the same, unchanged tensor.
+def remember(
+    tensors: Tensor | tuple[Tensor, ...], key: tuple[Hashable, ...], build: Callable[[], T]
+) -> T:
+    """`build()`, or what it gave before for the same key and the same, unchanged tensors.
 
-    The answer is kept as long as the storage of `tensor` lives, so it must not hold on to it.
-    Changes that torch cannot see (through `tensor.data` or a NumPy array that shares the memory)
-    go unnoticed: clone a tensor after such a change.
+    Args:
+        tensors: all that the answer depends on besides the key.
+        key: what else it depends on.
+        build: makes the answer, which must not hold on to the tensors: it is kept as long as their
+            storages live. Threads may build the same answer twice.
+
+    Changes that torch cannot see go unnoticed: through `tensor.data`, a NumPy array or a dlpack
+    capsule that shares the memory, a `copy.copy` of the tensor, or the arrays that a sparse matrix
+    was made of (`matrix.col_indices()` itself is seen). Clone a tensor after such a change. Tensors made under `torch.inference_mode` tell no changes at all: nothing is remembered
+    of them.
     """
-    storage = StorageWeakRef(tensor.untyped_storage())
-    place = (storage.cdata, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), *key)
-    # The weak reference keeps the address from being reused; the version tells in-place changes.
-    version = 0 if tensor.is_inference() else tensor._version
-    hit = _memory.get(place)
-    if hit is not None and not hit[0].expired() and hit[1] == version:
-        return hit[2]
-    for old in [k for k, (ref, _, _) in _memory.items() if ref.expired()]:
-        del _memory[old]
-    if len(_memory) >= _MAX_ENTRIES:
-        del _memory[next(iter(_memory))]
-    answer = build()
-    _memory[place] = (storage, version, answer)
+    given = tensors if isinstance(tensors, tuple) else (tensors,)
+    if any(tensor.is_inference() for tensor in given):
+        return build()
+    storages = tuple(StorageWeakRef(tensor.untyped_storage()) for tensor in given)
+    place = (*(_place(s, t) for s, t in zip(storages, given, strict=True)), *key)
+    # The weak references keep addresses from being reused; versions tell in-place changes.
+    versions = tuple(tensor._version for tensor in given)
+    with _lock:
+        hit = _memory.get(place)
+        if hit is not None and hit[1] == versions and not _expired(hit[0]):
+            return hit[2]
+    with torch.inference_mode(False):  # what is kept may be trained through later
+        answer = build()
+    with _lock:
+        for old in [k for k, (refs, _, _) in _memory.items() if _expired(refs)]:
+            del _memory[old]
+        if len(_memory) >= _MAX_ENTRIES:
+            del _memory[next(iter(_memory))]
+        _memory[place] = (storages, versions, answer)
     return answer
+
+
+def _place(storage: StorageWeakRef, tensor: Tensor) -> tuple[Hashable, ...]:
+    return storage.cdata, tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
+
+
+def _expired(storages: tuple[StorageWeakRef, ...]) -> bool:
+    return any(storage.expired() for storage in storages)
 
 
 def stable_order(ids: Tensor, size: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -9,6 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gcl
+from gcl.ops.propagation import sparse_linear
+from gcl.ops.sparse import csr_tensor
 from gcl.ops.structure import (
     Structure,
     pointer,
@@ -150,3 +155,88 @@ def test_edges_between_two_types_have_no_reverse():
     assert found.partner is None
     with pytest.raises(ValueError, match="between two types of nodes have no reverse"):
         found.some_partners  # noqa: B018
+
+
+def dense_gradient(x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    return x.to_dense().t() @ grad
+
+
+@pytest.mark.parametrize("change", ["another crow", "crow in place", "col in place"])
+def test_the_transpose_of_a_matrix_follows_both_of_its_index_arrays(change: str) -> None:
+    crow, col = torch.tensor([0, 2, 3, 4]), torch.tensor([0, 1, 1, 2])
+    values, grad = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.arange(6.0).view(3, 2)
+    matrix = csr_tensor(crow, col, values, (3, 3))
+
+    def gradient() -> torch.Tensor:
+        weight = torch.zeros(3, 2, requires_grad=True)
+        sparse_linear(matrix, weight).backward(grad)
+        assert weight.grad is not None
+        return weight.grad
+
+    expected = dense_gradient(matrix, grad)
+    assert torch.equal(gradient(), expected)
+    if change == "another crow":
+        matrix = csr_tensor(torch.tensor([0, 1, 3, 4]), col, values, (3, 3))
+    elif change == "crow in place":
+        matrix.crow_indices()[1] = 1
+    else:
+        matrix.col_indices()[3] = 0
+    moved = dense_gradient(matrix, grad)
+    assert not torch.equal(moved, expected)
+    assert torch.equal(gradient(), moved)
+
+
+def test_every_tensor_of_an_answer_counts() -> None:
+    a, b, calls = torch.zeros(2), torch.zeros(2), []
+
+    def build() -> float:
+        calls.append(1)
+        return float((a + b).sum())
+
+    assert remember((a, b), ("sum",), build) == remember((a, b), ("sum",), build) == 0
+    assert len(calls) == 1
+    b.add_(1)
+    assert remember((a, b), ("sum",), build) == 2
+    a.add_(1)
+    assert remember((a, b), ("sum",), build) == 4
+    assert remember((b, a), ("sum",), build) == 4
+    assert len(calls) == 4
+
+
+def test_changes_under_inference_mode_are_seen() -> None:
+    encoder = gcl.nn.GCNEncoder(3, 2)
+    with torch.inference_mode():
+        x, edges = torch.eye(3), torch.tensor([[0, 1], [1, 0]])
+        first = encoder(x, edges)
+        edges[1, 1] = 2
+        assert torch.equal(encoder(x, edges), encoder(x, edges.clone()))
+        assert not torch.equal(encoder(x, edges), first)
+
+
+@pytest.mark.parametrize("recipe", ["grace", "sugrl", "meow"])
+def test_what_was_remembered_under_inference_mode_can_be_trained_through(recipe: str) -> None:
+    if recipe == "meow":
+        data = gcl.datasets.hetero_sbm(40, num_authors=40, num_subjects=5)
+        data.metapaths = [["paper", "author", "paper"]]
+        options = {"hidden": 4, "clusters": (3,)}
+    else:
+        data = gcl.datasets.load("karate")
+        options = {"hidden": 4} if recipe == "grace" else {"hidden": (4,), "dim": 4}
+    method = getattr(gcl.methods, recipe)(data, **options)
+    prepared = method.prepare(data)
+    with torch.inference_mode():
+        method.eval().embed(prepared)
+    method.train()(prepared).backward()
+
+
+def test_threads_may_remember_at_once() -> None:
+    def work(number: int) -> bool:
+        right = True
+        for i in range(300):
+            edges = torch.tensor([[i % 7, number], [number, i % 7]])
+            found = structure(edges, 9)
+            right &= torch.equal(found.rowptr, Structure(edges, 9, 9).rowptr)
+        return right
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
