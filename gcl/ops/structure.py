@@ -146,8 +146,9 @@ def remember(
 
     Changes that torch cannot see go unnoticed: through `tensor.data`, a NumPy array or a dlpack
     capsule that shares the memory, a `copy.copy` of the tensor, or the arrays that a sparse matrix
-    was made of (`matrix.col_indices()` itself is seen). Clone a tensor after such a change. Tensors made under `torch.inference_mode` tell no changes at all: nothing is remembered
-    of them.
+    was made of (`matrix.col_indices()` itself is seen). Clone a tensor after such a change.
+    Tensors made under `torch.inference_mode` tell no changes at all: nothing is remembered of
+    them.
     """
     given = tensors if isinstance(tensors, tuple) else (tensors,)
     if any(tensor.is_inference() for tensor in given):
