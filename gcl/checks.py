@@ -192,3 +192,16 @@ def check_attribute_name(name: str, value: str | None) -> None:
             f"{name}: weight must be the name of an attribute of the data or None, "
             f"got {type(value).__name__}; store the tensor on the data and pass its name."
         )
+
+
+def check_device(name: str, device: str | torch.device) -> None:
+    """A device that is there.
+
+    Raises:
+        ValueError: torch knows no such device, or has none here.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{name}: device {str(device)!r} cannot be used here: {reason}") from None

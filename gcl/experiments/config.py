@@ -15,9 +15,10 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from gcl import evaluate
+from gcl.checks import check_device
 from gcl.experiments.composition import Composition, compose, objects, plain_defaults, words
 from gcl.experiments.lookup import first_line
-from gcl.experiments.run import Run, check_device, optimizer_class
+from gcl.experiments.run import Run, optimizer_class
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -134,7 +135,7 @@ def run_of(composition: Composition, dataset: str, chosen: Namespace) -> Run:
         **{name: told[name] for name in names},
         method={name: told[name] for name in composition.defaults() if name in told},
     )
-    check_device(run.device)
+    check_device("--device", run.device)
     optimizer_class(run.optimizer)
     if run.epochs < 0:
         raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")

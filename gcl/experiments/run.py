@@ -327,15 +327,6 @@ def _json(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def check_device(name: str) -> None:
-    """Raises ValueError where there is no such device."""
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
-
-
 def write_run(path: Path, run: Run, seeds: int) -> None:
     """Keep what a folder's results came from."""
     content = {"run": asdict(run), "seeds": seeds, **provenance()}

@@ -19,7 +19,7 @@ from torch_geometric.data import Batch, Data, Dataset
 from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
-from gcl.checks import check_choice
+from gcl.checks import check_choice, check_device, check_number, check_positive
 from gcl.contracts import Method
 from gcl.graphs.validate import validate_graph
 from gcl.ops.tiles import Precision
@@ -32,8 +32,8 @@ def fit(
     data: BaseData | Iterable[Any],
     *,
     epochs: int,
-    lr: float = 1e-3,
-    weight_decay: float = 1e-5,
+    lr: float | None = None,
+    weight_decay: float | None = None,
     optimizer: Optimizer | Callable[[Iterable[Tensor]], Optimizer] | None = None,
     scheduler: LRScheduler | Callable[[Optimizer], LRScheduler] | None = None,
     clip: float | None = None,
@@ -52,10 +52,10 @@ def fit(
         method: a `Method`, or one wrapped in DistributedDataParallel.
         data: a `Data`, `Batch` or `HeteroData`, or an iterable of them.
         epochs: passes over the data in all, counted from the start of the run, >= 0.
-        lr: learning rate of the default optimizer, Adam.
-        weight_decay: its L2 penalty.
-        optimizer: an optimizer, or a function of the parameters that makes one; lr and
-            weight_decay are then not used.
+        lr: learning rate of the default optimizer, Adam; 1e-3 if None.
+        weight_decay: its L2 penalty; 1e-5 if None.
+        optimizer: an optimizer, or a function of the parameters that makes one, such as a class of
+            `torch.optim`; it brings its own lr and weight_decay.
         scheduler: a learning-rate scheduler, or a function of the optimizer that makes one; it
             steps after every optimizer step. See `warmup_cosine`.
         clip: upper limit of the gradient norm, > 0.
@@ -71,6 +71,7 @@ def fit(
             scheduler are those of the file; data, loss and `epochs` are yours to keep or raise.
 
     Raises:
+        TypeError: arguments of another kind; lr or weight_decay beside an optimizer.
         ValueError: bad data (see `gcl.graphs.validate.validate_graph`) or arguments.
         NonFiniteLossError: the loss or its gradient is NaN or infinite.
         FileNotFoundError, CheckpointError: nothing, or nothing that fits, to resume from.
@@ -83,8 +84,7 @@ def fit(
         (3, 3)
     """
     inner = method.module if isinstance(method, DistributedDataParallel) else method
-    if not isinstance(inner, Method):
-        raise TypeError(f"fit: method must be a gcl.Method, got {type(inner).__name__}.")
+    _check_method("fit", inner)
     if not isinstance(data, BaseData | Iterable):
         raise TypeError(f"fit: data must be a graph or a loader of graphs, got {data!r}.")
     if inner.graph_level and _are_single_graphs(data):
@@ -97,7 +97,20 @@ def fit(
     if clip is not None and not clip > 0:
         raise ValueError(f"fit: clip must be above 0, got {clip}.")
     check_choice("fit", "precision", precision, ("fp32", "bf16"))
+    _check_optimizer(optimizer, lr, weight_decay)
+    if scheduler is not None and not isinstance(scheduler, LRScheduler) and not callable(scheduler):
+        raise TypeError(
+            "fit: scheduler must be a learning-rate scheduler or a function of the optimizer, such "
+            f"as gcl.training.warmup_cosine(10, 200), got {scheduler!r}."
+        )
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            made = f"; make one: {callback.__name__}(...)" if isinstance(callback, type) else ""
+            raise TypeError(
+                f"fit: callbacks must be objects of gcl.callbacks.Callback, got {callback!r}{made}."
+            )
     if device is not None:
+        check_device("fit", device)
         method = method.to(device)
     device = _device_of(inner)
     saved = None if resume is None else checkpoint.load(resume)
@@ -160,7 +173,9 @@ def embed(
         >>> embed(gcl.methods.grace(data, hidden=8), data).shape
         torch.Size([34, 8])
     """
+    _check_method("embed", method)
     if device is not None:
+        check_device("embed", device)
         method = method.to(device)
     device = _device_of(method)
     return embed_prepared(
@@ -316,19 +331,54 @@ def _device_of(method: torch.nn.Module) -> torch.device:
     return next((p.device for p in method.parameters()), torch.device("cpu"))
 
 
-def _optimizer(method: Method, optimizer: Any, lr: float, weight_decay: float) -> Optimizer:
+def _check_method(name: str, method: Any) -> None:
+    if not isinstance(method, Method):
+        swapped = "; the method comes before the data" if isinstance(method, BaseData) else ""
+        raise TypeError(
+            f"{name}: method must be a gcl.Method, got {type(method).__name__}{swapped}."
+        )
+
+
+def _check_optimizer(optimizer: Any, lr: Any, weight_decay: Any) -> None:
+    own = {"lr": lr, "weight_decay": weight_decay}
+    if optimizer is None:
+        if lr is not None:
+            check_number("fit", lr=lr)
+            check_positive("fit", lr=lr)
+        if weight_decay is not None:
+            check_number("fit", least=0, weight_decay=weight_decay)
+        return
+    if not isinstance(optimizer, Optimizer) and not callable(optimizer):
+        raise TypeError(
+            "fit: optimizer must be an optimizer or a function of the parameters, such as "
+            f"torch.optim.SGD or functools.partial(torch.optim.SGD, lr=0.1), got {optimizer!r}."
+        )
+    for key, value in own.items():
+        if value is not None:
+            raise TypeError(
+                f"fit: {key}={value!r} is that of the default optimizer; the given one has its "
+                f"own: functools.partial(torch.optim.SGD, {key}={value!r})."
+            )
+
+
+def _optimizer(
+    method: Method, optimizer: Any, lr: float | None, weight_decay: float | None
+) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         return optimizer
     parameters = [p for p in method.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("fit: the method has no trainable parameter.")
-    if callable(optimizer):
-        return optimizer(parameters)
-    if not (math.isfinite(lr) and lr > 0):
-        raise ValueError(f"fit: lr must be a number above 0, got {lr}.")
-    if not (math.isfinite(weight_decay) and weight_decay >= 0):
-        raise ValueError(f"fit: weight_decay must be a number >= 0, got {weight_decay}.")
-    return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay)
+    if optimizer is not None:
+        made = optimizer(parameters)
+        if not isinstance(made, Optimizer):
+            raise TypeError(f"fit: optimizer must make a torch.optim.Optimizer, got {made!r}.")
+        return made
+    return torch.optim.Adam(
+        parameters,
+        lr=1e-3 if lr is None else lr,
+        weight_decay=1e-5 if weight_decay is None else weight_decay,
+    )
 
 
 def _scheduler(optimizer: Optimizer, scheduler: Any) -> LRScheduler | None:

@@ -268,3 +268,46 @@ def test_interrupt_keeps_the_log_and_the_checkpoint(data, tmp_path):
 def test_data_on_another_dtype_edge_case(data):
     empty = Data(x=torch.randn(5, 3), edge_index=torch.zeros(2, 0, dtype=torch.long))
     assert math.isfinite(gcl.fit(small(empty), empty, epochs=2).loss)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"optimizer": "sgd"}, TypeError, "optimizer must be an optimizer or a function of the"),
+        ({"optimizer": ["x"]}, TypeError, "optimizer must be an optimizer or a function of the"),
+        ({"optimizer": {"lr": 1}}, TypeError, "optimizer must be an optimizer or a function"),
+        (
+            {"optimizer": lambda parameters: 3},
+            TypeError,
+            "must make a torch.optim.Optimizer, got 3",
+        ),
+        ({"optimizer": torch.optim.SGD, "lr": 5}, TypeError, "lr=5 is that of the default"),
+        (
+            {"optimizer": torch.optim.SGD, "weight_decay": 0.0},
+            TypeError,
+            "weight_decay=0.0 is that",
+        ),
+        ({"lr": "1e-3"}, TypeError, "lr must be a number, got '1e-3'"),
+        ({"lr": float("nan")}, ValueError, "lr must be finite, got nan"),
+        ({"weight_decay": True}, TypeError, "weight_decay must be a number, got True"),
+        ({"scheduler": "cosine"}, TypeError, "scheduler must be a learning-rate scheduler"),
+        ({"callbacks": [lambda state: None]}, TypeError, "callbacks must be objects of"),
+        ({"callbacks": [callbacks.Checkpoint]}, TypeError, r"make one: Checkpoint\(\.\.\.\)"),
+        ({"device": "gpu"}, ValueError, "device 'gpu' cannot be used here"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(data, options, error, message):
+    method = small(data)
+    before = [p.clone() for p in method.parameters()]
+    with pytest.raises(error, match=f"^fit: .*{message}"):
+        gcl.fit(method, data, epochs=1, **options)
+    assert all(torch.equal(a, b) for a, b in zip(before, method.parameters(), strict=True))
+
+
+def test_swapped_arguments_are_named(data):
+    with pytest.raises(TypeError, match=r"^embed: method must .* got Data; the method comes"):
+        gcl.embed(data, small(data))
+    with pytest.raises(TypeError, match=r"^fit: method must .* got Data; the method comes"):
+        gcl.fit(data, small(data), epochs=1)
+    with pytest.raises(ValueError, match=r"^embed: device 'gpu' cannot be used here"):
+        gcl.embed(small(data), data, device="gpu")
