@@ -6,10 +6,14 @@ executes nothing: no pickle is involved.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import json
 import os
 import random
+import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+STALE = 600.0
 _FORMAT = "gcl-checkpoint-1"
 
 
@@ -75,10 +80,19 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Replace a file in one step: temporary file beside it, fsync, rename, fsync of the folder."""
+    """Replace a file in one step: temporary file beside it, fsync, rename, fsync of the folder.
+
+    Temporary files that killed writers of the same file have left are taken away once they are
+    `STALE` seconds old: no write takes that long.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError):  # another program may have been faster
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
+    # Not by the process: containers that share a volume count theirs alike.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "wb") as file:
             file.write(content)

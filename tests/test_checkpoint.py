@@ -1,6 +1,8 @@
 """The checkpoint file: what goes in comes out, damage is found, nothing is half written."""
 
+import os
 import random
+import time
 
 import numpy as np
 import pytest
@@ -92,3 +94,35 @@ def test_random_states_come_back(tmp_path):
     again = torch.rand(2), np.random.rand(), random.random()  # noqa: NPY002
     assert torch.equal(drawn[0], again[0])
     assert drawn[1:] == again[1:]
+
+
+def test_what_a_killed_writer_left_goes_and_what_is_being_written_stays(tmp_path):
+    path = tmp_path / "c[1].json"
+    stale, fresh = tmp_path / ".c[1].json.0123.tmp", tmp_path / ".c[1].json.4567.tmp"
+    other = tmp_path / ".c1.json.0123.tmp"
+    for left in (stale, fresh, other):
+        left.write_bytes(b"half")
+    long_ago = time.time() - checkpoint.STALE - 1
+    for left in (stale, other):
+        os.utime(left, (long_ago, long_ago))
+    checkpoint.write_atomically(path, b"whole")
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, fresh.name, other.name}
+    assert path.read_bytes() == b"whole"
+
+
+def test_two_processes_of_one_number_do_not_share_a_temporary_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    seen = []
+    replace = os.replace
+
+    def meanwhile(source, target):
+        seen.append(source)
+        if len(seen) == 1:  # the other container writes the same file in the middle of this one
+            checkpoint.write_atomically(tmp_path / "c", b"theirs")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    checkpoint.write_atomically(tmp_path / "c", b"ours")
+    assert len(set(seen)) == 2
+    assert (tmp_path / "c").read_bytes() == b"ours"
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
