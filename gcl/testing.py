@@ -339,12 +339,16 @@ def check_variant(variant: Callable[[Any], Any], method: Any, data: Graph) -> No
     prepared = method.prepare(data)
     before, kept = _seeded_loss(method, prepared), copy.deepcopy(method.state_dict())
     changed = variant(method)
+    _require(method.training, "the given method is no longer in training mode")
     _require(callable(getattr(changed, "loss", None)), "a variant must return a method")
     with torch.no_grad():
         z, own = changed.eval().embed(changed.prepare(data)), method.eval().embed(prepared)
     _require(z.shape == own.shape and torch.equal(z, own), "the embedding is another one")
     changed.train()
     check_method(changed, data)
+    with torch.no_grad():  # as a step of training does
+        for parameter in changed.parameters():
+            parameter.add_(0.1)
     same = all(torch.equal(kept[key], value) for key, value in method.state_dict().items())
     _require(same and len(kept) == len(method.state_dict()), "the given method's state changed")
     again = _seeded_loss(method, prepared)

@@ -212,6 +212,15 @@ def changes_what_it_is_given(method):
     return copy.deepcopy(method)
 
 
+def shares_the_encoder(method):
+    return gcl.methods.TwoView(method.encoder, method.views, method.objective, method.projector)
+
+
+def forgets_the_mode(method):
+    method.eval()
+    return copy.deepcopy(method)
+
+
 def takes_the_loss(method):
     method.objective = gcl.losses.DCL(0.9)
     return copy.deepcopy(method)
@@ -226,7 +235,14 @@ def draws_other_weights(method):
 
 @pytest.mark.parametrize(
     "faulty",
-    [changes_what_it_is_given, takes_the_loss, draws_other_weights, lambda method: nn.Identity()],
+    [
+        changes_what_it_is_given,
+        shares_the_encoder,
+        forgets_the_mode,
+        takes_the_loss,
+        draws_other_weights,
+        lambda method: nn.Identity(),
+    ],
 )
 def test_variant_suite_finds_the_fault(faulty):
     data = gcl.datasets.load("karate")

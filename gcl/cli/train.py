@@ -14,7 +14,7 @@ from gcl.cli.options import SHOWN, SHOWN_FURTHER, config_options, protocol_line,
 from gcl.cli.tables import print_table
 from gcl.experiments import results
 from gcl.experiments.composition import compose
-from gcl.experiments.config import run_of, run_parser
+from gcl.experiments.config import check_typed, run_of, run_parser
 from gcl.experiments.provenance import provenance
 from gcl.experiments.run import (
     NO_TRAINING,
@@ -36,7 +36,9 @@ def train_command(arguments: list[str]) -> None:
     if len(arguments) < 2 or arguments[1].startswith("-"):
         raise ValueError("gcl train needs RECIPE and DATASET; gcl list shows both.")
     options = underscored(arguments[2:])
-    chosen = parser.parse_args(config_options(options, composition) + options)
+    options = config_options(options, composition) + options
+    check_typed(options, composition)
+    chosen = parser.parse_args(options)
     run = run_of(composition, arguments[1], chosen)
     if chosen.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {chosen.seeds}.")
@@ -65,7 +67,10 @@ def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> lis
         if resume and (out / "run.json").is_file():
             earlier, _ = read_run(out)
             if asdict(earlier) != json.loads(json.dumps(asdict(run))):
-                raise ValueError(f"{out} was made with other options; resume with the same ones.")
+                raise ValueError(
+                    f"{out} was made with other options, or by an earlier version; resume with the "
+                    "same ones, or train into another folder."
+                )
             rows = results.read_rows(out / "results.csv", ("seed", "features", *SHOWN))
         elif (out / "results.csv").exists() or (out / "seed-0").exists():
             raise ValueError(f"{out} has results but no run.json, so nothing tells their options.")

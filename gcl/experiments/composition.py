@@ -39,15 +39,21 @@ class Composition:
             TypeError, ValueError: what recipe and variants raise.
         """
         own = {key: value for key, value in options.items() if key not in self.variants}
-        method = self.recipe(data, **made(self.recipe, own))
+        method = _method(self.name, self.recipe(data, **made(self.recipe, own)))
         for name, variant in self.variants.items():
-            method = variant(method, **made(variant, options.get(name, {})))
+            method = _method(name, variant(method, **made(variant, options.get(name, {}))))
         return method
 
     def defaults(self) -> dict[str, Any]:
         """Every option at the value that recipe and variants give it."""
         found = plain_defaults(self.recipe)
         return found | {name: plain_defaults(variant) for name, variant in self.variants.items()}
+
+
+def _method(name: str, found: Any) -> Method:
+    if not isinstance(found, Method):
+        raise TypeError(f"{name} must return a gcl.Method, got {found!r:.80}.")
+    return found
 
 
 @lru_cache

@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,9 @@ def read_config(path: Path, **told: Any) -> tuple[Run, dict[str, Any]]:
     reported = _reported(path, config.get("reported", {}))
     try:
         composition = compose(str(config["recipe"]))
-        chosen = run_parser(composition).parse_args(
-            [*options_of(config, composition), *options_of(told, composition)]
-        )
+        options = [*options_of(config, composition), *options_of(told, composition)]
+        check_typed(options, composition)
+        chosen = run_parser(composition).parse_args(options)
         # one name, one data set, on a board too
         run = run_of(composition, str(config["dataset"]).lower(), chosen)
     except (argparse.ArgumentError, SystemExit, ValueError) as error:
@@ -81,9 +81,19 @@ def run_parser(composition: Composition) -> ArgumentParser:
         exit_on_error=False,
         default_env=False,
     )
+    taken = {*(f.name for f in fields(Run)), "seeds", "config", "out", "resume", "json"}
+    own = {*plain_defaults(composition.recipe), *composition.variants}
+    if clash := sorted(own & (taken - TOLD_OTHERWISE)):
+        raise ValueError(
+            f"{composition.name}: {clash[0]!r} is an option of every run; give the recipe's option "
+            "or the variant another name."
+        )
     _add_options(parser, composition.recipe, None)
     for name, variant in composition.variants.items():
         _add_options(parser, variant, name)
+    for action in parser._actions:  # of a group itself jsonargparse would read a file
+        if action.dest in (*composition.variants, *objects(composition.recipe)):
+            action.help = argparse.SUPPRESS
     parser.add_class_arguments(Run, skip=TOLD_OTHERWISE)
     parser.add_argument("--seeds", type=int, default=1, help="training seeds 0, 1, ...")
     parser.add_argument(
@@ -105,6 +115,15 @@ def _add_options(parser: ArgumentParser, function: Any, group: str | None) -> No
         parser.add_class_arguments(kind, key, skip=untold, fail_untyped=False)
         given = plain_defaults(function)[name].items()
         parser.set_defaults({f"{key}.{option}": value for option, value in given})
+
+
+def check_typed(options: Sequence[str], composition: Composition) -> None:
+    """Raises ValueError where a group of options is given a value itself: `--macl 0.2`."""
+    defaults = composition.defaults()
+    for group in (*composition.variants, *objects(composition.recipe)):
+        if any(option.partition("=")[0] == f"--{group}" for option in options):
+            listed = ", ".join(f"--{group}.{name}" for name in defaults[group])
+            raise ValueError(f"--{group} is a group of options; give one of {listed}.")
 
 
 def options_of(config: Mapping[str, Any], composition: Composition) -> list[str]:

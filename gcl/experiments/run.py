@@ -7,6 +7,7 @@ import inspect
 import io
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -310,13 +311,19 @@ def options_digest(run: Run) -> str:
 
 
 def _by_leaf(options: Mapping[str, Any], composition: Composition) -> dict[str, Any]:
-    """By the option's own name, also inside an object; of a variant after the variant's name."""
+    """By the option's own name, also inside an object; of a variant after the variant's name.
+
+    A name that several objects or the recipe itself have stands after its object's.
+    """
+    groups = objects(composition.recipe)
+    plain = [k for k in composition.defaults() if k not in groups and k not in composition.variants]
+    named = Counter([*plain, *(n for g in groups for n in composition.defaults()[g])])
     found: dict[str, Any] = {}
     for key, value in options.items():
         if key in composition.variants:
             found |= {f"{key}.{name}": part for name, part in value.items()}
-        elif key in objects(composition.recipe):
-            found |= value
+        elif key in groups:
+            found |= {n if named[n] == 1 else f"{key}.{n}": part for n, part in value.items()}
         else:
             found[key] = value
     return found

@@ -24,7 +24,7 @@ from gcl.contracts import Method
 from gcl.graphs.validate import validate_graph
 from gcl.ops.tiles import Precision
 from gcl.ops.tiling import tiling
-from gcl.training.state import Callback, NonFiniteLossError, State
+from gcl.training.state import Callback, NonFiniteLossError, State, with_names_of_now
 
 
 def fit(
@@ -115,6 +115,7 @@ def fit(
     device = _device_of(inner)
     saved = None if resume is None else checkpoint.load(resume)
     if saved is not None:
+        saved["method"] = with_names_of_now(saved["method"], inner)
         # Before prepare, which need not start again what was started. What does not fit is
         # reported below.
         with suppress(RuntimeError, KeyError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,6 +126,7 @@ class State:
             self.optimizer.load_state_dict(saved["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())
+            reason = f"{reason[:300]} ..." if len(reason) > 300 else reason
             raise checkpoint.CheckpointError(
                 f"The checkpoint does not fit this method or optimizer: {reason}"
             ) from None
@@ -135,6 +137,16 @@ class State:
         self.epoch, self.step = saved["epoch"], saved["step"]
         self.history, self.stop = saved["history"], saved["stop"]
         checkpoint.set_random_state(saved["random"])
+
+
+def with_names_of_now(saved: dict[str, Any], method: Method) -> dict[str, Any]:
+    """The weights of an earlier version, where objectives and what JOAO wraps had other names."""
+    own = method.state_dict()
+    found = {}
+    for key, value in saved.items():
+        names = [re.sub(r"(^|\.)contrast\.", rf"\1{new}.", key) for new in ("objective", "method")]
+        found[key if key in own else next((n for n in names if n in own), key)] = value
+    return found
 
 
 class NonFiniteLossError(ArithmeticError):

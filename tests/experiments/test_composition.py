@@ -136,3 +136,37 @@ def test_a_file_says_the_same(tmp_path):
     path.write_text('recipe = "grace"\ndataset = "karate"\n[macl]\nalpha = 0.2\n')
     with pytest.raises(ValueError, match=r"c.toml: .*--macl"):
         read_config(path)
+
+
+def no_method(method, *, strength: float = 1.0):
+    """A variant that forgot to return."""
+
+
+def epochs(method):
+    """A variant called like an option of every run."""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["grace+macl", "--macl", "0.2"], "--macl is a group of options; give one of --macl.alpha"),
+        (["grace+macl", "--macl=m.toml"], "--macl is a group of options; give one of --macl.alpha"),
+        (["meow", "--paths", "5"], "--paths is a group of options; give one of --paths.metapaths"),
+        (["grace+tests.experiments.test_composition:no_method"], "no_method must return a gcl.Met"),
+        (["grace+tests.experiments.test_composition:epochs"], "'epochs' is an option of every run"),
+    ],
+)
+def test_what_cannot_be_told_is_one_sentence(options, message, capsys):
+    assert main(["train", options[0], "karate", *options[1:], "--epochs", "1"]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert len(told.splitlines()) == 1
+    assert main(["train", "grace+macl", "--help"]) == 0
+    assert "CONFIG    " not in capsys.readouterr().out.replace("--config CONFIG", "")
+
+
+def test_a_group_in_a_file_is_a_table(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text('recipe = "grace+macl"\ndataset = "karate"\nmacl = 0.2\n')
+    with pytest.raises(ValueError, match=r"c.toml: --macl is a group of options"):
+        read_config(path)

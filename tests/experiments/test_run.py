@@ -66,3 +66,17 @@ def test_options_that_came_later_do_not_rename_older_results():
     assert old.protocol == "random-10-10-80"
     assert options_digest(old) == "1-700a18d5c0c4"
     assert options_digest(new) != options_digest(old)
+
+
+def test_options_of_one_name_in_several_objects_are_told_apart():
+    changes = [
+        {},
+        {"paths": {"ties": "index"}},
+        {"positives": {"ties": "index"}},
+        {"paths": {"ties": "index"}, "positives": {"ties": "index"}},
+        {"paths": {"seed": 9}},
+        {"positives": {"seed": 9}},
+    ]
+    assert len({digest("heco", "acm", method=change) for change in changes}) == 6
+    full = compose("heco").defaults()
+    assert digest("heco", "acm", method=full) == digest("heco", "acm")

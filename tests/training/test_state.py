@@ -1,9 +1,12 @@
 """State: a run that was killed goes on as if it had never stopped."""
 
+import copy
+import re
 import signal
 
 import pytest
 import torch
+from torch_geometric.data import Batch
 
 import gcl
 from gcl import callbacks, checkpoint
@@ -98,3 +101,28 @@ def test_resume_refuses_what_does_not_fit(data, tmp_path):
         gcl.fit(other, data, epochs=2, callbacks=saving, resume=path)
     with pytest.raises(FileNotFoundError, match="No checkpoint at"):
         gcl.fit(small(data), data, epochs=1, resume=tmp_path / "none")
+
+
+@pytest.mark.parametrize(("now", "before"), [("objective", "contrast"), ("method", "contrast")])
+def test_checkpoints_of_before_load_under_the_names_of_now(tmp_path, now, before):
+    data = gcl.datasets.load("karate")
+    torch.manual_seed(0)
+    if now == "objective":
+        method = gcl.methods.csgcl(data, hidden=4, proj=4)
+    else:
+        method = gcl.methods.joao(gcl.methods.graphcl(data, hidden=4))
+        data = Batch.from_data_list([data, data])
+    path = tmp_path / "c.safetensors"
+    gcl.fit(method, data, epochs=2, callbacks=[gcl.callbacks.Checkpoint(path)])
+    saved = checkpoint.load(path)
+    old = {re.sub(rf"^{now}\.", f"{before}.", key): v for key, v in saved["method"].items()}
+    assert set(old) != set(saved["method"])
+    checkpoint.save({**saved, "method": old}, path)
+    fresh = copy.deepcopy(method)
+    with torch.no_grad():
+        for parameter in fresh.parameters():
+            parameter.zero_()
+    state = gcl.fit(fresh, data, epochs=2, resume=path)
+    assert state.epoch == 2
+    for key, value in method.state_dict().items():
+        assert torch.equal(value.nan_to_num(), fresh.state_dict()[key].nan_to_num()), key

@@ -16,7 +16,7 @@ def with_negatives(method: Method, negatives: Negatives) -> Method:
             `PairwiseViews` or another variant. It is copied, weights and all.
         negatives: which nodes are negatives, or how they are summed: `gcl.losses.RandomNegatives`,
             `HardestNegatives`, `ClusterNegatives`, `FilteredNegatives`, `MixedNegatives`,
-            `MetaNodeNegatives`, or `(q, k, tau) -> [n]` of your own.
+            `MetaNodeNegatives`, or `(q, k, tau) -> [n]` of your own. They are copied.
 
     Raises:
         TypeError: the method has no softmax loss; negatives are not callable.
@@ -43,5 +43,5 @@ def with_negatives(method: Method, negatives: Negatives) -> Method:
                 f"with_negatives: {type(objective).__name__} of this {type(method).__name__} has "
                 "negatives or weights of its own."
             )
-        objective.negatives = negatives
+        objective.negatives = copy.deepcopy(negatives)
     return changed

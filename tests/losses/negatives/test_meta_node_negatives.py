@@ -278,6 +278,7 @@ def test_monitor_writes_gap_and_bound():
     data = gcl.datasets.load("karate")
     negatives = MetaNodeNegatives(5)
     method = make(data, negatives=negatives)
+    negatives = method.objective.negatives
     watch = MonitorMetaNodes(every=2, sample=20, prefix="x_")
     state = gcl.fit(method, data, epochs=3, callbacks=[watch])
     assert negatives.remember is None  # as before
