@@ -124,16 +124,15 @@ def every() -> dict[str, Any]:
     for seed in (0, 1):
         for data, recipes in ((nodes, NODE), (hetero, HETERO)):
             for name, options in recipes.items():
-                make = lambda: getattr(methods, name)(data, **options)  # noqa: B023, E731
+                make = partial(getattr(methods, name), data, **options)
                 table[f"{name} {seed}"] = found(make, data, seed)
         for name, options in GRAPHS.items():
-            prepared = batch
-            make = lambda: getattr(methods, name)(batch, **options)  # noqa: B023, E731
+            make = partial(getattr(methods, name), batch, **options)
             torch.manual_seed(seed)
             prepared = make().prepare(batch).to_data_list()
             table[f"{name} {seed}"] = found(make, DataLoader(prepared, 8), seed)
         for name, build in flags().items():
-            table[f"{name} {seed}"] = found(lambda: build(nodes), nodes, seed)  # noqa: B023
+            table[f"{name} {seed}"] = found(partial(build, nodes), nodes, seed)
         table[f"graphcl+macl {seed}"] = found(
             lambda: methods.macl(methods.graphcl(batch, hidden=8), alpha=0.3, momentum=0.9),
             DataLoader(graphs, 8),
