@@ -1,7 +1,17 @@
-"""`python -m gcl`."""
+"""`python -m gcl`, and the command `gcl`."""
 
 import sys
 
-from gcl.cli import main
+from gcl.experiments import interrupts
 
-sys.exit(main())
+
+def run() -> int:
+    """The command line, which says one line when it is interrupted, from its first moment on."""
+    with interrupts.handled():
+        with interrupts.ending_at_once():
+            from gcl.cli import main
+        return main()
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -87,10 +87,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        with contextlib.suppress(OSError):  # another program may have been faster
-            if time.time() - left.stat().st_mtime > STALE:
-                left.unlink()
+    sweep(path, STALE)
     # Not by the process: containers that share a volume count theirs alike.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
@@ -99,6 +96,11 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # Of a full disk, say, the system tells without the file's name.
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
     if os.name == "posix":
@@ -107,6 +109,21 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def sweep(path: str | os.PathLike[str], older: float = 0.0) -> None:
+    """Take away the temporary files that killed writers have left.
+
+    Args:
+        path: the file that was written, or a folder for all files in it.
+        older: seconds since their last change; 0 where no other program can be writing.
+    """
+    path = Path(path)
+    folder, name = (path, "*") if path.is_dir() else (path.parent, glob.escape(path.name))
+    for left in folder.glob(f".{name}.{'?' * 16}.tmp"):
+        with contextlib.suppress(OSError):  # another program may have been faster
+            if time.time() - left.stat().st_mtime >= older:
+                left.unlink()
 
 
 def random_state() -> dict[str, Any]:

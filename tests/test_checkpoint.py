@@ -98,8 +98,9 @@ def test_random_states_come_back(tmp_path):
 
 def test_what_a_killed_writer_left_goes_and_what_is_being_written_stays(tmp_path):
     path = tmp_path / "c[1].json"
-    stale, fresh = tmp_path / ".c[1].json.0123.tmp", tmp_path / ".c[1].json.4567.tmp"
-    other = tmp_path / ".c1.json.0123.tmp"
+    stale = tmp_path / ".c[1].json.0123456789abcdef.tmp"
+    fresh = tmp_path / ".c[1].json.456789abcdef0123.tmp"
+    other = tmp_path / ".c1.json.0123456789abcdef.tmp"
     for left in (stale, fresh, other):
         left.write_bytes(b"half")
     long_ago = time.time() - checkpoint.STALE - 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gcl import checkpoint
 from gcl.checks import check_count
@@ -15,6 +17,7 @@ class Checkpoint(Callback):
     Args:
         path: the file, e.g. "runs/cora/checkpoint.safetensors".
         every: epochs between two writes, >= 1.
+        about: what the training is, kept in the file under "about"; the reader compares it.
 
     Raises:
         OSError: the folder cannot be written; found out before training starts.
@@ -22,16 +25,20 @@ class Checkpoint(Callback):
 
     last = True  # the file holds what the other callbacks did in its epoch
 
-    def __init__(self, path: str | Path, *, every: int = 10):
+    def __init__(
+        self, path: str | Path, *, every: int = 10, about: Mapping[str, Any] | None = None
+    ):
         check_count("Checkpoint", every=every)
-        self.path, self.every = Path(path), every
+        self.path, self.every, self.about = Path(path), every, about
 
     def on_start(self, state: State) -> None:
-        self._save(state)
+        self.save(state)
 
     def on_epoch_end(self, state: State) -> None:
         if state.epoch % self.every == 0 or state.epoch == state.epochs or state.stop is not None:
-            self._save(state)
+            self.save(state)
 
-    def _save(self, state: State) -> None:
-        checkpoint.save(state.state_dict(), self.path)
+    def save(self, state: State) -> None:
+        """Write the file now."""
+        told = {} if self.about is None else {"about": dict(self.about)}
+        checkpoint.save(state.state_dict() | told, self.path)

@@ -9,7 +9,7 @@ from gcl.training.state import Callback, State
 
 
 class ProgressBar(Callback):
-    """A bar with the loss; on anything but a terminal it stays silent.
+    """A bar with the loss; on anything but a terminal one line at the end.
 
     Args:
         label: shown before the bar.
@@ -47,3 +47,8 @@ class ProgressBar(Callback):
     def on_end(self, state: State) -> None:
         if hasattr(self, "_bar"):
             self._bar.stop()
+        if state.finished and not self.console.is_terminal:
+            seconds = sum(row["seconds"] for row in state.history)
+            why = f"; stopped: {state.stop}" if state.stop else ""
+            line = f"{self.label}: {state.epoch} epochs in {seconds:.1f} s, loss {state.loss:.4f}"
+            self.console.print(f"{line}{why}", soft_wrap=True, markup=False, highlight=False)

@@ -1,12 +1,11 @@
 """The command line: `gcl list | train | bench | plot`.
 
 Exit codes: 0 done, 1 a fault of this program, 2 bad input, 3 training broke down (non-finite loss),
-130 interrupted.
+130 interrupted (SIGINT), 143 ended by SIGTERM, 129 by SIGHUP; what was reached is saved.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from gcl import __version__
 from gcl.cli.names import check_names, recipe_names, variant_names
+from gcl.experiments import interrupts
 
 # Loaded when they are called: help and complaints need no torch.
 COMMANDS = {
@@ -50,16 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = ", ".join(COMMANDS)
         return _complain(f"unknown command {arguments[0]!r}; expected one of {known}", 2)
     try:
-        with warnings.catch_warnings():
+        with interrupts.handled(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             _run(arguments[0], arguments[1:])
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         further = "the same command" if arguments[0] == "bench" else "--resume"
-        kept = f"; what was saved stays, go on with {further}" if "--out" in arguments else ""
-        return _complain(f"interrupted{kept}", 130)
-    except (argparse.ArgumentError, ArithmeticError, ValueError, TypeError, OSError) as error:
+        out = arguments[0] == "bench" or any(a.partition("=")[0] == "--out" for a in arguments)
+        kept = f"; what was saved stays, go on with {further}" if out else ""
+        return _complain(f"{interrupts.sentence(error)}{kept}", interrupts.exit_code(error))
+    except (ArithmeticError, ValueError, TypeError, OSError) as error:
         sentence, code = _told(error)
         if debug or code == 1:
             raise
@@ -78,15 +79,13 @@ def _run(command: str, arguments: list[str]) -> None:
         named = len(arguments) > 1 and not arguments[1].startswith("-")
         check_names(arguments[0], arguments[1] if named else None)
     module, _, function = COMMANDS[command].partition(":")
-    getattr(import_module(module), function)(arguments)
+    with interrupts.ending_at_once():
+        loaded = import_module(module)
+    getattr(loaded, function)(arguments)
 
 
 def _told(error: Exception) -> tuple[str, int]:
     """What to say of an error, and the exit code; 1 for a fault of this program."""
-    if isinstance(error, argparse.ArgumentError):
-        from gcl.experiments.config import readable  # loaded, as jsonargparse has complained
-
-        return readable(error), 2
     if isinstance(error, ArithmeticError):
         from gcl.training import NonFiniteLossError
 

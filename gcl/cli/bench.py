@@ -118,8 +118,7 @@ def _fill(
             continue
         new = [{**suite.told(task, command), **row} for row in found]
         rows = results.add_rows(out, new, key=("config", "protocol", "seed", "features"))
-    if work.is_dir() and not any(work.iterdir()):
-        work.rmdir()
+        task.forget(work)
     return rows, failed
 
 

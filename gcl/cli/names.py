@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from difflib import get_close_matches
 from pathlib import Path
+
+from gcl.names import did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -36,13 +37,18 @@ def check_names(recipe: str, dataset: str | None) -> None:
     if dataset is not None:
         asked.append(("data set", dataset.lower().replace("_", "-"), dataset_names()))
     for kind, name, known in asked:
-        if ":" not in name and name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+        if ":" in name or name.endswith(".py") or name in known:
+            continue
+        if "/" in name or Path(name).suffix or Path(name).exists():
             raise ValueError(
-                f"Unknown {kind} {name!r}; {hint}known: {', '.join(known)}, or your own as "
-                "package.module:function."
+                f"{kind} {name!r} is a file or a path; write a function that returns it in a "
+                "Python file of yours, and give my_file.py:function."
             )
+        raise ValueError(
+            f"Unknown {kind} {name!r}; {did_you_mean(name, known)}known: "
+            f"{', '.join(known)}, or your own as "
+            "package.module:function or my_file.py:function."
+        )
 
 
 def _literals(path: str, variable: str) -> list[str]:

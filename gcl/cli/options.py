@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
 from gcl import evaluate
 from gcl.experiments.composition import Composition
 from gcl.experiments.config import PROTOCOLS, load_config, options_of
+from gcl.names import did_you_mean
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -24,9 +26,16 @@ SHOWN_FURTHER = {"auc": "AUC", "converged_macro_f1": "macro-F1, converged"}
 
 
 class Parser(argparse.ArgumentParser):
-    """One sentence in place of usage and error."""
+    """One sentence in place of usage and error; names of options are written out."""
+
+    def __init__(self, prog: str, description: str | None = None):
+        super().__init__(prog, description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
+        message = message.replace("invalid int value:", "expected a whole number, got")
+        if found := re.match(r"unrecognized arguments: (\S+)", message):
+            known = [name for action in self._actions for name in action.option_strings]
+            message = f"unexpected {found[1]!r}; {did_you_mean(found[1], known)}".rstrip("; ")
         raise ValueError(f"{self.prog}: {message}; see {self.prog} --help.")
 
 

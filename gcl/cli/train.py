@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,19 @@ from rich.table import Table
 
 from gcl.cli.options import SHOWN, SHOWN_FURTHER, config_options, protocol_line, underscored
 from gcl.cli.tables import print_table
-from gcl.experiments import results
+from gcl.experiments import folder, results
 from gcl.experiments.composition import compose
 from gcl.experiments.config import check_typed, run_of, run_parser
 from gcl.experiments.provenance import provenance
 from gcl.experiments.run import (
     NO_TRAINING,
     Run,
+    has_labels,
     load_data,
     raw_rows,
-    read_run,
     train_seed,
-    write_run,
 )
+from gcl.experiments.spelling import parsed
 
 
 def train_command(arguments: list[str]) -> None:
@@ -38,56 +39,67 @@ def train_command(arguments: list[str]) -> None:
     options = underscored(arguments[2:])
     options = config_options(options, composition) + options
     check_typed(options, composition)
-    chosen = parser.parse_args(options)
+    chosen = parsed(parser, options)
     run = run_of(composition, arguments[1], chosen)
-    if chosen.seeds < 1:
-        raise ValueError(f"--seeds must be at least 1, got {chosen.seeds}.")
+    seeds = _seeds(chosen)
     out = Path(chosen.out) if chosen.out else None
     if chosen.resume and out is None:
         raise ValueError("--resume needs --out, the folder to go on in.")
-    rows = _train_seeds(run, chosen.seeds, out, resume=chosen.resume)
+    rows = _train_seeds(run, seeds, out, resume=chosen.resume)
+    if "accuracy" not in rows[-1]:
+        _print_unlabelled(run, rows, out, as_json=chosen.json)
+        return
     further = [key for key in SHOWN_FURTHER if key in rows[-1]]
     table = results.summarize(rows, [*SHOWN, *further])
     if chosen.json:
         print(json.dumps({"run": asdict(run), "results": table, **provenance()}))
     else:
-        _print_results(run, table, chosen.seeds)
+        _print_results(run, table, len(seeds))
 
 
-def _train_seeds(run: Run, seeds: int, out: Path | None, *, resume: bool) -> list[dict[str, Any]]:
+def _seeds(chosen: Any) -> list[int]:
+    """Which seeds are trained: 0, 1, ... of --seeds, or that of --seed alone."""
+    if chosen.seed is not None:
+        if chosen.seed < 0:
+            raise ValueError(f"--seed must be at least 0, got {chosen.seed}.")
+        if chosen.seeds != 1:
+            raise ValueError("--seed names one seed and --seeds how many; give one of them.")
+        return [chosen.seed]
+    if chosen.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {chosen.seeds}.")
+    return list(range(chosen.seeds))
+
+
+def _train_seeds(
+    run: Run, seeds: Sequence[int], out: Path | None, *, resume: bool
+) -> list[dict[str, Any]]:
     data = load_data(run)
+    if out is None and not has_labels(data):
+        raise ValueError(
+            f"{run.dataset} has no labels (data.y), so nothing is evaluated; give --out, the "
+            "folder for the embedding."
+        )
     # Made for its complaints alone: before minutes of probing, and before the folder is written to.
     run.build(data)
-    rows: list[dict[str, Any]] = []
-    if out is not None:
-        if not resume and any((out / name).exists() for name in ("results.csv", "seed-0")):
-            raise ValueError(
-                f"{out} holds a run already; go on with --resume, or choose another folder."
-            )
-        if resume and (out / "run.json").is_file():
-            earlier, _ = read_run(out)
-            if asdict(earlier) != json.loads(json.dumps(asdict(run))):
-                raise ValueError(
-                    f"{out} was made with other options, or by an earlier version; resume with the "
-                    "same ones, or train into another folder."
-                )
-            rows = results.read_rows(out / "results.csv", ("seed", "features", *SHOWN))
-        elif (out / "results.csv").exists() or (out / "seed-0").exists():
-            raise ValueError(f"{out} has results but no run.json, so nothing tells their options.")
-        write_run(out / "run.json", run, seeds)
-    done = {int(row["seed"]) for row in rows}
-    if NO_TRAINING not in done:
-        rows += raw_rows(run, data)
-        if out is not None:  # a probe of many features takes minutes: not again on --resume
+    if out is None:
+        rows = raw_rows(run, data)
+        for seed in seeds:
+            rows += train_seed(run, data, seed)[0]
+        return rows
+    needs = tuple(SHOWN) if has_labels(data) else ("loss",)
+    with folder.opened(out, run, seeds, data, resume=resume, needs=needs) as (kept, rows):
+        done = {int(row["seed"]) for row in rows}
+        if NO_TRAINING not in done:
+            rows += raw_rows(run, data)
+            # A probe of many features takes minutes: not again on --resume.
             results.write_rows(out / "results.csv", rows)
-    for seed in range(seeds):
-        if seed in done:
-            continue
-        folder = None if out is None else out / f"seed-{seed}"
-        rows += train_seed(run, data, seed, folder, resume=resume)[0]
-        if out is not None:
+        for seed in seeds:
+            if seed in done:
+                continue
+            home = out / f"seed-{seed}"
+            rows += train_seed(run, data, seed, home, resume=resume, lengths=kept.lengths)[0]
             results.write_rows(out / "results.csv", rows)
-    return [row for row in rows if int(row["seed"]) < seeds]
+    return [row for row in rows if int(row["seed"]) in (NO_TRAINING, *seeds)]
 
 
 def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> None:
@@ -109,6 +121,19 @@ def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> No
     for name, row in table.items():
         shown.add_row(name, *(percent(row[key], row[f"{key}_std"]) for key in keys))
     print_table(shown)
+
+
+def _print_unlabelled(
+    run: Run, rows: list[dict[str, Any]], out: Path | None, *, as_json: bool
+) -> None:
+    """Without labels there is no table: the loss, and where the embeddings are."""
+    losses = {int(row["seed"]): float(row["loss"]) for row in rows}
+    if as_json:
+        print(json.dumps({"run": asdict(run), "loss": losses, **provenance()}))
+        return
+    for seed, loss in losses.items():
+        print(f"{run.name} seed {seed}: loss {loss:.4f}, {out}/seed-{seed}/embedding.npy")
+    print(f"{run.dataset} has no labels (data.y): nothing was evaluated")
 
 
 def percent(value: float, deviation: float) -> str:

@@ -95,6 +95,29 @@ def hetero_sbm(
     return data
 
 
+def hetero_sbm_with_splits() -> HeteroData:
+    """`hetero_sbm()` with what the published graphs of its kind bring.
+
+    `metapaths` lists paper-author-paper and paper-subject-paper. For r = 20, 40 and 60 there are
+    masks `train_mask_r` with r papers a class, and `val_mask_r` and `test_mask_r` with 300 each of
+    the others, of a generator of its own.
+    """
+    data = hetero_sbm()
+    data.metapaths = [["paper", "author", "paper"], ["paper", "subject", "paper"]]
+    papers = data["paper"]
+    rng = np.random.default_rng(0)
+    for few in (20, 40, 60):
+        order = torch.from_numpy(rng.permutation(len(papers.y)))
+        train = torch.cat([order[papers.y[order] == c][:few] for c in papers.y.unique()])
+        others = order[~torch.isin(order, train)]
+        parts = {"train": train, "val": others[:300], "test": others[300:600]}
+        for part, nodes in parts.items():
+            mask = torch.zeros(len(papers.y), dtype=torch.bool)
+            mask[nodes] = True
+            papers[f"{part}_mask_{few}"] = mask
+    return data
+
+
 def _draw_links(
     rng: np.random.Generator,
     papers: list[np.ndarray],

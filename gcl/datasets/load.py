@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
 
@@ -13,7 +12,7 @@ from torch_geometric.datasets import Amazon, Coauthor, Planetoid, WikiCS
 from gcl.contracts import Graph
 from gcl.datasets.digits import digits
 from gcl.datasets.hetero import SCHEMAS, read_hetero
-from gcl.datasets.hetero_sbm import hetero_sbm
+from gcl.datasets.hetero_sbm import hetero_sbm_with_splits
 from gcl.datasets.karate import karate
 from gcl.datasets.npz import read_npz
 from gcl.datasets.planetoid import PARTS, read_planetoid
@@ -22,6 +21,7 @@ from gcl.datasets.source import Source, resolve_root
 from gcl.datasets.tu import GraphSet, read_tu
 from gcl.datasets.wikics import read_wikics
 from gcl.graphs.validate import validate_graph
+from gcl.names import did_you_mean
 
 
 def load(name: str, root: str | os.PathLike[str] | None = None) -> Graph | GraphSet:
@@ -53,9 +53,10 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Graph | Graph
         raise TypeError(f"load: name must be a string such as 'cora', got {type(name).__name__}.")
     key = name.lower().replace("_", "-")
     if key not in DATASETS:
-        close = get_close_matches(key, DATASETS, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"load: unknown data set {name!r}; {hint}Known are {', '.join(DATASETS)}.")
+        raise ValueError(
+            f"load: unknown data set {name!r}; {did_you_mean(key, DATASETS)}Known are "
+            f"{', '.join(DATASETS)}."
+        )
     source = DATASETS[key]
     data = source.read(source.fetch(key, resolve_root(root)))
     if not isinstance(data, GraphSet):
@@ -119,8 +120,10 @@ def _tu(name: str, about: str, *, labels: bool = True, max_degree: int = 0) -> S
     )
 
 
-def _embedded(make: Callable[[], Graph], about: str, origin: str) -> Source:
-    return Source(about=about, origin=origin, read=lambda _: make())
+def _embedded(
+    make: Callable[[], Graph], about: str, origin: str, *, hetero: bool = False
+) -> Source:
+    return Source(about=about, origin=origin, read=lambda _: make(), hetero=hetero)
 
 
 DATASETS: Mapping[str, Source] = MappingProxyType(
@@ -219,9 +222,11 @@ DATASETS: Mapping[str, Source] = MappingProxyType(
             sbm, "1,000 nodes, 4 classes; gcl.datasets.sbm for other sizes", "random, seed 0"
         ),
         "hetero-sbm": _embedded(
-            hetero_sbm,
-            "1,000 papers, 3 classes, with authors and subjects; gcl.datasets.hetero_sbm",
+            hetero_sbm_with_splits,
+            "1,000 papers, 3 classes, with authors and subjects; splits of 20, 40, 60 a class; "
+            "gcl.datasets.hetero_sbm for other sizes",
             "random, seed 0",
+            hetero=True,
         ),
     }
 )

@@ -20,7 +20,7 @@ from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
 from gcl.evaluate.protocols import PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.scores import split_accuracy, split_macro_f1
-from gcl.evaluate.splits import Splits, public_split, random_splits
+from gcl.evaluate.splits import Splits, public_split, random_name, random_splits
 
 BUDGET = 1 << 26  # numbers held for the splits that are solved together: 256 MB in float32
 
@@ -58,7 +58,8 @@ def linear_probe(
         y: Integer labels `[N]`; they may start anywhere and have gaps.
         protocol: A name of the table, or a `Protocol` of your own.
         data: Where `public` and `e3` find `train_mask`, `val_mask` and `test_mask`.
-        splits: Splits to use in place of the protocol's.
+        splits: Splits to use in place of the protocol's; then the line printed with the number
+            has their name in place of the protocol's.
         Cs: Strengths to choose from in place of the protocol's; scikit-learn's `C`.
         seed: Seed of the splits and of the classifier; no global generator is touched.
 
@@ -108,7 +109,8 @@ def linear_probe(
     }
     if bool(splits.val.any(1).all()):
         runs["val_accuracy"] = split_accuracy(probes.predicted, labels, splits.val)
-    line = table.describe(splits.name, len(splits), len(strengths))
+    own = "public" if table.train is None else random_name(table.train, table.val)
+    line = table.describe(splits.name, len(splits), len(strengths), own=splits.name == own)
     result = Result.from_runs(runs, line)
     if probes.chosen:
         result.per_run["C"] = probes.chosen

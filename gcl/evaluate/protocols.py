@@ -40,8 +40,15 @@ class Protocol:
     select: bool = False
     Cs: tuple[float, ...] = ()
 
-    def describe(self, splits: str, runs: int, num_strengths: int) -> str:
-        """The line printed with a number."""
+    def describe(self, splits: str, runs: int, num_strengths: int, *, own: bool = True) -> str:
+        """The line printed with a number.
+
+        Args:
+            splits: what the splits are called.
+            runs: how many runs there were.
+            num_strengths: how many strengths were to choose from.
+            own: whether the splits are those that the protocol's name promises.
+        """
         rows = "l2 rows" if self.l2 else "raw rows"
         how = {
             "lbfgs": f"{rows}, L-BFGS, C of {num_strengths} on validation",
@@ -54,6 +61,8 @@ class Protocol:
         is_probe = self.train is None and self.classifier.startswith("adam")
         noun = "probes" if is_probe else "splits"
         noun = noun[:-1] if runs == 1 else noun
+        if not own:
+            return f"{splits}: {runs} {noun}, {how}"
         return f"{self.name}: {runs} {origin}{noun}, {how}"
 
 

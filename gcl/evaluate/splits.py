@@ -98,9 +98,13 @@ def random_splits(
         masks[0, split, order[:num_train]] = True
         masks[1, split, order[num_train : num_train + num_val]] = True
         masks[2, split, order[num_train + num_val :]] = True
+    return Splits(random_name(train, val), *masks.unbind(0))
+
+
+def random_name(train: float, val: float) -> str:
+    """What `random_splits` calls its splits: `random-10-10-80`."""
     shares = [f"{100 * share:g}" for share in (train, val, 1 - train - val)]
-    name = "-".join(["random", *(share for share in shares if share != "0")])
-    return Splits(name, *masks.unbind(0))
+    return "-".join(["random", *(share for share in shares if share != "0")])
 
 
 def public_split(data: Any) -> Splits:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from gcl.contracts import Method
-from gcl.experiments.lookup import find_recipe, find_variant
+from gcl.experiments.lookup import find_recipe, find_variant, is_path
 
 Options = Mapping[str, Any]
 """By name: numbers and words; one mapping for each object that is an argument, and each variant."""
@@ -66,10 +66,11 @@ def compose(name: str) -> Composition:
     first, *rest = name.split("+")
     recipe, variants = find_recipe(first), {}
     for part in rest:
-        key = part.rpartition(":")[2]
+        variant = find_variant(part)
+        key = part.rpartition(":")[2] if not is_path(part) else variant.__name__
         if key in variants or key in inspect.signature(recipe).parameters:
             raise ValueError(f"{name}: {key!r} stands twice, or is an option of {first} itself.")
-        variants[key] = find_variant(part)
+        variants[key] = variant
     for function in (recipe, *variants.values()):
         _check_told(function)
     return Composition(name, recipe, variants)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -17,8 +16,9 @@ from jsonargparse import ArgumentParser, Namespace
 from gcl import evaluate
 from gcl.checks import check_device
 from gcl.experiments.composition import Composition, compose, objects, plain_defaults, words
-from gcl.experiments.lookup import first_line
+from gcl.experiments.lookup import first_line, is_path
 from gcl.experiments.run import Run, optimizer_class
+from gcl.experiments.spelling import parsed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,6 +26,7 @@ else:
     import tomli as tomllib
 
 PROTOCOLS = {**evaluate.PROTOCOLS, **evaluate.HETERO_PROTOCOLS}
+ABOUT_FOLDER = {"seed", "seeds", "config", "out", "resume", "json"}
 TOLD_OTHERWISE = {"recipe", "dataset", "method"}  # fields of a run that are no options
 
 
@@ -50,12 +51,13 @@ def read_config(path: Path, **told: Any) -> tuple[Run, dict[str, Any]]:
         composition = compose(str(config["recipe"]))
         options = [*options_of(config, composition), *options_of(told, composition)]
         check_typed(options, composition)
-        chosen = run_parser(composition).parse_args(options)
-        # one name, one data set, on a board too
-        run = run_of(composition, str(config["dataset"]).lower(), chosen)
-    except (argparse.ArgumentError, SystemExit, ValueError) as error:
-        reason = readable(error) if isinstance(error, argparse.ArgumentError) else error
-        raise ValueError(f"{path}: {reason}") from None
+        chosen = parsed(run_parser(composition), options)
+        dataset = str(config["dataset"])
+        if ":" not in dataset and not is_path(dataset):  # one name, one data set, on a board too
+            dataset = dataset.lower()
+        run = run_of(composition, dataset, chosen)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return run, reported
 
 
@@ -81,7 +83,7 @@ def run_parser(composition: Composition) -> ArgumentParser:
         exit_on_error=False,
         default_env=False,
     )
-    taken = {*(f.name for f in fields(Run)), "seeds", "config", "out", "resume", "json"}
+    taken = {*(f.name for f in fields(Run)), *ABOUT_FOLDER}
     own = {*plain_defaults(composition.recipe), *composition.variants}
     if clash := sorted(own & (taken - TOLD_OTHERWISE)):
         raise ValueError(
@@ -95,7 +97,8 @@ def run_parser(composition: Composition) -> ArgumentParser:
         if action.dest in (*composition.variants, *objects(composition.recipe)):
             action.help = argparse.SUPPRESS
     parser.add_class_arguments(Run, skip=TOLD_OTHERWISE)
-    parser.add_argument("--seeds", type=int, default=1, help="training seeds 0, 1, ...")
+    parser.add_argument("--seeds", type=int, default=1, help="how many training seeds: 0, 1, ...")
+    parser.add_argument("--seed", type=int | None, default=None, help="one training seed alone")
     parser.add_argument(
         "--config", type=str, default="", help="TOML file with any of these options"
     )
@@ -156,6 +159,12 @@ def run_of(composition: Composition, dataset: str, chosen: Namespace) -> Run:
     )
     check_device("--device", run.device)
     optimizer_class(run.optimizer)
+    for key in ("lr", "probe_lr"):
+        if not getattr(run, key) > 0:
+            raise ValueError(f"--{key} must be above 0, got {getattr(run, key):g}.")
+    for key in ("weight_decay", "probe_decay", "clip"):
+        if not getattr(run, key) >= 0:
+            raise ValueError(f"--{key} must be at least 0, got {getattr(run, key):g}.")
     if run.epochs < 0:
         raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
     if run.patience < 0:
@@ -183,8 +192,3 @@ def _reported(path: Path, told: Any) -> dict[str, Any]:
                 f"protocol texts; got {key} = {told[key]!r}."
             )
     return told
-
-
-def readable(error: argparse.ArgumentError) -> str:
-    """jsonargparse's message with the option as it is typed."""
-    return re.sub(r'Parser key "([^"]+)":?', r"option --\1:", str(error))

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from gcl import checkpoint, methods
+from gcl.experiments.folder import read_run
 from gcl.experiments.results import read_rows
-from gcl.experiments.run import Run, load_data, read_run
+from gcl.experiments.run import Run, load_data
 from gcl.plot import embedding, loss_curve, similarities
 
 
@@ -30,7 +31,7 @@ def plot_run(
     Raises:
         ValueError: no such run, or the seed has not finished.
     """
-    run, _ = read_run(folder)
+    run = read_run(folder).run
     home = folder / f"seed-{seed}"
     if not (home / "embedding.npy").is_file():
         raise ValueError(f"{home} has no finished training; run gcl train --out {folder} first.")

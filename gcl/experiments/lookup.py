@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import os
 import sys
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,19 +36,57 @@ def find_variant(name: str) -> Callable[..., Any]:
 def imported(name: str, kind: str) -> Callable[..., Any]:
     """The function "package.module:function", also of a file in the working folder.
 
+    The module may be a path, "data/mine.py:function"; the function may be left out where the file
+    has one alone.
+
     Raises:
         ValueError: it cannot be imported, or is no function.
     """
-    path, _, attribute = name.partition(":")
+    path, _, attribute = (name, "", "") if is_path(name) else name.rpartition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(path), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        module = _from_file(path) if is_path(path) else importlib.import_module(path)
+        found = getattr(module, attribute or _only_function(module))
+    except (ImportError, AttributeError, ValueError, OSError, SyntaxError) as error:
         raise ValueError(f"{kind} {name!r} cannot be imported: {error}.") from None
     if not callable(found):
         raise ValueError(f"{kind} {name!r} is not a function.")
     return found
+
+
+def is_path(name: str) -> bool:
+    """Whether a module is told by its file."""
+    return name.endswith(".py")
+
+
+def _from_file(path: str) -> types.ModuleType:
+    """A module by its path; one alone for the whole process."""
+    name = "_gcl_" + hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:16]
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not os.path.isfile(path):
+            raise ValueError(f"there is no file {path}")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses and pickles look there
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
+
+
+def _only_function(module: types.ModuleType) -> str:
+    found = [
+        name
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+    ]
+    if len(found) != 1:
+        listed = ", ".join(found) or "none"
+        raise ValueError(f"name one of its functions after a colon: {listed}")
+    return found[0]
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> ValueError:
@@ -57,7 +98,7 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> ValueError:
 
 
 def _find(name: str, module: Any, kind: str) -> Callable[..., Any]:
-    if ":" in name:
+    if ":" in name or is_path(name):
         return imported(name, kind)
     if name not in module.__all__:
         raise unknown(kind, name, module.__all__)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
-from gcl.checkpoint import write_atomically
+from gcl.checkpoint import sweep, write_atomically
+from gcl.experiments.locks import locked
 from gcl.experiments.provenance import provenance
 
 
@@ -59,6 +59,22 @@ def read_rows(path: Path, needs: Sequence[str] = ()) -> list[dict[str, Any]]:
         return list(reader)
 
 
+def check_numbers(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Raises ValueError where a row has no number in one of the columns."""
+    for row in rows:
+        for column in columns:
+            try:
+                float(row[column])
+            except (TypeError, ValueError):
+                where = ", ".join(
+                    f"{k} {row[k]}" for k in ("config", "seed", "features") if k in row
+                )
+                raise ValueError(
+                    f"{path}: the row of {where} has {row[column]!r} for its {column}, which is no "
+                    "number; take the row out, and it is measured again."
+                ) from None
+
+
 def add_rows(
     path: Path, new: Sequence[dict[str, Any]], key: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
@@ -68,9 +84,13 @@ def add_rows(
         path: the file.
         new: the rows.
         key: columns by which a row that is there already is known, and not added again.
+
+    Raises:
+        ValueError: another program holds the file for a minute.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    with locked(path.with_name(f".{path.name}.lock")):
+        sweep(path)
         rows = read_rows(path)
         known = {tuple(str(row.get(k)) for k in key) for row in rows if key}
         rows += [row for row in new if tuple(str(row.get(k)) for k in key) not in known]

@@ -8,8 +8,8 @@ import io
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +22,14 @@ from torch_geometric.seed import seed_everything
 
 from gcl import baselines, checkpoint, datasets, evaluate
 from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
-from gcl.checkpoint import write_atomically
+from gcl.checkpoint import CheckpointError, write_atomically
 from gcl.contracts import Method
 from gcl.datasets import GraphSet
-from gcl.datasets.hetero import SCHEMAS
 from gcl.experiments.composition import Composition, compose, objects
-from gcl.experiments.lookup import imported
+from gcl.experiments.leave import Leave
+from gcl.experiments.lookup import imported, is_path
 from gcl.experiments.memory import peak_extra_mb
-from gcl.experiments.provenance import provenance
+from gcl.graphs.digest import data_digest
 from gcl.graphs.validate import validate_graph
 from gcl.nn.readouts import sum_readout
 from gcl.training.loop import embed, fit, warmup_cosine
@@ -93,8 +93,8 @@ class Run:
         if not self.protocol:
             source = datasets.DATASETS.get(self.dataset.lower().replace("_", "-"))
             of_graphs = source is not None and source.graphs
-            known = self.dataset.lower() in SCHEMAS
-            single = "hetero-20" if known else "random-10-10-80"
+            of_types = source is not None and source.hetero
+            single = "hetero-20" if of_types else "random-10-10-80"
             self.protocol = "10-fold-svm" if of_graphs else single
 
     @property
@@ -107,14 +107,15 @@ class Run:
 
 
 def load_data(run: Run) -> Data | HeteroData | GraphSet:
-    """The data set of a run, checked: a graph, or a set of graphs.
+    """The data set of a run, checked: a graph, or a set of graphs, with labels or without.
 
     Raises:
-        ValueError, FileNotFoundError: unknown, absent or malformed data, or data that the protocol
-            is not for.
+        ValueError, FileNotFoundError: unknown, absent or malformed data, or labelled data that the
+            protocol is not for.
     """
     data = open_data(run)
-    check_protocol(run, data)
+    if has_labels(data):
+        check_protocol(run, data)
     return data
 
 
@@ -122,25 +123,21 @@ def open_data(run: Run) -> Data | HeteroData | GraphSet:
     """The data set of a run under any protocol.
 
     Raises:
-        ValueError, FileNotFoundError: unknown, absent or malformed data, or no labels.
+        ValueError, FileNotFoundError: unknown, absent or malformed data.
     """
-    if ":" in run.dataset:
+    if ":" in run.dataset or is_path(run.dataset):
         data = imported(run.dataset, "data set")()
     else:
         data = datasets.load(run.dataset, run.root or None)
-    if isinstance(data, GraphSet):
-        return data
-    validate_graph(data)
-    if _target(data) is None:
-        raise ValueError(
-            f"{run.dataset} has no labels (data.y), so nothing can be evaluated; train with "
-            "gcl.fit and use gcl.embed instead."
-        )
+    if not isinstance(data, GraphSet):
+        validate_graph(data)
     return data
 
 
 def check_protocol(run: Run, data: Data | HeteroData | GraphSet) -> None:
-    """Raises ValueError where the protocol of a run is not for its data."""
+    """Raises ValueError where the protocol of a run is not for its data, or needs labels."""
+    if not has_labels(data):
+        raise ValueError(f"{run.dataset} has no labels (data.y), so nothing can be evaluated.")
     if isinstance(data, GraphSet):
         kind, known = "a set of graphs", list(evaluate.GRAPH_PROTOCOLS)
     elif isinstance(data, HeteroData):
@@ -155,7 +152,13 @@ def check_protocol(run: Run, data: Data | HeteroData | GraphSet) -> None:
 
 
 def train_seed(
-    run: Run, data: Any, seed: int, folder: Path | None = None, *, resume: bool = False
+    run: Run,
+    data: Any,
+    seed: int,
+    folder: Path | None = None,
+    *,
+    resume: bool = False,
+    lengths: Sequence[int] = (),
 ) -> tuple[list[dict[str, Any]], State]:
     """Train and evaluate one seed.
 
@@ -165,16 +168,21 @@ def train_seed(
         seed: seeds the weights and the training; splits and k-means keep their own seed.
         folder: where to put log.csv, checkpoint.safetensors and embedding.npy; nowhere if None.
         resume: go on from the checkpoint in the folder if there is one.
+        lengths: other epochs for which the checkpoint may have been written.
 
     Returns:
         One row (dict) for the untrained and one for the trained encoder, the latter with seconds
-        and memory (MB) of the training, and the final state.
+        and memory (MB) of the training, and the final state. Without labels one row, with the loss.
+
+    Raises:
+        CheckpointError: the checkpoint is of another run, seed or graph.
+        Interrupt: a signal came; the checkpoint holds all epochs that were done.
     """
     seed_everything(seed)
     method = run.build(data)
     training, whole = _feed(run, method, data)
     untrained = embed(method, whole)
-    if len(untrained) != len(_labels(data)):
+    if has_labels(data) and len(untrained) != len(_labels(data)):
         what = "graphs" if isinstance(data, GraphSet) else "nodes"
         raise ValueError(
             f"{run.recipe} gives {len(untrained)} embeddings for the {len(_labels(data))} {what} "
@@ -184,12 +192,19 @@ def train_seed(
     callbacks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}")]
     if run.patience:
         callbacks.append(EarlyStopping(patience=run.patience))
-    saved = None
+    saved, keeping = None, None
     if folder is not None:
         saved = folder / "checkpoint.safetensors"
-        callbacks += [CSVLog(folder / "log.csv"), Checkpoint(saved)]
+        about = {"run": _without_epochs(run), "seed": seed, "data": data_digest(data)}
+        keeping = Checkpoint(saved, about={**about, "epochs": run.epochs})
+        callbacks += [CSVLog(folder / "log.csv"), keeping]
+    callbacks.append(Leave(keeping))
     goes_on = resume and saved is not None and saved.is_file()
-    earlier = checkpoint.load(saved)["history"] if goes_on and saved is not None else []
+    earlier = []
+    if goes_on and saved is not None:
+        content = checkpoint.load(saved)
+        _check_about(saved, content.get("about"), about, (run.epochs, *lengths))
+        earlier = content["history"]
     total = run.epochs if run.epochs > 0 else 1
     states: list[State] = []
     train = partial(
@@ -215,22 +230,42 @@ def train_seed(
         buffer = io.BytesIO()
         np.save(buffer, z.numpy(), allow_pickle=False)
         write_atomically(folder / "embedding.npy", buffer.getvalue())
+    trained = {**cost, "trained_epochs": state.epoch}
+    if not has_labels(data):
+        return [{"seed": seed, "features": run.recipe, "loss": state.loss, **trained}], state
     rows = [
         {"seed": seed, "features": UNTRAINED, **measure(run, untrained.cpu(), data)},
-        {
-            "seed": seed,
-            "features": run.recipe,
-            **measure(run, z, data),
-            **cost,
-            "trained_epochs": state.epoch,
-        },
+        {"seed": seed, "features": run.recipe, **measure(run, z, data), **trained},
     ]
     return rows, state
+
+
+def _without_epochs(run: Run) -> str:
+    """The digest of a run of any length."""
+    return options_digest(replace(run, epochs=0))
+
+
+def _check_about(path: Path, found: Any, own: dict[str, Any], lengths: Sequence[int]) -> None:
+    """Raises CheckpointError where a checkpoint does not say that it is of this run."""
+    found = found if isinstance(found, dict) else {}
+    names = {"run": "another recipe or other options", "seed": "another seed", "data": "other data"}
+    other = [what for key, what in names.items() if found.get(key) != own[key]]
+    if found.get("epochs") not in lengths:
+        other.append("a run of another length")
+    if other:
+        raise CheckpointError(
+            f"{path} is of {', '.join(other)}; take it away, or train into another folder."
+        )
 
 
 def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
     """What is trained on and what is embedded: a graph, or batches of graphs."""
     if not isinstance(data, GraphSet):
+        if run.batch_size:
+            raise ValueError(
+                f"--batch_size is for sets of graphs; {run.dataset} is one graph, which is trained "
+                "on as a whole."
+            )
         return data, data
     if run.batch_size < 0:
         raise ValueError(f"--batch_size must be >= 0, got {run.batch_size}.")
@@ -262,8 +297,10 @@ def measure(run: Run, z: torch.Tensor, data: Any) -> dict[str, float]:
 def raw_rows(run: Run, data: Any) -> list[dict[str, Any]]:
     """The same measurements of the input features; of graphs, of the sums over their nodes.
 
-    None where nodes with labels have no features.
+    None where nodes with labels have no features, and where there are no labels.
     """
+    if not has_labels(data):
+        return []
     x = data.x if isinstance(data, GraphSet) else _target(data).get("x")
     if x is None:
         return []
@@ -276,6 +313,11 @@ def supervised_row(run: Run, data: Data, seed: int) -> dict[str, Any]:
     """What a GCN reaches under the run's protocol that trains on the labels."""
     found = baselines.supervised_gcn(data, protocol=run.protocol, seed=1000 * seed)
     return {"seed": seed, "features": SUPERVISED, **found}
+
+
+def has_labels(data: Any) -> bool:
+    """Whether anything can be evaluated: a graph or a set of graphs with `y`."""
+    return (getattr(data, "y", None) if isinstance(data, GraphSet) else _target(data)) is not None
 
 
 def _labels(data: Any) -> torch.Tensor:
@@ -304,8 +346,8 @@ def options_digest(run: Run) -> str:
     told = {name: getattr(run, name) for name in usual}
     chosen = {k: v for k, v in told.items() if v != usual[k]}
     defaults = _by_leaf(composition.defaults(), composition)
-    options = _by_leaf(_json(run.method), composition)
-    chosen |= {f"--{k}": v for k, v in options.items() if v != _json(defaults.get(k))}
+    options = _by_leaf(as_json(run.method), composition)
+    chosen |= {f"--{k}": v for k, v in options.items() if v != as_json(defaults.get(k))}
     text = json.dumps([run.recipe, run.dataset.lower(), chosen], sort_keys=True)
     return f"{DRAWS}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
@@ -329,30 +371,9 @@ def _by_leaf(options: Mapping[str, Any], composition: Composition) -> dict[str, 
     return found
 
 
-def _json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """As a file gives it back: lists for tuples."""
     return json.loads(json.dumps(value))
-
-
-def write_run(path: Path, run: Run, seeds: int) -> None:
-    """Keep what a folder's results came from."""
-    content = {"run": asdict(run), "seeds": seeds, **provenance()}
-    write_atomically(path, json.dumps(content, indent=2).encode())
-
-
-def read_run(folder: Path) -> tuple[Run, int]:
-    """What `write_run` kept.
-
-    Raises:
-        ValueError: the folder holds no readable run.
-    """
-    try:
-        content = json.loads((folder / "run.json").read_text())
-        return Run(**content["run"]), int(content["seeds"])
-    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{folder} holds no readable run.json ({error}); give a folder made by gcl train --out."
-        ) from None
 
 
 def optimizer_class(name: str) -> Any:

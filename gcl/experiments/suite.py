@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, ProcessPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +20,9 @@ import torch
 from torch_geometric.data import Data
 
 from gcl import datasets
+from gcl.checkpoint import sweep
+from gcl.experiments import interrupts
+from gcl.experiments.locks import locked
 from gcl.experiments.provenance import provenance
 from gcl.experiments.run import (
     DRAWS,
@@ -67,7 +73,11 @@ class Task:
     kind: Literal["train", "raw", "supervised"] = "train"
 
     def rows(self, work: Path | None = None) -> list[dict[str, Any]]:
-        """What is measured; a training keeps its checkpoint in a folder of `work` till it ends."""
+        """What is measured; a training keeps its checkpoint in a folder of `work`.
+
+        Raises:
+            ValueError: another program trains it there.
+        """
         data = _load(self.run.dataset, self.run.root)
         check_protocol(self.run, data)
         if self.kind == "raw":
@@ -76,10 +86,26 @@ class Task:
             return [supervised_row(self.run, data, self.seed)]
         if work is None:
             return train_seed(self.run, data, self.seed)[0]
-        folder = work / f"{self.options}-{self.seed}"
-        rows = train_seed(self.run, data, self.seed, folder, resume=True)[0]
-        shutil.rmtree(folder, ignore_errors=True)
-        return rows
+        folder = self.folder(work)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / ".lock", patience=0, otherwise="Another program trains it."):
+            sweep(folder)
+            try:
+                return train_seed(self.run, data, self.seed, folder, resume=True)[0]
+            except Exception:
+                if not (folder / "checkpoint.safetensors").exists():  # it never began
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+
+    def folder(self, work: Path) -> Path:
+        """Where its checkpoint is, until its rows are in a file; see `forget`."""
+        return work / f"{self.options}-{self.seed}"
+
+    def forget(self, work: Path) -> None:
+        """Take its checkpoint away, and with the last one the folder of all."""
+        shutil.rmtree(self.folder(work), ignore_errors=True)
+        with suppress(OSError):  # there are others
+            work.rmdir()
 
 
 def under(entries: Sequence[Entry], protocol: str) -> tuple[list[Entry], dict[str, str]]:
@@ -185,27 +211,58 @@ def run_tasks(
                 found = error
             yield task, found
         return
+    yield from _in_processes(todo, jobs, work)
+
+
+def _in_processes(
+    todo: Sequence[Task], jobs: int, work: Path | None
+) -> Iterator[tuple[Task, list[dict[str, Any]] | Exception]]:
     threads = max(1, torch.get_num_threads() // jobs)
     # Started anew, not forked: torch's threads would not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _start_worker, (threads,)) as pool:
-        futures = {pool.submit(task.rows, work): task for task in todo}
+    others = {process.pid for process in multiprocessing.active_children()}
+    with (
+        interrupts.deferred(),  # rows that are there are written first
+        ProcessPoolExecutor(jobs, context, _start_worker, (threads,)) as pool,
+    ):
+        with _for_the_parent_alone():
+            futures = {pool.submit(task.rows, work): task for task in todo}
+        waiting = set(futures)
         try:
-            for future in as_completed(futures):
-                problem = future.exception()
-                if isinstance(problem, BrokenExecutor):
-                    raise ValueError(
-                        "A process of --jobs was killed, perhaps for its memory; what is done is "
-                        "kept, go on with fewer jobs."
-                    )
-                yield (
-                    futures[future],
-                    problem if isinstance(problem, Exception) else future.result(),
-                )
-        except BaseException:
-            # What runs ends by itself; nothing new begins.
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            while waiting and not interrupts.asked_to_leave():
+                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+                for future in sorted(done, key=lambda f: f.exception() is not None):
+                    problem = future.exception()
+                    if isinstance(problem, BrokenExecutor):
+                        time.sleep(0.5)  # a signal to all reaches this process, too
+                        if interrupts.asked_to_leave():
+                            break
+                        raise ValueError(
+                            "A process of --jobs was killed, perhaps for its memory; what is done "
+                            "is kept, go on with fewer jobs."
+                        )
+                    found = problem if isinstance(problem, Exception) else future.result()
+                    yield futures[future], found
+        finally:
+            for future in waiting:
+                future.cancel()
+            if waiting:  # their checkpoints stay
+                for process in multiprocessing.active_children():
+                    if process.pid not in others:
+                        process.terminate()
+
+
+@contextmanager
+def _for_the_parent_alone() -> Iterator[None]:
+    """Processes that begin here do not hear Ctrl-C, which a terminal sends to all."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def told(task: Task, command: str) -> dict[str, Any]:
@@ -237,6 +294,7 @@ def _load(dataset: str, root: str) -> Any:
 
 
 def _start_worker(threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

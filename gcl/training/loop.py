@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -68,7 +69,8 @@ def fit(
             after all others.
         resume: a file written by `Checkpoint`; training goes on after its epoch, on CPU bit for
             bit as if it had not stopped. Learning rate and other settings of the optimizer and
-            scheduler are those of the file; data, loss and `epochs` are yours to keep or raise.
+            scheduler are those of the file, and the graph must be the same; the loss and what a
+            loader gives are yours to keep, `epochs` to keep or raise.
 
     Raises:
         TypeError: arguments of another kind; lr or weight_decay beside an optimizer.
@@ -128,6 +130,7 @@ def fit(
         epochs=epochs,
         # A checkpoint must hold what the other callbacks did in its epoch.
         callbacks=sorted(callbacks, key=lambda callback: callback.last),
+        given=data if isinstance(data, BaseData) else None,
     )
     if saved is not None:
         state.load_state_dict(saved)
@@ -139,10 +142,27 @@ def fit(
             for callback in state.callbacks:
                 callback.on_epoch_end(state)
         state.finished = True
+        _tell_of_collapse(state)
     finally:
         for callback in state.callbacks:
             callback.on_end(state)
     return state
+
+
+def _tell_of_collapse(state: State) -> None:
+    """A warning where all embeddings have become one, which no contrast can tell apart."""
+    losses = [row["loss"] for row in state.history[-5:]]
+    still = len(losses) > 1 and max(losses) - min(losses) <= 1e-5 * abs(losses[-1])
+    if not still or not isinstance(state.data, BaseData):  # a loader would draw for this
+        return
+    z = embed_prepared(state.method, state.data)
+    if len(z) > 1 and bool((z - z[:1]).abs().max() <= 1e-4 * z.abs().max()):
+        lr = state.optimizer.param_groups[0]["lr"]
+        warnings.warn(
+            f"fit: the embeddings have collapsed: all {len(z)} are the same, and the loss stands "
+            f"at {losses[-1]:.6g}; train again with an lr below {lr:g}, or another tau.",
+            stacklevel=3,
+        )
 
 
 def _are_single_graphs(data: Any) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
 from gcl.contracts import Method
+from gcl.graphs.digest import data_digest
 
 
 class Callback:
@@ -65,6 +68,7 @@ class State:
             what callbacks such as `Evaluate` add.
         stop: set by a callback to a reason to end after this epoch.
         finished: training came to its end (and not to an error or an interrupt).
+        given: the graph as `fit` got it, None of a loader.
     """
 
     method: Method
@@ -78,6 +82,12 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
     stop: str | None = None
     finished: bool = False
+    given: BaseData | None = None
+
+    @cached_property
+    def data_digest(self) -> str | None:
+        """What a checkpoint knows the graph by; None of a loader."""
+        return None if self.given is None else data_digest(self.given)
 
     @property
     def loss(self) -> float:
@@ -91,6 +101,7 @@ class State:
             "step": self.step,
             "history": self.history,
             "stop": self.stop,
+            "data": self.data_digest,
             "method": self.method.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
@@ -102,9 +113,15 @@ class State:
         """Continue from what `state_dict` returned.
 
         Raises:
-            CheckpointError: it belongs to another method or optimizer, or holds the state of a
-                callback that this run has not.
+            CheckpointError: it belongs to another method, optimizer or graph, or holds the state of
+                a callback that this run has not.
         """
+        if saved.get("data") and self.data_digest and saved["data"] != self.data_digest:
+            raise checkpoint.CheckpointError(
+                "The checkpoint was written while training on another graph; resume with the same, "
+                "or begin anew from its weights: "
+                "method.load_state_dict(gcl.checkpoint.load(path)['method'])."
+            )
         callbacks = [*self.callbacks]
         restored = []
         for name, state in saved["callbacks"]:

@@ -19,7 +19,11 @@ SMALL = ["--hidden", "8", "--proj", "8", "--epochs", "3"]
         (["train", "grace", "own_graphs:absent"], 2, "cannot be imported"),
         (["train", "grace", "karate", "--drop-edge", "[1.3, 0.2]"], 2, r"lie in [0, 1], got 1.3"),
         (["train", "grace", "karate", "--tau", "0"], 2, "tau must be a number above 0"),
-        (["train", "grace", "karate", "--hidden", "eight"], 2, "option --hidden"),
+        (
+            ["train", "grace", "karate", "--hidden", "eight"],
+            2,
+            "--hidden takes a whole number, got 'eight'",
+        ),
         (["train", "grace", "karate", "--what", "1"], 2, "--what"),
         (
             ["train", "grase", "karate"],
@@ -29,7 +33,7 @@ SMALL = ["--hidden", "8", "--proj", "8", "--epochs", "3"]
         (["train", "grace", "koara"], 2, "Unknown data set 'koara'"),
         (["train", "grace", "karate", "--epochs", "-3"], 2, "--epochs must be >= 0"),
         (["train", "grace", "karate", "--seeds", "0"], 2, "--seeds must be at least 1"),
-        (["train", "grace", "karate", "--lr", "-1"], 2, "learning rate"),
+        (["train", "grace", "karate", "--lr", "-1"], 2, "--lr must be above 0"),
         (["train", "grace", "karate", "--optimizer", "Nadir"], 2, "torch.optim"),
         (["train", "grace", "karate", "--protocol", "mine"], 2, "unknown protocol 'mine'"),
         (["train", "grace", "karate", "--protocol", "public"], 2, "train_mask"),

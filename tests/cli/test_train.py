@@ -109,6 +109,7 @@ def test_corrupted_checkpoint(tmp_path, capsys):
     saved = out / "seed-0" / "checkpoint.safetensors"
     saved.write_bytes(saved.read_bytes()[:-9])
     (out / "results.csv").unlink()
+    capsys.readouterr()
     assert main(options) == 2
     err = capsys.readouterr().err
     assert "not a readable checkpoint" in err

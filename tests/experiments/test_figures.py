@@ -6,14 +6,15 @@ import torch
 
 from gcl.experiments import figures
 from gcl.experiments.figures import plot_run
-from gcl.experiments.run import Run, load_data, train_seed, write_run
+from gcl.experiments.folder import Kept
+from gcl.experiments.run import Run, load_data, train_seed
 
 
 @pytest.fixture
 def finished(tmp_path):
     def make(recipe="grace", **method):
         run = Run(recipe, "karate", epochs=2, method={"hidden": 4, **method})
-        write_run(tmp_path / "run.json", run, 1)
+        Kept(run, [0]).write(tmp_path / "run.json")
         train_seed(run, load_data(run), 0, tmp_path / "seed-0")
         return tmp_path
 

@@ -10,6 +10,7 @@ import pytest
 
 import gcl
 from gcl.baselines.supervised_gcn import supervised_gcn
+from gcl.callbacks import Checkpoint
 from gcl.cli import main
 from gcl.experiments import results
 from gcl.experiments import suite as bench
@@ -66,7 +67,8 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint(command, tmp_pat
     fit, first = gcl.experiments.run.fit, []
 
     def killed(*arguments, **options):
-        end, steps = options["callbacks"][-1].on_epoch_end, []
+        keeping = next(c for c in options["callbacks"] if isinstance(c, Checkpoint))
+        end, steps = keeping.on_epoch_end, []
 
         def stop(state):
             state.history[-1]["seconds"] = 1000.0
@@ -76,8 +78,8 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint(command, tmp_pat
 
         if not first:
             first.append(True)
-            options["callbacks"][-1].every = 1
-            options["callbacks"][-1].on_epoch_end = stop
+            keeping.every = 1
+            keeping.on_epoch_end = stop
         else:
             assert len(first) > 1 or options["resume"].is_file()
             first.append(True)

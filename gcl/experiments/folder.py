@@ -1,0 +1,171 @@
+"""The folder of `gcl train --out`: what it came from, and whether a run may go on in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gcl.checkpoint import sweep, write_atomically
+from gcl.experiments import results
+from gcl.experiments.composition import compose
+from gcl.experiments.locks import locked
+from gcl.experiments.provenance import provenance
+from gcl.experiments.run import NO_TRAINING, Run, as_json
+from gcl.graphs.digest import data_digest
+
+PLACES = ("device", "root")  # decide no number
+
+
+@dataclass
+class Kept:
+    """What a folder says of itself.
+
+    Args:
+        run: what it was made with; `epochs` as asked for last.
+        seeds: the training seeds.
+        data: the digest of its data; empty if an earlier version wrote the folder.
+        lengths: the epochs asked for, one after another.
+    """
+
+    run: Run
+    seeds: list[int]
+    data: str = ""
+    lengths: list[int] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        content = {
+            "run": asdict(self.run),
+            "seeds": self.seeds,
+            "data": self.data,
+            "lengths": self.lengths,
+            **provenance(),
+        }
+        write_atomically(path, json.dumps(content, indent=2).encode())
+
+
+def read_run(folder: Path) -> Kept:
+    """What a folder says of itself.
+
+    Raises:
+        ValueError: it holds no readable run.
+    """
+    path = folder / "run.json"
+    try:
+        content = json.loads(path.read_text())
+        seeds = content["seeds"]
+        kept = Kept(
+            Run(**content["run"]),
+            list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds],
+            str(content.get("data", "")),
+            [int(epochs) for epochs in content.get("lengths", [content["run"]["epochs"]])],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{folder} holds no readable run.json ({error}); give a folder made by gcl train --out."
+        ) from None
+    return kept
+
+
+@contextmanager
+def opened(
+    out: Path, run: Run, seeds: Sequence[int], data: Any, *, resume: bool, needs: Sequence[str]
+) -> Iterator[tuple[Kept, list[dict[str, Any]]]]:
+    """A folder for a run, locked until the block ends, with the rows that its results hold.
+
+    Rows of a seed that has no trained row, or was trained for fewer epochs than are asked for, are
+    left out: they are measured again.
+
+    Args:
+        out: the folder; made if missing.
+        run: what is run.
+        seeds: its training seeds.
+        data: its data.
+        resume: go on in a folder that holds the same run, perhaps with fewer epochs.
+        needs: columns of numbers that every row must have.
+
+    Raises:
+        ValueError: the folder is used by another program, holds a run and `resume` is False, or
+            holds another run; what differs is named.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    busy = f"Another program trains into {out}: wait for its end, or give another --out."
+    with locked(out / ".lock", patience=0, otherwise=busy):
+        for folder in (out, *out.glob("seed-*")):
+            sweep(folder)
+        begun = (out / "results.csv").exists() or any(out.glob("seed-*"))
+        if begun and not resume:
+            raise ValueError(
+                f"{out} holds a run already; go on with --resume, or choose another folder."
+            )
+        if begun and not (out / "run.json").is_file():
+            raise ValueError(f"{out} has results but no run.json, so nothing tells their options.")
+        digest = data_digest(data)
+        kept = Kept(run, [], digest)
+        rows: list[dict[str, Any]] = []
+        if resume and (out / "run.json").is_file():
+            kept = read_run(out)
+            _check_same(out, kept, run, digest)
+            rows = results.read_rows(out / "results.csv", ("seed", "features", *needs))
+            if run.epochs > kept.run.epochs:
+                rows = [row for row in rows if row["features"] != run.recipe]
+            whole = {row["seed"] for row in rows if row["features"] == run.recipe}
+            rows = [row for row in rows if row["seed"] in {*whole, str(NO_TRAINING)}]
+            results.check_numbers(out / "results.csv", rows, ("seed", *needs))
+            if (out / "results.csv").is_file():
+                results.write_rows(out / "results.csv", rows)
+        lengths = [*kept.lengths, *([] if run.epochs in kept.lengths else [run.epochs])]
+        kept = Kept(run, sorted({*kept.seeds, *seeds}), kept.data, lengths)
+        kept.write(out / "run.json")
+        yield kept, rows
+
+
+def _check_same(out: Path, kept: Kept, run: Run, digest: str) -> None:
+    """Raises ValueError where a folder was made with other options or data."""
+    found = _differences(kept.run, run)
+    if run.epochs < kept.run.epochs:
+        found.append(f"--epochs was {kept.run.epochs} and is {run.epochs} (more would lengthen it)")
+    elif run.epochs > kept.run.epochs and run.warmup >= 0:
+        found.append(f"--epochs was {kept.run.epochs}, for which --warmup set every step's lr")
+    if found:
+        raise ValueError(
+            f"{out} was made with other options: {'; '.join(found)}. Resume with the same ones, or "
+            "train into another folder."
+        )
+    if kept.data and kept.data != digest:
+        raise ValueError(
+            f"The data of {run.dataset} are not those that {out} was made with; train into another "
+            "folder."
+        )
+
+
+def _differences(earlier: Run, now: Run) -> list[str]:
+    """Options that decide numbers and have other values, in words."""
+    old, new = (_options(run) for run in (earlier, now))
+    return [
+        f"--{name} was {old.get(name)!r} and is {new.get(name)!r}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _options(run: Run) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    try:
+        defaults = compose(run.recipe).defaults()
+    except ValueError:  # a recipe of an earlier version; its name differs
+        defaults = {}
+    told = asdict(run)
+    method = as_json(defaults) | as_json(told.pop("method"))
+    for name, value in {**as_json(told), **method}.items():
+        if name in (*PLACES, "epochs"):
+            continue
+        if isinstance(value, Mapping):
+            usual = as_json(defaults).get(name) or {}
+            flat |= {f"{name}.{key}": part for key, part in {**usual, **value}.items()}
+        else:
+            flat[name] = value
+    return flat
