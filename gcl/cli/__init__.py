@@ -15,6 +15,7 @@ from typing import Any
 from gcl import __version__
 from gcl.cli.names import check_names, recipe_names, variant_names
 from gcl.experiments import interrupts
+from gcl.names import did_you_mean
 
 # Loaded when they are called: help and complaints need no torch.
 COMMANDS = {
@@ -47,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     if arguments[0] not in COMMANDS:
+        meant = did_you_mean(arguments[0], COMMANDS)
         known = ", ".join(COMMANDS)
-        return _complain(f"unknown command {arguments[0]!r}; expected one of {known}", 2)
+        return _complain(f"unknown command {arguments[0]!r}; {meant}expected one of {known}", 2)
     try:
         with interrupts.handled(), warnings.catch_warnings():
             warnings.showwarning = _show_warning

@@ -71,7 +71,10 @@ def compose(name: str) -> Composition:
         if key in variants or key in inspect.signature(recipe).parameters:
             raise ValueError(f"{name}: {key!r} stands twice, or is an option of {first} itself.")
         variants[key] = variant
-    for function in (recipe, *variants.values()):
+    for kind, function in (("recipe", recipe), *(("variant", v) for v in variants.values())):
+        if not inspect.signature(function).parameters:
+            what = "graph" if kind == "recipe" else "method"
+            raise ValueError(f"{function.__name__} is no {kind}: it takes no {what}.")
         _check_told(function)
     return Composition(name, recipe, variants)
 

@@ -126,7 +126,15 @@ def open_data(run: Run) -> Data | HeteroData | GraphSet:
         ValueError, FileNotFoundError: unknown, absent or malformed data.
     """
     if ":" in run.dataset or is_path(run.dataset):
-        data = imported(run.dataset, "data set")()
+        make = imported(run.dataset, "data set")
+        try:
+            inspect.signature(make).bind()
+        except TypeError as error:
+            raise ValueError(
+                f"data set {run.dataset!r} must be a function of nothing that gives a graph: "
+                f"{error}."
+            ) from None
+        data = make()
     else:
         data = datasets.load(run.dataset, run.root or None)
     if not isinstance(data, GraphSet):

@@ -244,9 +244,9 @@ def _in_processes(
                     found = problem if isinstance(problem, Exception) else future.result()
                     yield futures[future], found
         finally:
-            for future in waiting:
-                future.cancel()
-            if waiting:  # their checkpoints stay
+            # Their checkpoints stay. What has not begun breaks with them: futures that are
+            # cancelled first make the executor's thread raise.
+            if waiting:
                 for process in multiprocessing.active_children():
                     if process.pid not in others:
                         process.terminate()

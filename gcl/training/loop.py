@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -150,17 +152,15 @@ def fit(
 
 
 def _tell_of_collapse(state: State) -> None:
-    """A warning where all embeddings have become one, which no contrast can tell apart."""
-    losses = [row["loss"] for row in state.history[-5:]]
-    still = len(losses) > 1 and max(losses) - min(losses) <= 1e-5 * abs(losses[-1])
-    if not still or not isinstance(state.data, BaseData):  # a loader would draw for this
-        return
-    z = embed_prepared(state.method, state.data)
-    if len(z) > 1 and bool((z - z[:1]).abs().max() <= 1e-4 * z.abs().max()):
+    """A warning where the loss no longer moves: random views of rows that all became one."""
+    losses = [row["loss"] for row in state.history[-11:]]
+    still = sum(abs(a - b) <= 1e-6 * abs(b) for a, b in pairwise(losses))
+    if len(losses) > 5 and still >= len(losses) / 2 and losses[-1] != 0:
         lr = state.optimizer.param_groups[0]["lr"]
         warnings.warn(
-            f"fit: the embeddings have collapsed: all {len(z)} are the same, and the loss stands "
-            f"at {losses[-1]:.6g}; train again with an lr below {lr:g}, or another tau.",
+            f"fit: the loss stood still in {still} of the last {len(losses) - 1} epochs, at "
+            f"{statistics.median(losses):.6g}: the method has collapsed (all rows alike give "
+            f"InfoNCE log(2N - 1)) and learns no more; train again with an lr below {lr:g}.",
             stacklevel=3,
         )
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 
 import pytest
 from rich.console import Console
@@ -18,7 +19,16 @@ def test_progress_bar_shows_the_loss_and_ends_with_errors_too():
         train([1.0, 0.25, math.nan], [bar])
     assert bar._bar.finished is False
     assert not bar._bar.live.is_started
-    train([1.0], [ProgressBar(console=Console(file=io.StringIO()))])
+
+
+def test_in_a_pipe_one_line_a_run_and_none_of_a_broken_one():
+    told = io.StringIO()
+    train([3.0, 1.0, 0.25], [ProgressBar("karate", console=Console(file=told))])
+    assert re.fullmatch(r"karate: 3 epochs in \d+\.\d s, loss 0\.2500\n", told.getvalue())
+    broken = io.StringIO()
+    with pytest.raises(gcl.training.NonFiniteLossError):
+        train([1.0, math.nan], [ProgressBar(console=Console(file=broken))])
+    assert broken.getvalue() == ""
 
 
 def test_the_bar_moves_within_an_epoch():

@@ -23,6 +23,8 @@ import torch
 from torch_geometric.data import Data
 import gcl
 
+WORD = "no function"
+
 def good():
     return gcl.datasets.load("karate")
 

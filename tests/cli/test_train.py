@@ -1,13 +1,17 @@
 """`gcl train` as a user meets it: tables, JSON, files, resuming."""
 
 import json
+import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import gcl
 from gcl import checkpoint
 from gcl.cli import main
 from gcl.experiments import results
+from gcl.experiments.run import Run, train_seed
 
 SMALL = ["--hidden", "8", "--proj", "8", "--epochs", "3"]
 
@@ -149,3 +153,44 @@ def test_raw_features_are_not_probed_again_on_resume(tmp_path, monkeypatch, caps
     monkeypatch.setattr("gcl.cli.train.raw_rows", None)
     assert main(command) == 0
     assert "raw features" in capsys.readouterr().out
+
+
+def test_a_graph_without_labels_is_trained_and_its_embedding_kept(own, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = ["train", "grace", f"{own}:no_labels", *SMALL, "--out", str(out), "--resume"]
+    assert main([*command, "--seeds", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "has no labels (data.y): nothing was evaluated" in told
+    assert f"{out}/seed-1/embedding.npy" in told
+    z = np.load(out / "seed-0" / "embedding.npy")
+    assert z.shape == (34, 8)
+    rows = results.read_rows(out / "results.csv")
+    assert [row["features"] for row in rows] == ["grace", "grace"]
+    log = results.read_rows(out / "seed-1" / "log.csv")
+    assert rows[1]["loss"] == log[-1]["loss"]
+    assert main([*command, "--seeds", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["loss"] == {"0": float(rows[0]["loss"]), "1": float(rows[1]["loss"])}
+    # The same training as with labels.
+    data = gcl.datasets.load("karate")
+    run = Run("grace", "karate", epochs=3, method={"hidden": 8, "proj": 8})
+    train_seed(run, data, 0, tmp_path / "labelled")
+    assert np.array_equal(np.load(tmp_path / "labelled" / "embedding.npy"), z)
+    assert main(["plot", str(out), "--projection", "pca"]) == 0
+
+
+@pytest.mark.parametrize("recipe", ["meow", "adameow", "heco"])
+def test_every_listed_graph_can_be_trained_on(recipe, monkeypatch, capsys):
+    few = replace(gcl.evaluate.HETERO_PROTOCOLS["hetero-20"], epochs=5)
+    monkeypatch.setitem(gcl.evaluate.HETERO_PROTOCOLS, "hetero-20", few)
+    assert main(["train", recipe, "hetero-sbm", "--hidden", "8", "--epochs", "1"]) == 0
+    assert "hetero-20: 50 probes" in capsys.readouterr().out
+
+
+def test_a_collapse_is_named(capsys):
+    assert main(["train", "grace", "karate", *SMALL[:4], "--epochs", "60", "--lr", "10"]) == 0
+    err = capsys.readouterr().err
+    assert re.search(r"warning: fit: the loss stood still in \d+ of the last 10 epochs, at", err)
+    assert "at 4.20469: the method has collapsed" in err  # log(2 * 34 - 1)
+    assert main(["train", "grace", "karate", *SMALL[:4], "--epochs", "30"]) == 0
+    assert "collapsed" not in capsys.readouterr().err

@@ -145,6 +145,24 @@ def test_public_needs_and_reads_the_masks(nodes):
     assert probes["accuracy"] == pytest.approx(result["accuracy"], abs=0.05)
 
 
+def test_the_line_tells_what_was_done_and_not_what_was_asked(nodes):
+    z, y = nodes
+    masks = {f"{name}_mask": torch.arange(400) % 3 == i for i, name in enumerate(("train", "val"))}
+    data = Data(x=z, y=y, **masks, test_mask=torch.arange(400) % 3 == 2)
+    public = gcl.evaluate.public_split(data)
+    own = linear_probe(z, y, splits=public)
+    assert own.protocol == "public: 1 split, l2 rows, L-BFGS, C of 6 on validation"
+    assert own.protocol == linear_probe(z, y, protocol="public", data=data).protocol
+    few = linear_probe(z, y, splits=random_splits(400, 0.2, 0.3, num_splits=2), Cs=CS)
+    assert few.protocol == "random-20-30-50: 2 splits, l2 rows, L-BFGS, C of 4 on validation"
+    e1 = linear_probe(z, y, protocol="e1", splits=public, Cs=[1.0])
+    assert e1.protocol == "public: 1 split, l2 rows, one-vs-rest liblinear, C of 1 by 5-fold CV"
+    same = linear_probe(z, y, splits=random_splits(400, num_splits=3), Cs=CS)
+    assert same.protocol.startswith("random-10-10-80: 3 splits, ")
+    e2 = linear_probe(z, y, protocol=Protocol("mine", 0.1, 0.1, 2, True, "lbfgs"), Cs=CS)
+    assert e2.protocol.startswith("mine: 2 random-10-10-80 splits, ")
+
+
 def test_e1_chooses_inside_the_training_part(nodes):
     z, y = nodes
     splits = random_splits(400, 0.2, 0.0, num_splits=2)

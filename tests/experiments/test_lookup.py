@@ -55,3 +55,32 @@ def test_first_lines():
         """
 
     assert (first_line(bare), first_line(told)) == ("", "One line.")
+
+
+def test_a_path_will_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mine.py").write_text(
+        "from math import sqrt\n\ndef _hidden(): ...\n\ndef made(data):\n    return data + 1\n"
+    )
+    for name in ("./sub/mine.py:made", "sub/mine.py:made", "sub/mine.py", tmp_path / "sub/mine.py"):
+        assert imported(str(name), "recipe")(2) == 3
+    assert find_recipe("sub/mine.py") is find_recipe("./sub/mine.py:made")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no file mine.py"),
+        ("", "name one of its functions after a colon: none"),
+        ("def a(): ...\ndef b(): ...\n", "name one of its functions after a colon: a, b"),
+        ("def a(:\n", "invalid syntax"),
+        ("import no_such_module\n", "No module named"),
+    ],
+)
+def test_what_a_path_does_not_hold(tmp_path, monkeypatch, content, said):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "mine.py").write_text(content)
+    with pytest.raises(ValueError, match=f"recipe 'mine.py' cannot be imported: .*{said}"):
+        find_recipe("mine.py")
