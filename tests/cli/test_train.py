@@ -187,6 +187,7 @@ def test_every_listed_graph_can_be_trained_on(recipe, monkeypatch, capsys):
     assert "hetero-20: 50 probes" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("default")  # shown by the command line, not raised
 def test_a_collapse_is_named(capsys):
     assert main(["train", "grace", "karate", *SMALL[:4], "--epochs", "60", "--lr", "10"]) == 0
     err = capsys.readouterr().err
