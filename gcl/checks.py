@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def check_views(name: str, z1: Tensor, z2: Tensor) -> None:
@@ -19,9 +20,7 @@ def check_views(name: str, z1: Tensor, z2: Tensor) -> None:
         ValueError: not two-dimensional or of different shapes.
     """
     for z in (z1, z2):
-        if not isinstance(z, Tensor) or not z.is_floating_point():
-            got = z.dtype if isinstance(z, Tensor) else type(z).__name__
-            raise TypeError(f"{name}: expected floating-point tensors [n, d], got {got}.")
+        _check_matrix(name, "floating-point tensors [n, d]", z)
     if z1.dim() != 2 or z1.shape != z2.shape:
         raise ValueError(
             f"{name}: expected two matrices of one shape [n, d], got {list(z1.shape)} and "
@@ -29,13 +28,27 @@ def check_views(name: str, z1: Tensor, z2: Tensor) -> None:
         )
 
 
+def _check_matrix(name: str, expected: str, z: Any) -> None:
+    if not isinstance(z, Tensor):
+        array = type(z).__module__.partition(".")[0] == "numpy"
+        advice = "; use torch.from_numpy(z)" if array else ""
+        raise TypeError(f"{name}: expected {expected}, got {type(z).__name__}{advice}.")
+    if not z.is_floating_point():
+        raise TypeError(f"{name}: expected {expected}, got {z.dtype}.")
+    if z.layout != torch.strided:
+        raise TypeError(f"{name}: expected {expected}, got {z.layout}; use z.to_dense().")
+
+
 def check_positive(name: str, **values: float | int | Tensor) -> None:
     """Scalars above zero.
 
     Raises:
+        TypeError: not a number.
         ValueError: a value is not a finite number above zero.
     """
     for key, value in values.items():
+        if not (isinstance(value, Tensor) and value.numel() == 1):
+            _check_type(name, key, value)
         number = as_number(value)
         if not (math.isfinite(number) and number > 0):
             raise ValueError(f"{name}: {key} must be a number above 0, got {number:g}.")
@@ -69,9 +82,17 @@ def check_fraction(name: str, **values: float) -> None:
             raise ValueError(f"{name}: {key} must lie in [0, 1], got {value}.")
 
 
-def _check_type(name: str, key: str, value: float) -> None:
+def _check_type(name: str, key: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: {key} must be a number, got {value!r}.")
+        raise TypeError(f"{name}: {key} must be a number, got {shown(value)}.")
+
+
+def shown(value: Any) -> str:
+    """A value in an error message: a short one as it is, of others their type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
 
 
 def as_number(value: float | Tensor) -> float:
@@ -87,7 +108,7 @@ def check_choice(name: str, key: str, value: str, choices: Sequence[str]) -> Non
     """
     if value not in choices:
         listed = ", ".join(repr(c) for c in choices)
-        raise ValueError(f"{name}: {key} must be one of {listed}, got {value!r}.")
+        raise ValueError(f"{name}: {key} must be one of {listed}, got {shown(value)}.")
 
 
 def check_pairs(name: str, pairs: Tensor, weight: Tensor | None, rows: int) -> None:
@@ -125,9 +146,7 @@ def check_columns(name: str, q: Tensor, k: Tensor) -> None:
         ValueError: not two-dimensional or of different widths.
     """
     for z in (q, k):
-        if not isinstance(z, Tensor) or not z.is_floating_point():
-            got = z.dtype if isinstance(z, Tensor) else type(z).__name__
-            raise TypeError(f"{name}: expected floating-point tensors, got {got}.")
+        _check_matrix(name, "floating-point tensors", z)
     if q.dim() != 2 or k.dim() != 2 or q.shape[1] != k.shape[1]:
         raise ValueError(
             f"{name}: expected matrices [n, d] and [m, d] of one width, got {list(q.shape)} and "
@@ -144,7 +163,7 @@ def check_count(name: str, *, least: int = 1, **values: int) -> None:
     """
     for key, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Integral):
-            raise TypeError(f"{name}: {key} must be a whole number, got {value!r}.")
+            raise TypeError(f"{name}: {key} must be a whole number, got {shown(value)}.")
         if value < least:
             raise ValueError(f"{name}: {key} must be at least {least}, got {value}.")
 
@@ -191,6 +210,66 @@ def check_attribute_name(name: str, value: str | None) -> None:
         raise TypeError(
             f"{name}: weight must be the name of an attribute of the data or None, "
             f"got {type(value).__name__}; store the tensor on the data and pass its name."
+        )
+
+
+def check_encoder(name: str, encoder: Any, *, width: bool = True) -> None:
+    """What turns features and edges into embeddings: `(x, edge_index, edge_weight) -> [n, d]`.
+
+    Args:
+        name: who asks.
+        encoder: see `gcl.contracts.Encoder`.
+        width: it must tell d as `out_channels`.
+
+    Raises:
+        TypeError: a class, nothing to call, other arguments, or no `out_channels`.
+    """
+    kind = type(encoder).__name__
+    if isinstance(encoder, type):
+        raise TypeError(
+            f"{name}: encoder must be an object, got the class {encoder.__name__}; make one: "
+            f"{encoder.__name__}(...)."
+        )
+    if not callable(encoder):
+        raise TypeError(
+            f"{name}: encoder must be a module (x, edge_index, edge_weight) -> [n, out_channels], "
+            f"got {shown(encoder)}."
+        )
+    try:
+        signature = inspect.signature(
+            encoder.forward if isinstance(encoder, nn.Module) else encoder
+        )
+    except (TypeError, ValueError):  # not every callable tells
+        signature = None
+    if signature is not None:
+        try:
+            signature.bind(None, None, None)
+        except TypeError:
+            raise TypeError(
+                f"{name}: encoder must take (x, edge_index, edge_weight), but {kind} takes "
+                f"({', '.join(signature.parameters)}); wrap it in a module that does."
+            ) from None
+    out = getattr(encoder, "out_channels", None)
+    if width and (isinstance(out, bool) or not isinstance(out, Integral) or out < 1):
+        raise TypeError(
+            f"{name}: encoder must tell the width of its embeddings as out_channels, but that of "
+            f"{kind} is {shown(out)}; set encoder.out_channels to the number of columns."
+        )
+
+
+def check_width(name: str, x: Tensor, width: int, where: str = "x") -> None:
+    """Features of the width that something was made for.
+
+    Raises:
+        TypeError: no tensor.
+        ValueError: of another width.
+    """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: {where} must be a tensor [n, {width}], got {shown(x)}.")
+    if x.dim() != 2 or x.shape[1] != width:
+        raise ValueError(
+            f"{name}: made for {width} features a node, but {where} is {list(x.shape)}; give "
+            "features as it was made for, or make it for these."
         )
 
 

@@ -73,3 +73,23 @@ class Method(nn.Module, ABC):
     def forward(self, data: Any) -> Tensor:
         """The loss, so that DistributedDataParallel and torch.compile work as on any module."""
         return self.loss(data)
+
+
+def check_is_method(name: str, method: Any) -> None:
+    """A `Method`.
+
+    Raises:
+        TypeError: anything else, such as a recipe that was not called.
+    """
+    if isinstance(method, Method):
+        return
+    came = type(method).__name__
+    if isinstance(method, type):
+        came = f"the class {method.__name__}; make an object of it"
+    elif isinstance(method, nn.Module):
+        came = f"the module {came}; a recipe makes a method of an encoder: grace(data, encoder=...)"
+    elif isinstance(method, Data | HeteroData):
+        came = f"{came}; the method comes before the data"
+    elif callable(method) and hasattr(method, "__name__"):
+        came = f"the function {method.__name__}; call it"
+    raise TypeError(f"{name}: expected a gcl.Method, such as a recipe makes, got {came}.")

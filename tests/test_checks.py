@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch_geometric.nn import GCN
 
 from gcl.checks import (
     as_number,
@@ -14,12 +16,14 @@ from gcl.checks import (
     check_choice,
     check_columns,
     check_count,
+    check_encoder,
     check_fraction,
     check_node_pairs,
     check_number,
     check_pairs,
     check_positive,
     check_views,
+    check_width,
 )
 
 Z, WIDE, WHOLE = torch.ones(4, 3), torch.ones(4, 5), torch.ones(4, 3).long()
@@ -42,6 +46,10 @@ RIGHT = {
     "node pairs": lambda: check_node_pairs("N", "k", PAIRS, 4),
     "no node pairs": lambda: check_node_pairs("N", "k", PAIRS[:, :0], 0),
     "attribute": lambda: check_attribute_name("N", "edge_weight"),
+    "encoder": lambda: check_encoder("N", GCN(3, 4, 2)),
+    "function": lambda: check_encoder("N", lambda x, edges, weight: x, width=False),
+    "width": lambda: check_width("N", Z, 3),
+    "width of sparse": lambda: check_width("N", Z.to_sparse_csr(), 3),
     "no attribute": lambda: check_attribute_name("N", None),
 }
 WRONG = [
@@ -55,6 +63,10 @@ WRONG = [
     (lambda: check_views("N", Z[0], Z[0]), ValueError,
      "N: expected two matrices of one shape [n, d], got [3] and [3]; row i of both must be the "
      "same node."),
+    (lambda: check_views("N", Z, Z.numpy()), TypeError,
+     "N: expected floating-point tensors [n, d], got ndarray; use torch.from_numpy(z)."),
+    (lambda: check_views("N", Z, Z.to_sparse_csr()), TypeError,
+     "N: expected floating-point tensors [n, d], got torch.sparse_csr; use z.to_dense()."),
     (lambda: check_columns("N", Z, WHOLE), TypeError,
      "N: expected floating-point tensors, got torch.int64."),
     (lambda: check_columns("N", Z, WIDE), ValueError,
@@ -67,6 +79,10 @@ WRONG = [
      "N: a must be a number above 0, got inf."),
     (lambda: check_positive("N", a=torch.tensor(math.nan)), ValueError,
      "N: a must be a number above 0, got nan."),
+    (lambda: check_positive("N", a="0.4"), TypeError, "N: a must be a number, got '0.4'."),
+    (lambda: check_positive("N", a=None), TypeError, "N: a must be a number, got None."),
+    (lambda: check_positive("N", a=Z), TypeError, "N: a must be a number, got a Tensor."),
+    (lambda: check_number("N", a=float), TypeError, "N: a must be a number, got the class float."),
     (lambda: check_number("N", a="1"), TypeError, "N: a must be a number, got '1'."),
     (lambda: check_number("N", a=True), TypeError, "N: a must be a number, got True."),
     (lambda: check_number("N", a=math.nan), ValueError, "N: a must be finite, got nan."),
@@ -106,6 +122,23 @@ WRONG = [
     (lambda: check_attribute_name("N", Z), TypeError,
      "N: weight must be the name of an attribute of the data or None, got Tensor; store the tensor "
      "on the data and pass its name."),
+    (lambda: check_encoder("N", GCN), TypeError,
+     "N: encoder must be an object, got the class GCN; make one: GCN(...)."),
+    (lambda: check_encoder("N", "gcn"), TypeError,
+     "N: encoder must be a module (x, edge_index, edge_weight) -> [n, out_channels], got 'gcn'."),
+    (lambda: check_encoder("N", nn.Linear(3, 4)), TypeError,
+     "N: encoder must take (x, edge_index, edge_weight), but Linear takes (input); wrap it in a "
+     "module that does."),
+    (lambda: check_encoder("N", lambda x, edges, weight: x), TypeError,
+     "N: encoder must tell the width of its embeddings as out_channels, but that of function is "
+     "None; set encoder.out_channels to the number of columns."),
+    (lambda: check_width("N", Z, 5), ValueError,
+     "N: made for 5 features a node, but x is [4, 3]; give features as it was made for, or make it "
+     "for these."),
+    (lambda: check_width("N", Z[0], 3, "data.x"), ValueError,
+     "N: made for 3 features a node, but data.x is [3]; give features as it was made for, or make "
+     "it for these."),
+    (lambda: check_width("N", None, 3), TypeError, "N: x must be a tensor [n, 3], got None."),
     (lambda: as_rate("N", "p", "0.3"), TypeError, "N: p must be a number, got '0.3'."),
     (lambda: as_rate("N", "p", -0.5), ValueError, "N: p must lie in [0, 1], got -0.5."),
 ]  # fmt: skip

@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Data, HeteroData
+from torch_geometric.data import Batch, HeteroData
+
+from gcl.graphs.kinds import check_features, check_graph
 
 
 def validate_graph(data: Any) -> None:
@@ -31,6 +33,7 @@ def validate_graph(data: Any) -> None:
         ...
         ValueError: data.edge_index: targets must lie in [0, 2] because there are 3 nodes, got 5.
     """
+    check_graph("data", data)
     num_graphs = data.num_graphs if isinstance(data, Batch) else 1
     if isinstance(data, HeteroData):
         # data[kind] would create a type that is missing, so only existing ones are asked for.
@@ -48,14 +51,10 @@ def validate_graph(data: Any) -> None:
                         f"or data[{kind!r}].num_nodes."
                     )
             _check_edges(data[edge_type], where, sizes[ends[0]], sizes[ends[1]])
-    elif isinstance(data, Data):
+    else:
         (store,) = data.stores
         num_nodes = _check_nodes(store, "data", num_graphs, x_required=True)
         _check_edges(store, "data", num_nodes, num_nodes)
-    else:
-        raise TypeError(
-            f"data: expected a torch_geometric Data or HeteroData, got {type(data).__name__}."
-        )
 
 
 def _check_nodes(store: Any, where: str, num_graphs: int, x_required: bool) -> int:
@@ -95,14 +94,7 @@ def _are_labels(rows: int, num_nodes: int, num_graphs: int) -> bool:
 
 
 def _check_features(x: Any, where: str) -> None:
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{where}: expected a torch tensor, got {type(x).__name__}.")
-    if not x.is_floating_point():
-        raise TypeError(f"{where}: expected floating-point features, got {x.dtype}; use x.float().")
-    if x.dim() != 2:
-        raise ValueError(
-            f"{where}: expected the shape [num_nodes, num_features], got {list(x.shape)}."
-        )
+    check_features(x, where)
     bad = _bad_rows(x.detach())
     if bad:
         raise ValueError(

@@ -9,12 +9,12 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
-from gcl.checks import check_choice, check_count, check_fraction
+from gcl.checks import check_choice, check_count, check_encoder, check_fraction
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import seed_rows
+from gcl.graphs.kinds import check_input
 from gcl.losses import BootstrapCosine
 from gcl.nn.ema import EMA
 from gcl.nn.hops import add_hops
@@ -94,6 +94,7 @@ class Bootstrap(Method):
         check_fraction("Bootstrap", momentum=momentum)
         check_choice("Bootstrap", "schedule", schedule, ("cosine", "constant"))
         check_count("Bootstrap", least=0, hops=hops)
+        check_encoder("Bootstrap", encoder, width=False)
         if not isinstance(encoder, nn.Module):
             raise TypeError(
                 f"Bootstrap: the encoder must be an nn.Module, whose weights can be averaged, got "
@@ -156,10 +157,7 @@ def _predict_pairs(q: Tensor, y: Tensor, pairs: Tensor) -> Tensor:
 
 
 def _encode(encoder: Any, data: Any) -> Tensor:
-    if not isinstance(data, Data):
-        raise TypeError(
-            f"Bootstrap: expected a graph of one node type (Data), got {type(data).__name__}."
-        )
+    check_input("Bootstrap", data, getattr(encoder, "module", encoder))
     return encoder(data.x, data.edge_index, data.get("edge_weight"))
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import HeteroData
 
-from gcl.checks import check_count, check_pairs, check_positive
+from gcl.checks import check_count, check_encoder, check_pairs, check_positive
 from gcl.contracts import Encoder, Graph, Method, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.kinds import check_input, check_one_type
 from gcl.losses.self_training import SelfTraining
 from gcl.methods.denominators import Denominator
 from gcl.methods.pretraining import pretrain
@@ -93,6 +93,7 @@ class ContrastiveClustering(Method):
         seed: int = 0,
     ):
         super().__init__()
+        check_encoder("ContrastiveClustering", encoder, width=False)
         check_positive("ContrastiveClustering", tau=tau)
         check_count("ContrastiveClustering", least=0, pretrain_epochs=pretrain_epochs, seed=seed)
         check_count("ContrastiveClustering", restarts=restarts)
@@ -114,7 +115,7 @@ class ContrastiveClustering(Method):
         self.register_buffer("started", torch.tensor(False))
 
     def prepare(self, data: Graph) -> Graph:
-        _check_one_type(data)
+        check_one_type("ContrastiveClustering", data)
         data = self.influence(copy.copy(data))
         if self.whole_graph is not None:
             data = self.whole_graph(data)
@@ -132,7 +133,7 @@ class ContrastiveClustering(Method):
         self.started.fill_(True)
 
     def loss(self, data: Any) -> Tensor:
-        _check_one_type(data)
+        check_input("ContrastiveClustering", data, self.encoder)
         self._check_started()
         if "pos_edge_index" not in data:
             data = self.influence(copy.copy(data))
@@ -149,7 +150,7 @@ class ContrastiveClustering(Method):
         return total
 
     def embed(self, data: Any) -> Tensor:
-        _check_one_type(data)
+        check_input("ContrastiveClustering", data, self.encoder)
         z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
         # Of a sampled batch only the seed nodes, as everywhere.
         return z[: data.batch_size] if "input_id" in data else z
@@ -232,10 +233,3 @@ def _mean(values: Tensor) -> Tensor:
     """The mean of what is finite; 0 if nothing is."""
     counts = values != -torch.inf
     return values.masked_fill(~counts, 0.0).sum() / counts.sum().clamp(min=1)
-
-
-def _check_one_type(data: Any) -> None:
-    if isinstance(data, HeteroData):
-        raise TypeError(
-            "ContrastiveClustering: expected a graph of one node type (Data), got HeteroData."
-        )

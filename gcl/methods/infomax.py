@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
-from torch_geometric.data import Data
 from torch_geometric.nn import global_mean_pool
 from torch_geometric.nn.inits import glorot
 
-from gcl.checks import check_count
+from gcl.checks import check_count, check_encoder
 from gcl.contracts import Encoder, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership, seed_rows
+from gcl.graphs.kinds import check_input
 from gcl.losses import GroupDiscrimination
 from gcl.nn.hops import add_hops
 
@@ -160,6 +160,7 @@ class Infomax(Method):
     ):
         super().__init__()
         check_count("Infomax", least=0, hops=hops)
+        check_encoder("Infomax", encoder, width=False)
         self.encoder, self.across, self.score = encoder, across, score
         self.corrupt, self.readout, self.view, self.hops = corrupt, readout, view, hops
         self.objective = GroupDiscrimination() if loss is None else loss
@@ -182,10 +183,7 @@ class Infomax(Method):
 
     def _sides(self, data: Any) -> list[Tensor]:
         """Embeddings of the graph's own edges, and of those across."""
-        if not isinstance(data, Data):
-            raise TypeError(
-                f"Infomax: expected a graph of one node type (Data), got {type(data).__name__}."
-            )
+        check_input("Infomax", data, self.encoder)
         sides = [self.encoder(data.x, data.edge_index, data.get("edge_weight"))]
         if self.across is not None:
             if "across_edge_index" not in data:

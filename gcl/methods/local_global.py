@@ -9,9 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch_geometric.transforms import Compose
 
+from gcl.checks import check_encoder
 from gcl.contracts import Encoder, Graph, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership
+from gcl.graphs.kinds import check_input
 from gcl.losses.local_global import LocalGlobalJSD
 from gcl.nn.readouts import sum_readout
 
@@ -63,6 +65,8 @@ class LocalGlobal(Method):
                 f"LocalGlobal: expected one or two views with an encoder each, got {len(views)} "
                 f"views and {len(encoders)} encoders."
             )
+        for encoder in encoders:
+            check_encoder("LocalGlobal", encoder, width=False)
         self.encoders = nn.ModuleList(encoders)  # type: ignore[arg-type]
         self.local_head, self.global_head = local_head, global_head
         self.objective = LocalGlobalJSD() if loss is None else loss
@@ -85,6 +89,7 @@ class LocalGlobal(Method):
         return sum(graphs[1:], graphs[0])
 
     def _encode(self, data: Any) -> list[Tensor]:
+        check_input("LocalGlobal", data, self.encoders[0])
         seen = [view(copy.copy(data)) for view in self.views]
         return [
             encoder(view.x, view.edge_index, view.get("edge_weight"))

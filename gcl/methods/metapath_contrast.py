@@ -7,12 +7,13 @@ from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Batch, HeteroData
+from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_choice
 from gcl.contracts import Graph, Method
 from gcl.describe import describe_parts
+from gcl.graphs.kinds import check_types
 from gcl.graphs.meta_paths import EdgeType
 from gcl.nn.metapath_adjacency import masked_adjacency, metapath_adjacency
 from gcl.nn.metapath_contexts import MetaPathContexts
@@ -106,19 +107,19 @@ class MetaPathContrast(Method):
         self.self_loops, self.whole_graph = self_loops, prepare
 
     def prepare(self, data: Graph) -> Graph:
-        check_hetero(data)
+        check_types("MetaPathContrast", data)
         return super().prepare(data)
 
     def loss(self, data: Any) -> Tensor:
         return self.objective(*self.views(data))
 
     def embed(self, data: Any) -> Tensor:
-        check_hetero(data)
+        check_types("MetaPathContrast", data)
         return self._fine(data, self.projection(data))
 
     def views(self, data: Any) -> tuple[Tensor, Tensor]:
         """The coarse and the fine view, projected: what the objective compares."""
-        check_hetero(data)
+        check_types("MetaPathContrast", data)
         h = self.projection(data)
         names = _metapath_names(data)
         graphs = [self._graph(data, name) for name in names]
@@ -185,13 +186,3 @@ def _metapath_names(data: HeteroData) -> list[EdgeType]:
             "graph, in a loop of your own call method.prepare(data) once."
         )
     return [cast(EdgeType, tuple(name)) for name in data.metapath_dict]
-
-
-def check_hetero(data: Any, name: str = "MetaPathContrast") -> None:
-    if not isinstance(data, HeteroData):
-        raise TypeError(f"{name}: expected a HeteroData, got {type(data).__name__}.")
-    if isinstance(data, Batch):
-        raise TypeError(
-            f"{name}: expected one HeteroData, got a batch of {data.num_graphs}; meta-path graphs "
-            "belong to a whole graph: give it to gcl.fit without a loader."
-        )

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from gcl.checks import check_count
+from gcl.checks import check_count, check_encoder
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import seed_rows
 from gcl.graphs.features import is_csr, with_values
+from gcl.graphs.kinds import check_input
 from gcl.losses import SUGRL
 from gcl.nn.dropout import dropout
 from gcl.nn.hops import propagate
@@ -60,6 +61,7 @@ class NeighborTriplets(Method):
     ):
         super().__init__()
         check_count("NeighborTriplets", num_neighbors=num_neighbors)
+        check_encoder("NeighborTriplets", encoder, width=False)
         for name, p in (("input_dropout", input_dropout), ("dropout", dropout)):
             if not 0 <= p < 1:
                 raise ValueError(f"NeighborTriplets: {name} must lie in [0, 1), got {p}.")
@@ -67,6 +69,7 @@ class NeighborTriplets(Method):
         self.input_dropout, self.dropout, self.whole_graph = input_dropout, dropout, prepare
 
     def loss(self, data: Any) -> Tensor:
+        check_input("NeighborTriplets", data, self.encoder)
         x = _dropout(data.x, self.input_dropout, self.training)
         h = self.encoder(x, data.edge_index, data.get("edge_weight"))
         around = propagate(dropout(h, self.dropout, self.training), data, 1)
@@ -76,6 +79,7 @@ class NeighborTriplets(Method):
         return self.objective(*(seed_rows(z, data) for z in (h, around, sample)))
 
     def embed(self, data: Any) -> Tensor:
+        check_input("NeighborTriplets", data, self.encoder)
         h = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
         return seed_rows(propagate(h, data, 1), data)
 

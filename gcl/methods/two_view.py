@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from torch_geometric.data import Data, HeteroData
+from torch_geometric.data import Data
 
+from gcl.checks import check_encoder, shown
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership, seed_rows
+from gcl.graphs.kinds import check_input
 from gcl.graphs.selection import node_attributes
 from gcl.losses.pairwise_views import PairwiseViews
 
@@ -65,6 +67,11 @@ class TwoView(Method):
         prepare: Transform | None = None,
     ):
         super().__init__()
+        check_encoder("TwoView", encoder, width=False)
+        if not callable(loss) or isinstance(loss, type):
+            raise TypeError(
+                f"TwoView: loss must be an objective (z1, z2) -> scalar, got {shown(loss)}."
+            )
         if not isinstance(views, tuple | list) or len(views) < 2 or not all(map(callable, views)):
             raise ValueError("TwoView: views must be two transforms, each a callable on a graph.")
         self.encoder, self.objective = encoder, loss
@@ -90,8 +97,7 @@ class TwoView(Method):
             follow(step, total)
 
     def embed(self, data: Graph) -> Tensor:
-        if isinstance(data, HeteroData):
-            raise TypeError("TwoView: expected a graph of one node type (Data), got HeteroData.")
+        check_input("TwoView", data, self.encoder)
         z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
         if self.readout is not None:
             return self.readout(z, *membership(data, z))

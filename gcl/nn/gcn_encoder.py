@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch_geometric.nn import BatchNorm
 from torch_geometric.nn.inits import glorot
 from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
 
+from gcl.checks import check_width
 from gcl.nn.dropout import Dropout
 from gcl.ops.propagation import Adjacency, gcn_adjacency, sparse_linear
 from gcl.ops.sparse import csr_tensor
@@ -90,6 +92,9 @@ class GCNEncoder(nn.Module):
             if not (plain_last and layer == num_layers - 1):
                 if norm is not None:
                     after.append(normalization_resolver(norm, width, **(norm_kwargs or {})))
+                    # One node has no variance; it is normalised as in evaluation, as in GINEncoder.
+                    if isinstance(after[-1], BatchNorm):
+                        after[-1].allow_single_element = after[-1].module.track_running_stats
                 if act is not None:
                     after.append(_activation(act))
             self.afters.append(after)
@@ -111,6 +116,7 @@ class GCNEncoder(nn.Module):
         edge_index: Int[Tensor, "2 e"],
         edge_weight: Float[Tensor, " e"] | None = None,
     ) -> Float[Tensor, "n d"]:
+        check_width("GCNEncoder", x, self.in_channels)
         dtype = self.weights[0].dtype
         adjacency = gcn_adjacency(edge_index, edge_weight, x.shape[0], dtype)
         z = x.to(dtype)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GIN
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 
-from gcl.checks import check_count
+from gcl.checks import check_count, check_width
 
 
 class GINEncoder(GIN):
@@ -58,6 +58,7 @@ class GINEncoder(GIN):
 
     def forward(self, x: Tensor, *rest: Any, **options: Any) -> Tensor:
         """As PyG's `GIN`, for features of any precision."""
+        check_width("GINEncoder", x, self.in_channels)
         z: Tensor = super().forward(x.to(next(self.parameters()).dtype), *rest, **options)
         return z
 

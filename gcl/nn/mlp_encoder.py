@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.nn.inits import glorot
 
-from gcl.checks import check_choice, check_count
+from gcl.checks import check_choice, check_count, check_width
 from gcl.ops.propagation import sparse_linear
 
 
@@ -83,12 +83,18 @@ class MLPEncoder(nn.Module):
         edge_index: Int[Tensor, "2 e"] | None = None,
         edge_weight: Float[Tensor, " e"] | None = None,
     ) -> Float[Tensor, "n d"]:
+        check_width("MLPEncoder", x, self.in_channels)
         first, *others = cast("list[nn.Linear]", list(self.layers))
         x = x.to(first.weight.dtype)
         if x.layout == torch.sparse_csr:
             z = sparse_linear(x, first.weight.t()) + first.bias
         else:
             z = first(x)
+        if self.norms is not None and self.training and len(z) == 1:
+            raise ValueError(
+                "MLPEncoder: batch norm takes at least 2 nodes to train on, got 1; give more, "
+                "or set norm=None."
+            )
         for at, layer in enumerate(others):
             z = z if self.norms is None else self.norms[at](z)
             z = layer(z.relu())

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.nn.parameter_dict import ParameterDict
 
-from gcl.checks import check_count
+from gcl.checks import check_count, check_width
 from gcl.nn.dropout import Dropout
 from gcl.ops.propagation import sparse_linear
 
@@ -85,10 +85,16 @@ class TypeProjection(nn.Module):
             nn.init.zeros_(bias)
 
     def forward(self, data: HeteroData) -> dict[str, Tensor]:
-        return {
-            kind: self.project(kind, None if kind in self.free else data[kind].get("x"))
-            for kind in self.kinds
-        }
+        found = {}
+        for kind in self.kinds:
+            x = None if kind in self.free else data[kind].get("x")
+            if x is None and _count(data, kind) != len(self.weights[kind]):
+                raise ValueError(
+                    f"TypeProjection: made for {len(self.weights[kind])} nodes of type {kind!r}, "
+                    f"each with a vector of its own, but there are {_count(data, kind)}."
+                )
+            found[kind] = self.project(kind, x)
+        return found
 
     def project(self, kind: str, x: Tensor | None, keep: Tensor | None = None) -> Tensor:
         """Nodes of one type.
@@ -99,6 +105,8 @@ class TypeProjection(nn.Module):
             keep: for a type without features, the nodes whose vector counts, bool `[n]`.
         """
         weight = self.weights[kind]
+        if x is not None:
+            check_width("TypeProjection", x, weight.shape[0], f"data[{kind!r}].x")
         if x is None:
             h = weight if keep is None else weight * keep[:, None]
         elif x.layout != torch.strided:

@@ -24,6 +24,7 @@ from torch_geometric.data.data import BaseData
 from gcl import checkpoint
 from gcl.checks import check_choice, check_device, check_number, check_positive
 from gcl.contracts import Method
+from gcl.graphs.kinds import check_constant, check_graph, check_graph_or_loader
 from gcl.graphs.validate import validate_graph
 from gcl.ops.tiles import Precision
 from gcl.ops.tiling import tiling
@@ -53,7 +54,8 @@ def fit(
 
     Args:
         method: a `Method`, or one wrapped in DistributedDataParallel.
-        data: a `Data`, `Batch` or `HeteroData`, or an iterable of them.
+        data: a `Data`, `Batch` or `HeteroData`, or an iterable of them. What it holds stays as it
+            is: features to be trained are parameters of the encoder.
         epochs: passes over the data in all, counted from the start of the run, >= 0.
         lr: learning rate of the default optimizer, Adam; 1e-3 if None.
         weight_decay: its L2 penalty; 1e-5 if None.
@@ -89,8 +91,10 @@ def fit(
     """
     inner = method.module if isinstance(method, DistributedDataParallel) else method
     _check_method("fit", inner)
-    if not isinstance(data, BaseData | Iterable):
-        raise TypeError(f"fit: data must be a graph or a loader of graphs, got {data!r}.")
+    check_graph_or_loader("fit", data)
+    if isinstance(data, BaseData):
+        check_constant("fit", data)
+    constant = optimizer is None  # who brings an optimizer may train what makes the batches
     if inner.graph_level and _are_single_graphs(data):
         raise TypeError(
             f"fit: a {type(data).__name__} of graphs would be trained on graph by graph; give "
@@ -140,7 +144,7 @@ def fit(
         for callback in state.callbacks:
             callback.on_start(state)
         while state.epoch < epochs and state.stop is None:
-            _epoch(method, state, clip, precision, device)
+            _epoch(method, state, clip, precision, device, constant)
             for callback in state.callbacks:
                 callback.on_epoch_end(state)
         state.finished = True
@@ -198,6 +202,7 @@ def embed(
     if device is not None:
         check_device("embed", device)
         method = method.to(device)
+    check_graph_or_loader("embed", data)
     device = _device_of(method)
     return embed_prepared(
         method, _prepare(method, data, device) if isinstance(data, BaseData) else data
@@ -212,7 +217,10 @@ def embed_prepared(method: Method, data: BaseData | Iterable[Any]) -> Tensor:
     method.eval()
     try:
         batches = [data] if isinstance(data, BaseData) else data
-        embeddings = [method.embed(batch.to(device)) for batch in batches]
+        embeddings = []
+        for batch in batches:
+            check_graph("embed", batch)
+            embeddings.append(method.embed(batch.to(device)))
         if not embeddings:
             raise ValueError("embed: the loader gave no batch.")
         return torch.cat(embeddings)
@@ -252,6 +260,7 @@ def _epoch(
     clip: float | None,
     precision: Precision,
     device: torch.device,
+    constant: bool,
 ) -> None:
     method.train()
     started, losses = time.perf_counter(), []
@@ -261,6 +270,8 @@ def _epoch(
         if not single:
             if state.epoch == 0:
                 validate_graph(batch)
+                if constant:
+                    check_constant("fit", batch)
             batch = batch.to(device)
         with computing_in(precision, device):
             loss = method(batch)

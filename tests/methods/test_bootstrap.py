@@ -72,6 +72,13 @@ def test_the_target_is_the_average_by_hand(data, schedule):
     assert method.momentum_at(5, 5) == (1.0 if schedule == "cosine" else 0.9)
 
 
+class Plain(nn.Module):
+    """An encoder without weights to draw anew."""
+
+    def forward(self, x, edge_index, edge_weight=None):
+        return x
+
+
 def test_targets_start_as_copies_or_afresh():
     encoder = GCN(5, 6, 1, 4)
     copied = Bootstrap(encoder, [keep], nn.Linear(4, 4)).target.module
@@ -80,7 +87,7 @@ def test_targets_start_as_copies_or_afresh():
     assert torch.equal(copied.convs[0].lin.weight, weight)
     assert not torch.equal(fresh.convs[0].lin.weight, weight)
     with pytest.raises(ValueError, match="set fresh_target=False"):
-        Bootstrap(nn.Sequential(), [keep], nn.Linear(4, 4), fresh_target=True)
+        Bootstrap(Plain(), [keep], nn.Linear(4, 4), fresh_target=True)
 
 
 def test_pairs_take_the_place_of_own_pairs(data):

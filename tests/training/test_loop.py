@@ -233,6 +233,70 @@ def test_what_is_no_graph_or_no_loader(data):
         gcl.embed(small(data), gcl.datasets.hetero_sbm(20))
 
 
+def test_what_is_iterable_and_no_loader(data):
+    for wrong, came in (("cora", "the text 'cora'"), ({"x": data.x}, "dict"), (data.x, "Tensor")):
+        with pytest.raises(TypeError, match=f"^embed: expected a graph or a loader.* got {came}"):
+            gcl.embed(small(data), wrong)
+        with pytest.raises(TypeError, match=f"^fit: expected a graph or a loader.* got {came}"):
+            gcl.fit(small(data), wrong, epochs=1)
+    with pytest.raises(TypeError, match=r"^embed: expected a torch_geometric Data .* got Tensor"):
+        gcl.embed(small(data), [data.x])
+
+
+@pytest.mark.parametrize("encoder", [None, GCN(34, 8, 2)], ids=["own", "of PyG"])
+def test_features_of_another_width(data, encoder):
+    method = small(data, encoder=encoder)
+    other = Data(x=torch.ones(34, 5), edge_index=data.edge_index)
+    message = r"made for 34 features a node, but data\.x is \[34, 5\]"
+    for graph in (other, [other]):
+        with pytest.raises(ValueError, match=message):
+            gcl.embed(method, graph)
+        with pytest.raises(ValueError, match=message):
+            gcl.fit(method, graph, epochs=1)
+
+
+def test_features_that_wait_for_a_gradient(data):
+    table = nn.Embedding(34, 6)
+    graph = Data(x=table.weight, edge_index=data.edge_index)
+    for given in (graph, [graph]):
+        with pytest.raises(ValueError, match=r"^fit: data\.x requires a gradient.*detach\(\)"):
+            gcl.fit(small(graph), given, epochs=2)
+    assert gcl.embed(small(graph), graph).shape == (34, 8)
+
+    class Embedded(nn.Module):  # what the message tells to do
+        out_channels = 8
+
+        def __init__(self):
+            super().__init__()
+            self.table, self.gcn = nn.Embedding(34, 6), gcl.nn.GCNEncoder(6, 8)
+
+        def forward(self, x, edge_index, edge_weight=None):
+            return self.gcn(x @ self.table.weight, edge_index, edge_weight)
+
+    encoder = Embedded()
+    before = encoder.table.weight.detach().clone()
+    method = gcl.methods.grace(data, encoder=encoder)
+    gcl.fit(method, data, epochs=2, lr=0.1)
+    assert not torch.equal(before, encoder.table.weight)
+
+
+def test_an_own_optimizer_trains_what_makes_the_batches(data):
+    table = nn.Embedding(34, 6)
+    method = small(Data(x=torch.ones(34, 6), edge_index=data.edge_index), normalize=False)
+
+    class Batches:
+        def __len__(self):
+            return 1
+
+        def __iter__(self):
+            yield Data(x=table(torch.arange(34)), edge_index=data.edge_index)
+
+    before = table.weight.detach().clone()
+    both = torch.optim.SGD([*method.parameters(), table.weight], lr=0.1)
+    gcl.fit(method, Batches(), epochs=2, optimizer=both)
+    assert not torch.equal(before, table.weight)
+
+
 def test_a_loss_without_parameters_or_of_wrong_shape(data):
     class Wrong(Quadratic):
         def loss(self, data):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gcl.checks import check_choice
-from gcl.contracts import Method
+from gcl.contracts import Method, check_is_method
 from gcl.graphs.validate import validate_graph
 from gcl.methods.provable.node_bounds import MODES, Mode
 from gcl.methods.provable.pot import POT
@@ -62,11 +62,14 @@ def compactness(
         (torch.Size([34]), True)
     """
     check_choice("compactness", "mode", mode, MODES)
+    check_is_method("compactness", method)
     was_training = method.training
     method.eval()
     try:
         inner = boundable(
-            method.method if isinstance(method, POT) else method, masks=feature_bounds
+            "compactness",
+            method.method if isinstance(method, POT) else method,
+            masks=feature_bounds,
         )
         validate_graph(data)
         device = next(method.parameters()).device

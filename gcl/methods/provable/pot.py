@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gcl.checks import check_choice, check_fraction
-from gcl.contracts import Graph, Method
+from gcl.contracts import Graph, Method, check_is_method
 from gcl.methods.provable.layers import gcn_layers
 from gcl.methods.provable.node_bounds import MODES, Mode
 from gcl.methods.provable.view_bounds import two_view_compactness
@@ -88,7 +88,7 @@ class POT(Method):
         detach_bounds: bool = False,
     ):
         super().__init__()
-        self.method = boundable(method, masks=feature_bounds)
+        self.method = boundable("POT", method, masks=feature_bounds)
         check_choice("POT", "mode", mode, MODES)
         check_fraction("POT", kappa=kappa, warmup=warmup)
         if mode == "legacy" and len(gcn_layers(self.method.encoder)) != 2:
@@ -180,6 +180,7 @@ def pot(
         >>> pot(gcl.methods.grace(data, hidden=8), kappa=0.3).embed(data).shape
         torch.Size([34, 8])
     """
+    check_is_method("pot", method)
     return POT(
         copy.deepcopy(method),
         kappa=kappa,

@@ -24,16 +24,24 @@ class EncodedView(NamedTuple):
     z: Tensor
 
 
-def boundable(method: Any, *, masks: bool = False) -> TwoView:
+def boundable(owner: str, method: Any, *, masks: bool = False) -> TwoView:
     """The method, if its node compactness can be bounded.
 
     Args:
+        owner: who asks, for messages.
         method: should be a `TwoView`.
         masks: bounds over masks of the features too.
 
     Raises:
         TypeError, ValueError: see `POT`.
     """
+    try:
+        return _boundable(method, masks)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{owner}: {error}") from None
+
+
+def _boundable(method: Any, masks: bool) -> TwoView:
     if not isinstance(method, TwoView):
         raise TypeError(
             f"node compactness is defined for a gcl.methods.TwoView, got {type(method).__name__}; "

@@ -12,6 +12,7 @@ from torch_geometric.transforms import Compose
 
 from gcl.checks import check_count
 from gcl.contracts import Encoder
+from gcl.graphs.kinds import input_width
 from gcl.losses.negatives.hardest_negatives import hardest
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation
@@ -124,11 +125,12 @@ def afgrl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    num_features = input_width("afgrl", data, encoder)
     check_count("afgrl", predictor=predictor)
     prepare = preparation(normalize, encoder is None)
     if encoder is None:
         encoder = GCNEncoder(
-            data.num_features,
+            num_features,
             hidden,
             num_layers=num_layers,
             act=act,
@@ -139,7 +141,12 @@ def afgrl(
     return Bootstrap(
         encoder,
         [Compose([])],
-        MLP([width, predictor, width], act=nn.PReLU(), norm="batch_norm"),
+        MLP(
+            [width, predictor, width],
+            act=nn.PReLU(),
+            norm="batch_norm",
+            norm_kwargs={"allow_single_element": True},
+        ),
         momentum=momentum,
         positives=LocalGlobalPositives(topk, clusters, runs, iterations),
         prepare=prepare,

@@ -8,6 +8,7 @@ from torch_geometric.nn import MLP
 
 from gcl.checks import check_count
 from gcl.contracts import Encoder
+from gcl.graphs.kinds import input_width
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
 from gcl.nn import GCNEncoder
@@ -62,12 +63,13 @@ def bgrl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    num_features = input_width("bgrl", data, encoder)
     check_count("bgrl", predictor=predictor)
     rates = view_rates("bgrl", drop_edge, mask_feature)
     own = encoder is None
     if encoder is None:
         encoder = GCNEncoder(
-            data.num_features,
+            num_features,
             2 * hidden,
             hidden,
             num_layers=num_layers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
+from gcl.graphs.kinds import input_width
 from gcl.losses import CCASSG
 from gcl.methods.recipes.node_frame import preparation, uniform_view
 from gcl.methods.two_view import TwoView
@@ -55,13 +56,12 @@ def cca_ssg(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    num_features = input_width("cca_ssg", data, encoder)
     own = encoder is None
     prepare = preparation(normalize, own)
     if encoder is None and mlp:
-        encoder = MLPEncoder(data.num_features, (hidden,), hidden, norm="batch")
+        encoder = MLPEncoder(num_features, (hidden,), hidden, norm="batch")
     if encoder is None:
-        encoder = GCNEncoder(
-            data.num_features, hidden, num_layers=num_layers, act=act, plain_last=True
-        )
+        encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act, plain_last=True)
     view = uniform_view(drop_edge, mask_feature, undirected, own)
     return TwoView(encoder, (view, view), CCASSG(lam), prepare=prepare)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gcl.contracts import Encoder
+from gcl.graphs.kinds import input_width
 from gcl.methods.contrastive_clustering import ContrastiveClustering
 from gcl.methods.denominators import Denominator
 from gcl.nn.auto_encoder import AutoEncoder
@@ -26,11 +27,12 @@ def contrastive_clustering(
     **options: Any,
 ) -> ContrastiveClustering:
     """The frame that PamC and SCGC* share: an MLP, started from an auto-encoder."""
+    num_features = input_width(recipe, data, encoder)
     clusters = _number_of_classes(recipe, data) if clusters is None else clusters
     if isinstance(hidden, int):
         raise TypeError(f"{recipe}: hidden must be a tuple of widths such as ({hidden},).")
     if encoder is None:
-        encoder = MLPEncoder(data.num_features, tuple(hidden), dim)
+        encoder = MLPEncoder(num_features, tuple(hidden), dim)
     if not isinstance(encoder, MLPEncoder):
         if pretrained is not None:
             raise ValueError(

@@ -8,6 +8,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.contracts import Encoder, Transform
+from gcl.graphs.kinds import input_width
 from gcl.losses import InfoNCE
 from gcl.losses.sketched import Sketched
 from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
@@ -69,13 +70,14 @@ def costa(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    num_features = input_width("costa", data, encoder)
     own = encoder is None
     rates = view_rates("costa", drop_edge, mask_feature)
     views: list[Transform] = [uniform_view(*pair, undirected, own) for pair in rates]
     if single_view:
         views = [Compose([]), Compose([])]
     if encoder is None:
-        encoder = GCNEncoder(data.num_features, hidden, num_layers=num_layers, act=act)
+        encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act)
     loss = Sketched(
         InfoNCE(tau, intra=False),
         projector(encoder.out_channels, proj, inner_products=True),

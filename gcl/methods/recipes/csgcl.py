@@ -106,6 +106,7 @@ def csgcl(
     if communities is not None and (communal_edges or communal_features or team_up):
         whole_graph.append(AddCommunities(communities, community_seed, resolution))
     return node_contrast(
+        "csgcl",
         data,
         views,
         loss,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
+from gcl.graphs.kinds import input_width
 from gcl.losses import BarlowTwins
 from gcl.methods.recipes.node_frame import preparation, uniform_view
 from gcl.methods.two_view import TwoView
@@ -51,10 +52,11 @@ def gbt(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    num_features = input_width("gbt", data, encoder)
     own = encoder is None  # as in grace: weight masks where the encoder honours weights
     if encoder is None:
         encoder = GCNEncoder(
-            data.num_features,
+            num_features,
             2 * hidden,
             hidden,
             num_layers=num_layers,

@@ -65,6 +65,7 @@ def gca(
         for rates in view_rates("gca", drop_edge, mask_feature)
     ]
     return node_contrast(
+        "gca",
         data,
         views,
         InfoNCE(tau),

@@ -6,6 +6,7 @@ from torch_geometric.data import Data
 
 from gcl.augment import FeatureMasking, FeatureShuffling
 from gcl.contracts import Encoder
+from gcl.graphs.kinds import input_width
 from gcl.methods.infomax import Infomax, SumScore
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder
@@ -50,9 +51,10 @@ def ggd(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    num_features = input_width("ggd", data, encoder)
     prepare = preparation(normalize, encoder is None)
     if encoder is None:
-        encoder = GCNEncoder(data.num_features, hidden, num_layers=num_layers, act=act)
+        encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act)
     return Infomax(
         encoder,
         FeatureShuffling(),

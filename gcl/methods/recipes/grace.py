@@ -60,6 +60,7 @@ def grace(
         for rates in view_rates("grace", drop_edge, mask_feature)
     ]
     return node_contrast(
+        "grace",
         data,
         views,
         InfoNCE(tau),

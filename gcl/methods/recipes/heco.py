@@ -12,9 +12,9 @@ from torch_geometric.transforms import BaseTransform, Compose
 from gcl.checks import check_fraction
 from gcl.contracts import Graph, Method
 from gcl.describe import describe_parts
+from gcl.graphs.kinds import check_types
 from gcl.graphs.meta_paths import OURS, EdgeType, metapath_contexts
 from gcl.losses.infonce import InfoNCE
-from gcl.methods.metapath_contrast import check_hetero
 from gcl.methods.recipes.metapath_frame import metapath_chains
 from gcl.nn.metapath_adjacency import metapath_adjacency
 from gcl.nn.projector import projector
@@ -85,11 +85,11 @@ class HeCo(Method):
             nn.init.zeros_(linear.bias)
 
     def prepare(self, data: Graph) -> Graph:
-        check_hetero(data, "HeCo")
+        check_types("HeCo", data)
         return super().prepare(data)
 
     def loss(self, data: Any) -> Tensor:
-        check_hetero(data, "HeCo")
+        check_types("HeCo", data)
         if "pos_edge_index" not in data[self._target(data)]:
             raise ValueError(
                 "HeCo: the graph has no positives; gcl.fit prepares a graph, in a loop of your own "
@@ -102,7 +102,7 @@ class HeCo(Method):
         return self.lam * self.objective(a, b, pairs) + (1 - self.lam) * self.objective(b, a, pairs)
 
     def embed(self, data: Any) -> Tensor:
-        check_hetero(data, "HeCo")
+        check_types("HeCo", data)
         return self._paths(data, self.projection(data))
 
     def _paths(self, data: HeteroData, h: dict[str, Tensor]) -> Tensor:

@@ -7,8 +7,9 @@ from typing import Any, cast
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
+from gcl.graphs.kinds import check_types
 from gcl.graphs.meta_paths import EdgeType, metapaths_of, resolve
-from gcl.methods.metapath_contrast import MetaPathContrast, Objective, check_hetero
+from gcl.methods.metapath_contrast import MetaPathContrast, Objective
 from gcl.nn.metapath_contexts import MetaPathContexts
 from gcl.nn.metapath_gcn import MetaPathGCN
 from gcl.nn.type_projection import TypeProjection
@@ -52,5 +53,5 @@ def metapath_chains(
     recipe: str, data: HeteroData, paths: AddMetaPaths
 ) -> list[tuple[EdgeType, ...]]:
     """Meta-paths as chains of edge types of this graph."""
-    check_hetero(data, recipe)
+    check_types(recipe, data)
     return resolve(data, metapaths_of(recipe, data, paths.metapaths))

@@ -8,6 +8,7 @@ from torch_geometric.data import Data
 
 from gcl.augment import FeatureShuffling
 from gcl.contracts import Encoder
+from gcl.graphs.kinds import input_width
 from gcl.methods.infomax import BilinearScore, Infomax, sigmoid_mean
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder
@@ -56,9 +57,10 @@ def mvgrl(
         >>> gcl.embed(method, data).shape
         torch.Size([34, 8])
     """
+    num_features = input_width("mvgrl", data, encoder)
     prepare = preparation(normalize, encoder is None, AddDiffusion(alpha, topk))
     if encoder is None:
-        encoder = GCNEncoder(data.num_features, hidden, num_layers=num_layers, act=act)
+        encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act)
     across = copy.deepcopy(encoder)
     reset = getattr(across, "reset_parameters", None)
     if callable(reset):

@@ -10,9 +10,9 @@ from torch_geometric.nn import GCN
 from torch_geometric.transforms import BaseTransform, Compose
 
 from gcl.checks import check_count
+from gcl.graphs.kinds import input_width_of_graphs
 from gcl.graphs.selection import book
 from gcl.methods.local_global import LocalGlobal
-from gcl.methods.recipes.graph_frame import num_features
 from gcl.nn.gin_encoder import side_by_side
 from gcl.nn.shortcut_mlp import ShortcutMLP
 from gcl.ops.structure import pointer
@@ -59,7 +59,7 @@ def mvgrl_graph(
         torch.Size([1, 8])
     """
     check_count("mvgrl_graph", hidden=hidden, num_layers=num_layers)
-    width = num_features("mvgrl_graph", data)
+    width = input_width_of_graphs("mvgrl_graph", data, None)
     diffuse = _Diffusion(PPRDiffusion(ppr_alpha, topk=topk))
     encoders = [
         side_by_side(GCN(width, hidden, num_layers, act="prelu", jk="cat", normalize=normalize))

@@ -9,6 +9,7 @@ from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
 from gcl.contracts import Encoder, Loss, Transform
+from gcl.graphs.kinds import input_width
 from gcl.methods.two_view import TwoView
 from gcl.nn import GCNEncoder, projector
 from gcl.transforms import NormalizeRows, ToSparseFeatures
@@ -78,6 +79,7 @@ def adaptive_view(
 
 
 def node_contrast(
+    recipe: str,
     data: Data,
     views: Sequence[Transform],
     loss: Loss,
@@ -97,6 +99,7 @@ def node_contrast(
     lists without those edges.
 
     Args:
+        recipe: its name, for messages.
         data: gives the number of features; nothing else of it is read.
         views: two transforms, or as many as the loss compares.
         loss: of two matrices of projections.
@@ -108,9 +111,10 @@ def node_contrast(
         encoder: replaces the GCN.
         whole_graph: transforms of the whole graph, applied after normalisation.
     """
+    width = input_width(recipe, data, encoder)
     prepare = preparation(normalize, encoder is None, *whole_graph)
     if encoder is None:
-        encoder = GCNEncoder(data.num_features, 2 * hidden, hidden, num_layers=num_layers, act=act)
+        encoder = GCNEncoder(width, 2 * hidden, hidden, num_layers=num_layers, act=act)
     return TwoView(
         encoder,
         tuple(views),

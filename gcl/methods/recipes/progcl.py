@@ -83,6 +83,7 @@ def progcl(
         whole_graph.append(AddCentrality(centrality))
         views = [adaptive_view(*pair, p_max, undirected, own) for pair in rates]
     return node_contrast(
+        "progcl",
         data,
         views,
         ProGCL(tau, t0=t0, share=share, columns=columns),

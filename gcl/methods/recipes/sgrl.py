@@ -9,6 +9,7 @@ from torch_geometric.transforms import Compose
 
 from gcl.checks import check_count
 from gcl.contracts import Encoder
+from gcl.graphs.kinds import input_width
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder
@@ -31,6 +32,8 @@ def scattering(z: Tensor) -> Tensor:
         tensor(-1.)
     """
     u = unit_rows(z)
+    if not len(u):
+        return u.sum()
     return -(u - u.mean(0)).square().sum(1).mean()
 
 
@@ -76,10 +79,11 @@ def sgrl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    num_features = input_width("sgrl", data, encoder)
     check_count("sgrl", predictor=predictor)
     prepare = preparation(normalize, encoder is None)
     if encoder is None:
-        encoder = GCNEncoder(data.num_features, hidden, num_layers=num_layers, act=act)
+        encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act)
     width = encoder.out_channels
     return Bootstrap(
         encoder,

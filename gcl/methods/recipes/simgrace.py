@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gcl.checks import check_encoder, check_number
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout
 from gcl.graphs.batches import membership
+from gcl.graphs.kinds import check_input
 from gcl.losses import DCL
 from gcl.methods.recipes.graph_frame import gin, graph_head
 from gcl.nn.readouts import sum_readout
@@ -55,8 +56,8 @@ class SimGRACE(Method):
         eta: float = 1.0,
     ):
         super().__init__()
-        if not (math.isfinite(eta) and eta >= 0):
-            raise ValueError(f"SimGRACE: eta must be a number >= 0, got {eta}.")
+        check_number("SimGRACE", least=0, eta=eta)
+        check_encoder("SimGRACE", encoder, width=False)
         self.encoder, self.objective, self.eta = encoder, loss, eta
         self.projector, self.readout = projector, readout
         self.graph_level = readout is not None
@@ -71,6 +72,7 @@ class SimGRACE(Method):
         return self._encode(self.encoder, data)
 
     def _encode(self, encoder: Any, data: Any) -> Tensor:
+        check_input("SimGRACE", data, self.encoder)
         z = encoder(data.x, data.edge_index, data.get("edge_weight"))
         return z if self.readout is None else self.readout(z, *membership(data, z))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.contracts import Encoder
+from gcl.graphs.kinds import input_width
 from gcl.losses import SUGRL
 from gcl.methods.neighbor_triplets import NeighborTriplets
 from gcl.methods.recipes.node_frame import preparation
@@ -58,9 +59,10 @@ def sugrl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    num_features = input_width("sugrl", data, encoder)
     prepare = preparation(normalize, encoder is None)
     if encoder is None:
-        encoder = MLPEncoder(data.num_features, hidden, dim, init="glorot")
+        encoder = MLPEncoder(num_features, hidden, dim, init="glorot")
     loss = SUGRL(m1=m1, m2=m2, w1=w1, w2=w2, w3=w3, num_negatives=num_negatives)
     return NeighborTriplets(
         encoder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from gcl.augment import RandomChoice
-from gcl.contracts import Method
+from gcl.contracts import Method, check_is_method
 from gcl.methods.joao import JOAO
 from gcl.methods.two_view import TwoView
 
@@ -36,6 +36,7 @@ def joao(method: Method, *, lr: float = 0.1, gamma: float = 0.1, every: int = 10
         >>> method.chances
         tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
+    check_is_method("joao", method)
     if not isinstance(method, TwoView) or not isinstance(method.views[1], RandomChoice):
         raise TypeError(
             "joao: expected a method whose second view draws from several augmentations "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from gcl.contracts import Method
+from gcl.contracts import Method, check_is_method
 from gcl.losses import AdaptiveTemperature, PolyView
 from gcl.losses.softmax import SoftmaxLoss
 
@@ -35,6 +35,7 @@ def macl(method: Method, *, alpha: float = 0.5, momentum: float = 0.0) -> Method
         >>> method.objective.tau.alpha
         0.2
     """
+    check_is_method("macl", method)
     changed = copy.deepcopy(method)
     found = False
     for part in changed.modules():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from gcl.checks import check_count
 from gcl.contracts import Method
 from gcl.losses import MetaNodeNegatives
-from gcl.methods.variants.with_negatives import with_negatives
+from gcl.methods.variants.with_negatives import replace_negatives
 
 
 def meta_nodes(method: Method, *, clusters: int = 100) -> Method:
@@ -33,4 +34,5 @@ def meta_nodes(method: Method, *, clusters: int = 100) -> Method:
         >>> meta_nodes(method, clusters=4).embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    return with_negatives(method, MetaNodeNegatives(clusters))
+    check_count("meta_nodes", clusters=clusters)
+    return replace_negatives("meta_nodes", method, MetaNodeNegatives(clusters))

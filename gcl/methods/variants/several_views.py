@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from torch import nn
 
 from gcl.checks import check_count
-from gcl.contracts import Loss, Method
+from gcl.contracts import Loss, Method, check_is_method
 from gcl.losses import InfoNCE, PairwiseViews, PolyView
 from gcl.methods.two_view import TwoView
 
@@ -40,6 +40,7 @@ def several_views(method: Method, *, views: int = 3) -> Method:
         4
     """
     check_count("several_views", least=2, views=views)
+    check_is_method("several_views", method)
     if not isinstance(method, TwoView):
         raise TypeError(
             f"several_views: expected a TwoView, got {type(method).__name__}; apply it before "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from gcl.contracts import Method
+from gcl.checks import shown
+from gcl.contracts import Method, check_is_method
 from gcl.losses.softmax import Negatives, SoftmaxLoss
 
 
@@ -28,19 +29,25 @@ def with_negatives(method: Method, negatives: Negatives) -> Method:
         >>> with_negatives(method, gcl.losses.HardestNegatives(5)).objective.negatives.num
         5
     """
-    if not callable(negatives):
-        raise TypeError(f"with_negatives: negatives must be callable, got {negatives!r}.")
+    return replace_negatives("with_negatives", method, negatives)
+
+
+def replace_negatives(name: str, method: Method, negatives: Negatives) -> Method:
+    """`with_negatives` under the name of a variant that chooses them."""
+    check_is_method(name, method)
+    if not callable(negatives) or isinstance(negatives, type):
+        raise TypeError(f"{name}: negatives must be callable, got {shown(negatives)}.")
     changed = copy.deepcopy(method)
     objectives = [part for part in changed.modules() if isinstance(part, SoftmaxLoss)]
     if not objectives:
         raise TypeError(
-            "with_negatives: expected a method that contrasts two views by a softmax loss, such as "
+            f"{name}: expected a method that contrasts two views by a softmax loss, such as "
             f"grace, got a {type(method).__name__} without one; apply it before several_views."
         )
     for objective in objectives:
         if objective.negatives is not None or objective.log_weight is not None:
             raise ValueError(
-                f"with_negatives: {type(objective).__name__} of this {type(method).__name__} has "
+                f"{name}: {type(objective).__name__} of this {type(method).__name__} has "
                 "negatives or weights of its own."
             )
         objective.negatives = copy.deepcopy(negatives)
