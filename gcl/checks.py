@@ -48,7 +48,7 @@ def check_positive(name: str, **values: float | int | Tensor) -> None:
     """
     for key, value in values.items():
         if not (isinstance(value, Tensor) and value.numel() == 1):
-            _check_type(name, key, value)
+            check_real(name, **{key: value})
         number = as_number(value)
         if not (math.isfinite(number) and number > 0):
             raise ValueError(f"{name}: {key} must be a number above 0, got {number:g}.")
@@ -62,7 +62,7 @@ def check_number(name: str, *, least: float = -math.inf, **values: float) -> Non
         ValueError: not finite, or too small.
     """
     for key, value in values.items():
-        _check_type(name, key, value)
+        check_real(name, **{key: value})
         if not math.isfinite(value):
             raise ValueError(f"{name}: {key} must be finite, got {value}.")
         if value < least:
@@ -77,14 +77,20 @@ def check_fraction(name: str, **values: float) -> None:
         ValueError: outside.
     """
     for key, value in values.items():
-        _check_type(name, key, value)
+        check_real(name, **{key: value})
         if not 0 <= value <= 1:
             raise ValueError(f"{name}: {key} must lie in [0, 1], got {value}.")
 
 
-def _check_type(name: str, key: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: {key} must be a number, got {shown(value)}.")
+def check_real(name: str, **values: Any) -> None:
+    """Numbers, of any size.
+
+    Raises:
+        TypeError: anything else; True and False are none.
+    """
+    for key, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"{name}: {key} must be a number, got {shown(value)}.")
 
 
 def shown(value: Any) -> str:

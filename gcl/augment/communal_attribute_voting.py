@@ -112,13 +112,13 @@ def column_votes(x: Tensor, strength: Tensor, graph: Tensor, count: int) -> Tens
     if count == 1:
         return column_sums(x, strength)[None]
     if not is_csr(x):
-        weighed = x.abs().double() * strength[:, None]
+        weighed = x.double().abs() * strength[:, None]
         return weighed.new_zeros(count, x.size(1)).index_add_(0, graph, weighed)
     col, nodes = x.col_indices(), torch.arange(x.size(0), device=x.device)
     row = torch.repeat_interleave(nodes, x.crow_indices().diff(), output_size=col.numel())
     votes = strength.new_zeros(count * x.size(1))
     return votes.index_add_(
-        0, graph[row] * x.size(1) + col, x.values().abs().double() * strength[row]
+        0, graph[row] * x.size(1) + col, x.values().double().abs() * strength[row]
     ).view(count, -1)
 
 

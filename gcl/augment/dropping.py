@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gcl.contracts import Graph
+from gcl.graphs.kinds import check_edge_weight
 from gcl.graphs.pairing import edge_pairs
 from gcl.graphs.selection import (
     edge_stores,
@@ -69,15 +70,11 @@ def _drop(owner: str, data: Graph, store: Any, dropped: Tensor, as_weight: bool)
         return
     if "edge_weight" in store:
         weight = store.edge_weight
+        check_edge_weight(owner, weight, dropped.numel())
     else:
         x = ends(data, store)[0].get("x")
         floating = isinstance(x, Tensor) and x.is_floating_point()
         dtype = x.dtype if floating else torch.get_default_dtype()
         weight = torch.ones(dropped.numel(), dtype=dtype, device=dropped.device)
-    if weight.size(0) != dropped.numel():
-        raise ValueError(
-            f"{owner}: edge_weight must have one row per edge ({dropped.numel()}), "
-            f"got {weight.size(0)}."
-        )
     shape = (-1,) + (1,) * (weight.dim() - 1)
     set_edge_weight(data, store, weight * (~dropped).view(shape))

@@ -8,7 +8,9 @@ import torch
 from torch_geometric.data import Batch, HeteroData
 from torch_geometric.transforms import BaseTransform
 
+from gcl.checks import shown
 from gcl.contracts import Graph, Transform
+from gcl.graphs.kinds import check_graph
 from gcl.graphs.merge import merge_graphs, split_graphs
 
 
@@ -48,12 +50,18 @@ class RandomChoice(BaseTransform):
         per_graph: bool = False,
     ):
         self.per_graph = per_graph
+        if not isinstance(transforms, Sequence) or isinstance(transforms, str):
+            raise TypeError(
+                f"RandomChoice: transforms must be a list of transforms, got {shown(transforms)}."
+            )
         self.transforms = list(transforms)
         if not self.transforms:
             raise ValueError("RandomChoice: transforms must hold at least one, got none.")
         for transform in self.transforms:
             if not callable(transform):
-                raise TypeError(f"RandomChoice: transforms must be callable, got {transform!r}.")
+                raise TypeError(
+                    f"RandomChoice: transforms must be callable, got {shown(transform)}."
+                )
         self.p = None if p is None else [float(chance) for chance in p]
         if self.p is None:
             return
@@ -66,6 +74,7 @@ class RandomChoice(BaseTransform):
             raise ValueError(f"RandomChoice: p must be non-negative and sum to 1, got {self.p}.")
 
     def forward(self, data: Graph) -> Graph:
+        check_graph("RandomChoice", data)
         chances = torch.tensor(self.p or [1.0] * len(self.transforms))
         if not self.per_graph or not isinstance(data, Batch):
             return self.transforms[int(torch.multinomial(chances, 1))](data)

@@ -13,6 +13,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
 from torch import Tensor
 
+from gcl.checks import check_real
 from gcl.evaluate.inputs import as_labels, as_matrix
 from gcl.evaluate.result import Result
 
@@ -89,6 +90,7 @@ def cluster(
         raise ValueError("cluster: the embeddings of all epochs must have one row a node.")
     codes, labels = as_labels(y, num_nodes, "cluster")
     clusters = len(labels) if clusters is None else clusters
+    check_real("cluster", clusters=clusters, runs=runs)
     if not 1 <= clusters <= num_nodes:
         raise ValueError(
             f"cluster: clusters must lie between 1 and {num_nodes} nodes, got {clusters}."

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
+from gcl.checks import check_count, check_real
 from gcl.evaluate.classifiers.adam_probe import padded_index
 from gcl.evaluate.classifiers.linear_svm import fit_linear_svm
 from gcl.evaluate.classifiers.logistic import fit_logistic
@@ -108,6 +109,7 @@ def semi_supervised(
         >>> semi_supervised(z, y, label_rate=0.2, seeds=1)["accuracy"] > 0.9
         True
     """
+    check_real("semi_supervised", label_rate=label_rate)
     if not 0 < label_rate <= 1:
         raise ValueError(f"semi_supervised: label_rate must lie in (0, 1], got {label_rate}.")
     return _classify("semi_supervised", z, y, protocol, seeds, Cs, seed, label_rate)
@@ -128,8 +130,7 @@ def _classify(
     if not strengths or not all(0 < c < math.inf for c in strengths):
         raise ValueError(f"{where}: Cs must be positive numbers, got {strengths}.")
     runs = table.runs if seeds is None else seeds
-    if runs < 1:
-        raise ValueError(f"{where}: seeds must be at least 1, got {runs}.")
+    check_count(where, seeds=runs)
     x = as_matrix(z, where, l2=table.classifier == "kernel")
     labels = as_labels(y, x.shape[0], where, of="graph")[0].numpy()
     rarest = int(np.bincount(labels).min())

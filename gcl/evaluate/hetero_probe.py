@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from gcl.checks import check_count, check_positive
+from gcl.checks import check_count, check_positive, check_real
 from gcl.evaluate.classifiers.adam_probe import BestLayers, adam_steps
 from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
@@ -82,6 +82,7 @@ def hetero_probe(
         )
     check_positive("hetero_probe", lr=lr)
     check_count("hetero_probe", probes=probes)
+    check_real("hetero_probe", weight_decay=weight_decay)
     if not 0 <= weight_decay < float("inf"):
         raise ValueError(f"hetero_probe: weight_decay must be at least 0, got {weight_decay}.")
     table = HETERO_PROTOCOLS[protocol]

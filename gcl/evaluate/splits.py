@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gcl.checks import check_count, check_real
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -78,13 +80,13 @@ def random_splits(
         >>> splits.name, splits.train.sum(1).tolist(), splits.test.sum(1).tolist()
         ('random-10-10-80', [10, 10, 10], [80, 80, 80])
     """
+    check_count("random_splits", num_nodes=num_nodes, num_splits=num_splits)
+    check_real("random_splits", train=train, val=val)
     if not (0 < train < 1 and 0 <= val < 1 and train + val < 1):
         raise ValueError(
             f"random_splits: shares must be positive and sum to less than 1, got train={train} and "
             f"val={val}; leave some nodes for the test."
         )
-    if num_splits < 1:
-        raise ValueError(f"random_splits: num_splits must be at least 1, got {num_splits}.")
     num_train, num_val = round(train * num_nodes), round(val * num_nodes)
     if num_train < 1 or (val > 0 and num_val < 1) or num_train + num_val >= num_nodes:
         raise ValueError(

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from gcl.contracts import Graph
+from gcl.graphs.kinds import check_graph
 from gcl.ops.sparse import csr_tensor
 
 
 def feature_stores(owner: str, data: Graph) -> list[Any]:
     """The node stores that have features, checked; an error where there is none."""
+    check_graph(owner, data)
     stores = [store for store in data.node_stores if "x" in store]
     if not stores:
         raise ValueError(f"{owner}: the data has no x; add node features [num_nodes, features].")

@@ -180,6 +180,69 @@ def check_features(x: Any, where: str) -> None:
         )
 
 
+def check_edges(
+    owner: str, edge_index: Any, where: str = "data", num_nodes: int | None = None
+) -> None:
+    """An edge list `[2, e]` of whole numbers.
+
+    Args:
+        owner: who asks.
+        edge_index: what stands in its place.
+        where: what it belongs to.
+        num_nodes: that there are such nodes, which takes a pass over the edges; not looked at if
+            None.
+
+    Raises:
+        TypeError: no tensor, or one of other numbers.
+        ValueError: of another shape, or beyond the nodes.
+    """
+    if not isinstance(edge_index, Tensor):
+        array = isinstance(edge_index, np.ndarray)
+        make = "torch.from_numpy(edge_index)" if array else "torch.tensor(edge_index)"
+        raise TypeError(
+            f"{owner}: {where}.edge_index must be a tensor [2, num_edges], got "
+            f"{type(edge_index).__name__}; use {make}."
+        )
+    if edge_index.dim() != 2 or edge_index.shape[0] != 2:
+        turned = edge_index.dim() == 2 and edge_index.shape[1] == 2
+        advice = "; use edge_index.t().contiguous()" if turned else ""
+        raise ValueError(
+            f"{owner}: {where}.edge_index must be [2, num_edges], got "
+            f"{list(edge_index.shape)}{advice}."
+        )
+    if edge_index.dtype not in (torch.int64, torch.int32):
+        raise TypeError(
+            f"{owner}: {where}.edge_index must hold int64 positions of nodes, got "
+            f"{edge_index.dtype}; use edge_index.long()."
+        )
+    if num_nodes is not None and edge_index.numel():
+        low, high = (int(end) for end in edge_index.aminmax())
+        if low < 0 or high >= num_nodes:
+            raise ValueError(
+                f"{owner}: {where}.edge_index must lie in [0, {num_nodes}), got "
+                f"{low if low < 0 else high}; set {where}.num_nodes."
+            )
+
+
+def check_edge_weight(owner: str, edge_weight: Any, num_edges: int) -> None:
+    """Weights as a tensor with one row an edge.
+
+    Raises:
+        TypeError: no tensor.
+        ValueError: of another length.
+    """
+    if not isinstance(edge_weight, Tensor):
+        raise TypeError(
+            f"{owner}: edge_weight must be a tensor [{num_edges}], got "
+            f"{type(edge_weight).__name__}; use torch.as_tensor(edge_weight)."
+        )
+    if edge_weight.dim() == 0 or len(edge_weight) != num_edges:
+        raise ValueError(
+            f"{owner}: edge_weight must have one row per edge ({num_edges}), got "
+            f"{len(edge_weight) if edge_weight.dim() else 'a single number'}."
+        )
+
+
 def input_width(recipe: str, data: Any, encoder: Encoder | None) -> int:
     """What a recipe for nodes reads: the number of features; 0 where an encoder brings its own.
 

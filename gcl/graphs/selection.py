@@ -19,6 +19,7 @@ from torch_geometric.utils import select
 
 from gcl.contracts import Graph
 from gcl.graphs.features import take_rows
+from gcl.graphs.kinds import check_edges, check_graph
 
 # They may have as many rows as there are edges or nodes, and belong to neither.
 _OF_NEITHER = {"ptr", "feature_importance", "pos_edge_index", "pos_weight"}
@@ -26,9 +27,12 @@ _OF_NEITHER = {"ptr", "feature_importance", "pos_edge_index", "pos_weight"}
 
 def edge_stores(owner: str, data: Graph) -> list[Any]:
     """The stores that hold edges; an error where there are none or one has no `edge_index`."""
+    check_graph(owner, data)
     for store in data.edge_stores:
-        if "edge_index" not in store:
-            where = "data" if store._key is None else f"data[{store._key!r}]"
+        where = "data" if store._key is None else f"data[{store._key!r}]"
+        if "edge_index" in store:
+            check_edges(owner, store["edge_index"], where)
+        else:
             raise ValueError(
                 f"{owner}: {where} has no edge_index; add one of shape [2, num_edges] "
                 "(sparse adjacencies are not read)."
@@ -70,7 +74,8 @@ def graphs(data: Graph, store: Any) -> tuple[Tensor, int]:
             return store.batch, store.ptr.numel() - 1
         return store.batch, int(store.batch.max()) + 1 if store.batch.numel() else 1
     known = [s.edge_index.device for s in data.edge_stores if "edge_index" in s]
-    device = store.x.device if "x" in store else known[0] if known else None
+    x = store.get("x")
+    device = x.device if isinstance(x, Tensor) else known[0] if known else None
     return torch.zeros(store.num_nodes, dtype=torch.long, device=device), 1
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_columns, check_positive, check_views
+from gcl.checks import check_columns, check_positive, check_real, check_views
 from gcl.ops.similarity import as_products, unit_rows
 from gcl.ops.streaming import streaming_logsumexp
 
@@ -72,6 +72,7 @@ class AlignmentUniformity(nn.Module):
             ("uniform_weight", uniform_weight),
             ("cross_weight", cross_weight),
         ):
+            check_real(name, **{key: weight})
             if not 0 <= weight < math.inf:
                 raise ValueError(f"{name}: {key} must be a number of at least 0, got {weight}.")
         self.t, self.alpha = t, alpha

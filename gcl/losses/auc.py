@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_choice, check_positive, check_views
+from gcl.checks import check_choice, check_positive, check_real, check_views
 from gcl.ops.hard_softplus import hard_softplus
 from gcl.ops.similarity import comparable, row_similarity
 from gcl.ops.streaming import streaming_softplus
@@ -62,6 +62,7 @@ class PairwiseAUC(nn.Module):
         super().__init__()
         check_positive("PairwiseAUC", tau=tau)
         check_choice("PairwiseAUC", "similarity", similarity, ("cosine", "dot"))
+        check_real("PairwiseAUC", beta=beta)
         if not math.isfinite(beta):
             raise ValueError(f"PairwiseAUC: beta must be a finite number, got {beta}.")
         self.tau, self.similarity, self.intra, self.beta = tau, similarity, intra, beta

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.utils import softmax
 
-from gcl.checks import check_pairs, check_positive, check_views
+from gcl.checks import check_pairs, check_positive, check_real, check_views
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_softmax_mean
 
@@ -74,6 +74,7 @@ class CACR(nn.Module):
     ):
         super().__init__()
         check_positive("CACR", alpha=alpha, beta=beta, t_pos=t_pos, t_neg=t_neg)
+        check_real("CACR", tau_plus=tau_plus)
         if not 0 <= tau_plus < 1:
             raise ValueError(f"CACR: tau_plus must lie in [0, 1), got {tau_plus}.")
         self.alpha, self.beta, self.t_pos, self.t_neg = alpha, beta, t_pos, t_neg

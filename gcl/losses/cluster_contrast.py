@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_choice, check_count, check_positive, check_views
+from gcl.checks import check_choice, check_count, check_positive, check_real, check_views
 from gcl.losses.dcl import DCL
 from gcl.losses.infonce import InfoNCE
 from gcl.losses.proto_nce import ProtoNCE
@@ -79,6 +79,7 @@ class ClusterContrast(nn.Module):
         check_choice(
             "ClusterContrast", "concentration", concentration, ("distance", "legacy", "constant")
         )
+        check_real("ClusterContrast", lam=lam)
         if not 0 <= lam < float("inf"):
             raise ValueError(f"ClusterContrast: lam must be at least 0, got {lam}.")
         numbers = list(clusters) if isinstance(clusters, Iterable) else [clusters]

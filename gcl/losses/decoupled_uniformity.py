@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.nn import APPNP
 
-from gcl.checks import check_positive, check_views
+from gcl.checks import check_positive, check_real, check_views
 from gcl.losses.alignment_uniformity import log_mean_gaussian
 from gcl.ops.similarity import unit_rows
 
@@ -63,6 +63,7 @@ class DecoupledUniformity(nn.Module):
         super().__init__()
         name = "DecoupledUniformity"
         check_positive(name, t=t, steps=steps)
+        check_real(name, smoothing=smoothing)
         if not 0 <= smoothing < math.inf:
             raise ValueError(f"{name}: smoothing must be a number of at least 0, got {smoothing}.")
         self.t, self.smoothing = t, smoothing

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from gcl.checks import check_real
 from gcl.losses.softmax import Negatives, SoftmaxLoss, Temperature
 from gcl.ops.multi_view import log_add
 
@@ -87,6 +88,7 @@ class HardNegativeInfoNCE(SoftmaxLoss):
             negatives=negatives,
             reduction=reduction,
         )
+        check_real("HardNegativeInfoNCE", beta=beta, tau_plus=tau_plus)
         if not 0 <= beta < math.inf:
             raise ValueError(
                 f"HardNegativeInfoNCE: beta must be a number of at least 0, got {beta}."

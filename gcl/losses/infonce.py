@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.checks import check_choice, check_pairs
+from gcl.checks import check_choice, check_pairs, check_real
 from gcl.losses.softmax import Negatives, Rule, SoftmaxLoss, Temperature
 from gcl.ops.multi_view import log_add
 from gcl.ops.pairs import pair_dots, segment_logsumexp
@@ -102,6 +102,7 @@ class InfoNCE(SoftmaxLoss):
         check_choice("InfoNCE", "margin_form", margin_form, ("additive", "angular"))
         check_choice("InfoNCE", "positives", positives, ("out", "in", "sum"))
         most = math.pi if margin_form == "angular" else math.inf
+        check_real("InfoNCE", margin=margin)
         if not 0 <= margin < most:
             raise ValueError(
                 f"InfoNCE: margin must be a number of at least 0 (and an angle below pi), got "

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gcl.checks import check_choice, check_positive, check_views
+from gcl.checks import check_choice, check_positive, check_real, check_views
 from gcl.ops.hard_softplus import hard_softplus
 from gcl.ops.similarity import comparable, row_similarity
 from gcl.ops.streaming import streaming_softplus
@@ -77,6 +77,7 @@ class JSD(nn.Module):
         check_positive("JSD", tau=tau)
         check_choice("JSD", "form", form, ("jsd", "bce"))
         check_choice("JSD", "similarity", similarity, ("dot", "cosine"))
+        check_real("JSD", beta=beta)
         if not math.isfinite(beta):
             raise ValueError(f"JSD: beta must be a finite number, got {beta}.")
         self.tau, self.form, self.similarity = tau, form, similarity

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.checks import check_fraction
+from gcl.checks import check_fraction, check_real
 from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.multi_view import combine, log_add
@@ -78,6 +78,7 @@ class KernelInfoNCE(SoftmaxLoss):
         reduction: Literal["mean", "none"] = "mean",
     ):
         super().__init__(tau, intra=intra, symmetric=symmetric, reduction=reduction)
+        check_real("KernelInfoNCE", gamma=gamma)
         if not 0 < gamma <= 2:
             raise ValueError(f"KernelInfoNCE: gamma must lie in (0, 2], got {gamma}.")
         check_fraction("KernelInfoNCE", mix=mix)

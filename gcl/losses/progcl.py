@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.checks import check_count
+from gcl.checks import check_count, check_real
 from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.losses.weights.beta_mixture import fit_beta_mixture, mixture_weights
 from gcl.ops.multi_view import log_add
@@ -75,6 +75,7 @@ class ProGCL(SoftmaxLoss):
         super().__init__(tau, intra=intra, symmetric=symmetric, reduction=reduction)
         check_count("ProGCL", least=0, t0=t0)
         check_count("ProGCL", columns=columns, iterations=iterations)
+        check_real("ProGCL", share=share)
         if not 0 < share < 1:
             raise ValueError(f"ProGCL: share must lie in (0, 1), got {share}.")
         self.t0, self.share, self.columns, self.iterations = t0, share, columns, iterations

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gcl.checks import check_pairs, check_positive, check_views
+from gcl.checks import check_pairs, check_positive, check_real, check_views
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_softplus
 
@@ -67,6 +67,8 @@ class Sigmoid(nn.Module):
     ):
         super().__init__()
         check_positive("Sigmoid", t_init=t_init)
+        if bias_init is not None:
+            check_real("Sigmoid", bias_init=bias_init)
         if bias_init is not None and not math.isfinite(bias_init):
             raise ValueError(f"Sigmoid: bias_init must be a finite number, got {bias_init}.")
         self.log_t = nn.Parameter(torch.tensor(math.log(t_init)))

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_choice, check_views
+from gcl.checks import check_choice, check_real, check_views
 from gcl.contracts import Loss
 from gcl.ops.sketches import gaussian_sketch, sign_sketch
 
@@ -60,6 +60,7 @@ class Sketched(nn.Module):
         super().__init__()
         check_choice("Sketched", "sketch", sketch, ("gaussian", "sign"))
         for name, value in (("ratio", ratio), ("density", density)):
+            check_real("Sketched", **{name: value})
             if not 0 < value <= 1:
                 raise ValueError(f"Sketched: {name} must lie in (0, 1], got {value}.")
         self.contrast, self.head = loss, head

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gcl.checks import check_positive, check_views
+from gcl.checks import check_count, check_positive, check_real, check_views
 from gcl.losses.triplet import draw_others, row_distance
 from gcl.ops.similarity import comparable
 
@@ -70,10 +70,10 @@ class SUGRL(nn.Module):
         super().__init__()
         check_positive("SUGRL", m1=m1, m2=m2)
         for name, weight in (("w1", w1), ("w2", w2), ("w3", w3)):
+            check_real("SUGRL", **{name: weight})
             if not 0 <= weight < math.inf:
                 raise ValueError(f"SUGRL: {name} must be a number of at least 0, got {weight}.")
-        if num_negatives < 1:
-            raise ValueError(f"SUGRL: num_negatives must be at least 1, got {num_negatives}.")
+        check_count("SUGRL", num_negatives=num_negatives)
         self.m1, self.m2, self.w1, self.w2, self.w3 = m1, m2, w1, w2, w3
         self.num_negatives = num_negatives
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.checks import check_positive
+from gcl.checks import check_positive, check_real
 from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.losses.weights.rules import rank_one
 from gcl.ops.multi_view import log_add, two_view_logsumexp
@@ -84,6 +84,7 @@ class TeamUp(SoftmaxLoss):
     ):
         super().__init__(tau, intra=intra, symmetric=symmetric, reduction=reduction)
         for key, value in (("t0", t0), ("gamma_max", gamma_max)):
+            check_real("TeamUp", **{key: value})
             if not 0 <= value < math.inf:
                 raise ValueError(f"TeamUp: {key} must be a number of at least 0, got {value}.")
         check_positive("TeamUp", ramp=ramp)

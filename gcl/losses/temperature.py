@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gcl.checks import check_fraction, check_positive
+from gcl.checks import check_fraction, check_positive, check_real
 
 
 class AdaptiveTemperature(nn.Module):
@@ -55,6 +55,7 @@ class AdaptiveTemperature(nn.Module):
         super().__init__()
         check_positive("AdaptiveTemperature", tau0=tau0)
         check_fraction("AdaptiveTemperature", alpha=alpha, A0=A0)
+        check_real("AdaptiveTemperature", momentum=momentum)
         if not 0 <= momentum < 1:
             raise ValueError(f"AdaptiveTemperature: momentum must lie in [0, 1), got {momentum}.")
         if not 0 < bounds[0] <= bounds[1]:

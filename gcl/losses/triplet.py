@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 from torch.utils.checkpoint import checkpoint
 
-from gcl.checks import check_positive, check_views
+from gcl.checks import check_count, check_positive, check_views
 from gcl.ops.similarity import comparable
 from gcl.ops.tiling import current_tiling
 
@@ -59,8 +59,8 @@ class Triplet(nn.Module):
     ):
         super().__init__()
         check_positive("Triplet", margin=margin)
-        if num_negatives is not None and num_negatives < 1:
-            raise ValueError(f"Triplet: num_negatives must be at least 1, got {num_negatives}.")
+        if num_negatives is not None:
+            check_count("Triplet", num_negatives=num_negatives)
         self.margin, self.num_negatives, self.intra = margin, num_negatives, intra
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:

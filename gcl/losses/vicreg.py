@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gcl.checks import check_positive, check_views
+from gcl.checks import check_positive, check_real, check_views
 
 
 class VICReg(nn.Module):
@@ -59,6 +59,7 @@ class VICReg(nn.Module):
     ):
         super().__init__()
         for key, value in (("sim", sim), ("var", var), ("cov", cov)):
+            check_real("VICReg", **{key: value})
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"VICReg: {key} must be a number of at least 0, got {value:g}.")
         check_positive("VICReg", gamma=gamma, eps=eps)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gcl.checks import check_count, check_encoder, check_pairs, check_positive
+from gcl.checks import check_count, check_encoder, check_pairs, check_positive, check_real
 from gcl.contracts import Encoder, Graph, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.kinds import check_input, check_one_type
@@ -98,6 +98,7 @@ class ContrastiveClustering(Method):
         check_count("ContrastiveClustering", least=0, pretrain_epochs=pretrain_epochs, seed=seed)
         check_count("ContrastiveClustering", restarts=restarts)
         for key, value in (("alpha", alpha), ("beta", beta)):
+            check_real("ContrastiveClustering", **{key: value})
             if not 0 <= value < float("inf"):
                 raise ValueError(f"ContrastiveClustering: {key} must be >= 0, got {value}.")
         if alpha == beta == 0:

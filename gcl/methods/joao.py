@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gcl.augment import RandomChoice
-from gcl.checks import check_count, check_positive
+from gcl.checks import check_count, check_positive, check_real
 from gcl.contracts import Graph, Method, Transform
 from gcl.methods.two_view import TwoView
 
@@ -65,6 +65,7 @@ class JOAO(Method):
         if not pool or not all(callable(transform) for transform in pool):
             raise ValueError("JOAO: pool must hold at least one transform, each a callable.")
         check_positive("JOAO", lr=lr)
+        check_real("JOAO", gamma=gamma)
         if not 0 <= gamma < float("inf"):
             raise ValueError(f"JOAO: gamma must be a number >= 0, got {gamma}.")
         check_count("JOAO", every=every)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from gcl.checks import check_choice
+from gcl.checks import check_choice, check_real
 from gcl.contracts import Graph, Method
 from gcl.describe import describe_parts
 from gcl.graphs.kinds import check_types
@@ -92,6 +92,7 @@ class MetaPathContrast(Method):
                 f"meta-paths, got {len(rates)}."
             )
         for key, rate in (("mask_feature", mask_feature), *(("mask_edge", r) for r in rates)):
+            check_real("MetaPathContrast", **{key: rate})
             if not 0 <= rate < 1:
                 raise ValueError(f"MetaPathContrast: {key} must lie in [0, 1), got {rate}.")
         self.projection, self.contexts, self.gcn, self.objective = (

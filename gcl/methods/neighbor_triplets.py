@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from gcl.checks import check_count, check_encoder
+from gcl.checks import check_count, check_encoder, check_real
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import seed_rows
@@ -63,6 +63,7 @@ class NeighborTriplets(Method):
         check_count("NeighborTriplets", num_neighbors=num_neighbors)
         check_encoder("NeighborTriplets", encoder, width=False)
         for name, p in (("input_dropout", input_dropout), ("dropout", dropout)):
+            check_real("NeighborTriplets", **{name: p})
             if not 0 <= p < 1:
                 raise ValueError(f"NeighborTriplets: {name} must lie in [0, 1), got {p}.")
         self.encoder, self.objective, self.num_neighbors = encoder, loss, num_neighbors

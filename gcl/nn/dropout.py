@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gcl.checks import check_real
+
 
 class Dropout(nn.Module):
     """Sets entries to 0 with probability p in training and divides the others by `1 - p`.
@@ -25,6 +27,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float = 0.5):
         super().__init__()
+        check_real("Dropout", p=p)
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p must lie in [0, 1), got {p}.")
         self.p = p

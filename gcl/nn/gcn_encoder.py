@@ -13,7 +13,7 @@ from torch_geometric.nn import BatchNorm
 from torch_geometric.nn.inits import glorot
 from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
 
-from gcl.checks import check_width
+from gcl.checks import check_real, check_width
 from gcl.nn.dropout import Dropout
 from gcl.ops.propagation import Adjacency, gcn_adjacency, sparse_linear
 from gcl.ops.sparse import csr_tensor
@@ -76,6 +76,7 @@ class GCNEncoder(nn.Module):
                 raise ValueError(
                     f"GCNEncoder: widths must be whole numbers of at least 1, got {width!r}."
                 )
+        check_real("GCNEncoder", num_layers=num_layers, dropout=dropout)
         if num_layers < 1:
             raise ValueError(f"GCNEncoder: num_layers must be at least 1, got {num_layers}.")
         if not 0 <= dropout < 1:

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import MLP
 
+from gcl.checks import check_real
+
 
 def projector(
     in_channels: int,
@@ -41,6 +43,12 @@ def projector(
         torch.Size([3, 5])
     """
     out_channels = in_channels if out_channels is None else out_channels
+    check_real(
+        "projector",
+        in_channels=in_channels,
+        hidden_channels=hidden_channels,
+        out_channels=out_channels,
+    )
     if min(in_channels, hidden_channels, out_channels) < 1:
         raise ValueError(
             f"projector: widths must be at least 1, got {in_channels}, {hidden_channels} and "

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.nn.parameter_dict import ParameterDict
 
-from gcl.checks import check_count, check_width
+from gcl.checks import check_count, check_real, check_width
 from gcl.nn.dropout import Dropout
 from gcl.ops.propagation import sparse_linear
 
@@ -61,6 +61,7 @@ class TypeProjection(nn.Module):
     ):
         super().__init__()
         check_count("TypeProjection", out_channels=out_channels)
+        check_real("TypeProjection", dropout=dropout)
         if not 0 <= dropout < 1:
             raise ValueError(f"TypeProjection: dropout must lie in [0, 1), got {dropout}.")
         self.out_channels, self.free = out_channels, frozenset(free)

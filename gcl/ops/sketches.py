@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.checks import check_columns, check_count
+from gcl.checks import check_columns, check_count, check_real
 from gcl.ops.autograd import first_order_only
 from gcl.ops.propagation import Adjacency
 from gcl.ops.structure import Structure
@@ -95,6 +95,7 @@ def sign_sketch(z: Float[Tensor, "n d"], k: int, density: float = 0.01) -> Float
     """
     check_columns("sign_sketch", z, z)
     check_count("sign_sketch", k=k)
+    check_real("sign_sketch", density=density)
     if not 0 < density <= 1:
         raise ValueError(f"sign_sketch: density must lie in (0, 1], got {density}.")
     c, n = max(1, round(density * k)), len(z)

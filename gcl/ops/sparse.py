@@ -80,6 +80,8 @@ def column_sums(x: Tensor, weight: Tensor, size: Callable[[Tensor], Tensor] = to
         >>> column_sums(x, torch.tensor([1.0, -2.0]).double())
         tensor([-1., -6.], dtype=torch.float64)
     """
+    if x.dtype == torch.bool:  # torch has no size of them
+        count, size = size, lambda values: count(values.byte())
     sums = weight.new_zeros(x.shape[1])
     if x.layout != torch.strided:
         x = x.to_sparse_csr()

@@ -22,7 +22,7 @@ from torch_geometric.data import Batch, Data, Dataset
 from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
-from gcl.checks import check_choice, check_device, check_number, check_positive
+from gcl.checks import check_choice, check_device, check_number, check_positive, check_real
 from gcl.contracts import Method
 from gcl.graphs.kinds import check_constant, check_graph, check_graph_or_loader
 from gcl.graphs.validate import validate_graph
@@ -243,6 +243,7 @@ def warmup_cosine(warmup: int, total: int) -> Callable[[Optimizer], LRScheduler]
         >>> state.history[-1]["lr"] < state.history[1]["lr"]
         True
     """
+    check_real("warmup_cosine", warmup=warmup, total=total)
     if not 0 <= warmup < total:
         raise ValueError(f"warmup_cosine: expected 0 <= warmup < total, got {warmup} and {total}.")
 

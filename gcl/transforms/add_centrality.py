@@ -82,6 +82,9 @@ class AddCentrality(BaseTransform):
             for store in stores:
                 store["edge_importance"] = self._log(centrality[store["edge_index"][1]])
             if "x" in nodes:
+                if not isinstance(nodes["x"], Tensor):
+                    came = type(nodes["x"]).__name__
+                    raise TypeError(f"AddCentrality: x must be a tensor [n, f], got {came}.")
                 used = _column_sums(nodes["x"].detach(), centrality, self.binarize)
                 nodes["feature_importance"] = self._log(used)
         return data

@@ -11,6 +11,7 @@ from torch_geometric.utils import degree
 from gcl.checks import check_count
 from gcl.contracts import Graph
 from gcl.describe import describe
+from gcl.graphs.kinds import check_edges, check_graph
 
 
 class AddDegreeFeatures(BaseTransform):
@@ -24,11 +25,12 @@ class AddDegreeFeatures(BaseTransform):
         max_degree: the largest degree with a column of its own, >= 0.
 
     Shape:
-        x `[n, max_degree + 1]`, float32.
+        x `[n, max_degree + 1]`, in the precision of the features that it replaces, torch's default
+        where there are none.
 
     Raises:
-        TypeError: `HeteroData`; max_degree is no integer.
-        ValueError: max_degree below 0; no edge_index.
+        TypeError: `HeteroData`, or no graph; max_degree is no integer.
+        ValueError: max_degree below 0; no edge_index, or one of another shape.
 
     Example:
         >>> from torch_geometric.data import Data
@@ -48,9 +50,14 @@ class AddDegreeFeatures(BaseTransform):
                 "AddDegreeFeatures: expected a graph of one node type, got HeteroData; its nodes "
                 "have a degree for every edge type."
             )
+        check_graph("AddDegreeFeatures", data)
         if data.get("edge_index") is None:
             raise ValueError("AddDegreeFeatures: the data has no edge_index; it may be empty.")
-        data.x = degree_features(data.edge_index, data.num_nodes, self.max_degree)
+        check_edges("AddDegreeFeatures", data.edge_index, num_nodes=data.num_nodes)
+        x = data.get("x")
+        found = degree_features(data.edge_index, data.num_nodes, self.max_degree)
+        precise = isinstance(x, Tensor) and x.is_floating_point()
+        data.x = found.to(x.dtype) if precise else found
         return data
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch_geometric.transforms import BaseTransform
 
+from gcl.graphs.kinds import check_one_type
 from gcl.transforms.ppr_diffusion import PPRDiffusion
 
 
@@ -46,6 +47,7 @@ class AddDiffusion(BaseTransform):
         self.diffusion = PPRDiffusion(alpha, topk=topk)
 
     def forward(self, data: Any) -> Any:
+        check_one_type("AddDiffusion", data)
         diffused = self.diffusion(copy.copy(data))
         data.across_edge_index = diffused.edge_index
         data.across_edge_weight = diffused.edge_weight

@@ -14,6 +14,7 @@ from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_choice, check_count
 from gcl.describe import describe
+from gcl.graphs.kinds import what_came
 from gcl.graphs.meta_paths import (
     OURS,
     EdgeType,
@@ -155,7 +156,7 @@ class AddMetaPaths(BaseTransform):
 
     def forward(self, data: HeteroData) -> HeteroData:
         if not isinstance(data, HeteroData):
-            raise TypeError(f"AddMetaPaths: expected a HeteroData, got {type(data).__name__}.")
+            raise TypeError(f"AddMetaPaths: expected a HeteroData, got {what_came(data)}.")
         if isinstance(data, Batch) and data.num_graphs > 1:
             raise ValueError(
                 f"AddMetaPaths: expected one graph, got a batch of {data.num_graphs}; apply it to "

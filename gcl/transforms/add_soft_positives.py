@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.transforms import BaseTransform
 
-from gcl.checks import check_positive
+from gcl.checks import check_count, check_positive
+from gcl.graphs.kinds import check_graph
 
 # Similarities that are held at a time: 64 MB in float32.
 CHUNK = 1 << 24
@@ -62,10 +63,12 @@ class AddSoftPositives(BaseTransform):
     """
 
     def __init__(self, k: int = 10, power: float = 2.0, attr: str = "x"):
-        check_positive("AddSoftPositives", k=k, power=power)
+        check_count("AddSoftPositives", k=k)
+        check_positive("AddSoftPositives", power=power)
         self.k, self.power, self.attr = k, power, attr
 
     def forward(self, data: Any) -> Any:
+        check_graph("AddSoftPositives", data)
         stores = [store for store in data.node_stores if self.attr in store]
         if not stores:
             raise ValueError(
@@ -73,8 +76,10 @@ class AddSoftPositives(BaseTransform):
             )
         for store in stores:
             x = store[self.attr]
-            if not isinstance(x, Tensor) or x.dim() != 2:
-                got = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            if not isinstance(x, Tensor) or x.dim() != 2 or x.is_complex():
+                got = type(x).__name__
+                if isinstance(x, Tensor):
+                    got = str(x.dtype if x.is_complex() else list(x.shape))
                 raise ValueError(f"AddSoftPositives: {self.attr} must be [n, f], got {got}.")
             store["pos_edge_index"], store["pos_weight"] = self._pairs(x.detach())
         return data

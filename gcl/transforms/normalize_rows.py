@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
+from gcl.graphs.kinds import check_graph
 from gcl.ops.sparse import csr_tensor
 
 
@@ -43,6 +44,7 @@ class NormalizeRows(BaseTransform):
         self.sparse_only = sparse_only
 
     def forward(self, data: Any) -> Any:
+        check_graph("NormalizeRows", data)
         for store in data.node_stores:
             x = store.get("x")
             if not isinstance(x, Tensor):

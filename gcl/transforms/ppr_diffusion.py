@@ -15,6 +15,7 @@ from torch_geometric.utils import coalesce
 from gcl.checks import check_count, check_number, check_positive
 from gcl.contracts import Graph
 from gcl.describe import describe
+from gcl.graphs.kinds import check_edge_weight, check_edges
 from gcl.graphs.selection import (
     book,
     edge_attributes,
@@ -129,6 +130,7 @@ class PPRDiffusion(BaseTransform):
         fix_num_nodes(data)
         for store in stores:
             nodes = ends(data, store)[0]
+            check_edges("PPRDiffusion", store.edge_index, num_nodes=nodes.num_nodes)
             weight = _edge_weight(store, nodes)
             graph, num_graphs = graphs(data, nodes)
             edge_index, weight = self._diffuse(store.edge_index, weight, graph, num_graphs)
@@ -268,6 +270,7 @@ def _edge_weight(store: Any, nodes: Any) -> Tensor:
     edges = store.edge_index.size(1)
     if given is None:
         return torch.ones(edges, dtype=dtype, device=store.edge_index.device)
+    check_edge_weight("PPRDiffusion", given, edges)
     if given.numel() != edges:
         raise ValueError(
             f"PPRDiffusion: edge_weight must hold one number per edge ({edges}), "

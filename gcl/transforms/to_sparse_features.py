@@ -9,6 +9,7 @@ from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
 from gcl.checks import check_fraction
+from gcl.graphs.kinds import check_graph
 from gcl.ops.sparse import csr_tensor
 
 
@@ -45,6 +46,7 @@ class ToSparseFeatures(BaseTransform):
         self.max_density = max_density
 
     def forward(self, data: Any) -> Any:
+        check_graph("ToSparseFeatures", data)
         for store in data.node_stores:
             x = store.get("x")
             if isinstance(x, Tensor) and x.layout not in (torch.strided, torch.sparse_csr):

@@ -166,3 +166,19 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match=r"got \[3, 2, 2\]"):
         CommunalAttributeVoting(0.3)(Data(x=torch.ones(3, 2, 2), community_strength=torch.ones(3)))
     assert CommunalAttributeVoting(0.3)(Data(x=torch.ones(2, 0), community_strength=torch.ones(2)))
+
+
+@pytest.mark.parametrize("copies", [1, 2], ids=["one graph", "a batch"])
+def test_truth_values_vote_as_ones(copies):
+    torch.manual_seed(0)
+    x, edges = torch.rand(20, 6) > 0.5, torch.randint(20, (2, 60))
+    found = []
+    for form in (x.float(), x, x.to_sparse_csr()):
+        data = Data(x=form, edge_index=edges, community_strength=torch.arange(20.0))
+        torch.manual_seed(1)
+        seen = CommunalAttributeVoting(0.5)(
+            data if copies == 1 else Batch.from_data_list([data] * copies)
+        ).x
+        assert seen.dtype == form.dtype
+        found.append(seen.to_dense().float())
+    assert all(torch.equal(one, found[0]) for one in found)

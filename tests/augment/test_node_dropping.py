@@ -148,3 +148,14 @@ def test_labels_of_graphs_stay_where_graphs_and_nodes_are_as_many():
     assert view.y.tolist() == [4, 5, 6]
     assert view.num_nodes < 3
     assert len(view.x) == len(view.batch) == view.num_nodes
+
+
+@pytest.mark.parametrize("remove", [False, True])
+def test_features_may_be_one_number_a_node(remove):
+    edges = torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2]])  # as many as nodes
+    views = []
+    for x in (torch.arange(4.0), torch.arange(4.0)[:, None]):
+        torch.manual_seed(0)
+        views.append(NodeDropping(0.5, remove)(Data(x=x, edge_index=edges)))
+    assert torch.equal(views[0].x, views[1].x[:, 0])
+    assert torch.equal(views[0].edge_index, views[1].edge_index)

@@ -97,10 +97,25 @@ def test_pagerank_and_degree_with_weights():
     logs = AddCentrality(eps=0.5)(data).edge_importance
     assert logs.exp().tolist() == pytest.approx([9, 0.5, 3, 3, 9, 9])
     assert "feature_importance" not in AddCentrality()(data)
-    for bad in (-weight, weight[1:], weight / 0):
+    data.edge_weight = weight[1:]
+    with pytest.raises(ValueError, match=r"one row per edge \(6\), got 5"):
+        AddCentrality()(data)
+    for bad in (-weight, weight / 0):
         data.edge_weight = bad
         with pytest.raises(ValueError, match="edge_weight must hold 6 finite numbers >= 0"):
             AddCentrality()(data)
+
+
+@pytest.mark.parametrize("binarize", [None, True, False])
+def test_truth_values_count_as_ones(binarize):
+    torch.manual_seed(0)
+    x, edges = torch.rand(20, 6) > 0.5, torch.randint(20, (2, 60))
+    forms = (x.float(), x, x.to_sparse_csr())
+    found = [
+        AddCentrality(binarize=binarize)(Data(x=form, edge_index=edges)).feature_importance
+        for form in forms
+    ]
+    assert all(torch.equal(one, found[0]) for one in found)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -35,3 +35,13 @@ def test_input_untouched_and_errors():
         AddDegreeFeatures(3)(Data(num_nodes=2))
     with pytest.raises(ValueError, match="max_degree must be at least 0"):
         AddDegreeFeatures(-1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_precision_is_that_of_the_features_that_go(dtype):
+    edges = torch.tensor([[0, 1], [1, 0]])
+    data = AddDegreeFeatures(2)(Data(x=torch.ones(3, 4, dtype=dtype), edge_index=edges))
+    assert data.x.dtype == dtype
+    assert data.x.tolist() == [[0, 1, 0], [0, 1, 0], [1, 0, 0]]
+    whole = AddDegreeFeatures(2)(Data(x=torch.ones(3, 4).long(), edge_index=edges))
+    assert whole.x.dtype == torch.get_default_dtype()

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch_geometric.data import Data, HeteroData
 
 import gcl
 from gcl.transforms.add_diffusion import AddDiffusion
@@ -30,3 +31,13 @@ def test_prints_and_checks_its_numbers():
         AddDiffusion(0.0)
     with pytest.raises(ValueError, match="topk"):
         AddDiffusion(topk=0)
+
+
+def test_features_may_be_one_number_a_node_and_types_are_refused():
+    data = Data(x=torch.arange(4.0), edge_index=torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2]]))
+    wide = Data(x=data.x[:, None], edge_index=data.edge_index)
+    found, expected = AddDiffusion(topk=2)(data), AddDiffusion(topk=2)(wide)
+    assert torch.equal(found.across_edge_index, expected.across_edge_index)
+    assert torch.equal(found.x, data.x)
+    with pytest.raises(TypeError, match=r"^AddDiffusion: expected a graph of one node type"):
+        AddDiffusion()(HeteroData())

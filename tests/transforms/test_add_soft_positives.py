@@ -103,9 +103,12 @@ def test_few_nodes_and_bad_input():
         AddSoftPositives()(Data(num_nodes=3))
     with pytest.raises(ValueError, match=r"x must be \[n, f\], got \[3\]"):
         AddSoftPositives()(Data(x=torch.ones(3)))
-    for bad in ({"k": 0}, {"power": 0}):
-        with pytest.raises(ValueError, match="must be a number above 0"):
-            AddSoftPositives(**bad)
+    with pytest.raises(ValueError, match="power must be a number above 0"):
+        AddSoftPositives(power=0)
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        AddSoftPositives(0)
+    with pytest.raises(TypeError, match=r"k must be a whole number, got 2\.5"):
+        AddSoftPositives(2.5)
 
 
 def test_repr_pickle_and_the_same_twice():

@@ -144,5 +144,5 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match="finite and >= 0"):
         PPRDiffusion(topk=1)(data)
     data.edge_weight = torch.ones(2)
-    with pytest.raises(ValueError, match="one number per edge"):
+    with pytest.raises(ValueError, match="one row per edge"):
         PPRDiffusion(topk=1)(data)
