@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -279,12 +281,81 @@ def check_width(name: str, x: Tensor, width: int, where: str = "x") -> None:
         )
 
 
+def check_counts(name: str, *, least: int = 1, **values: Any) -> None:
+    """Lists of whole numbers of at least `least`, none of them empty.
+
+    Raises:
+        TypeError: no list, or of other numbers.
+        ValueError: empty, or one is too small.
+    """
+    for key, listed in values.items():
+        if not isinstance(listed, Iterable) or isinstance(listed, str | bytes):
+            raise TypeError(
+                f"{name}: {key} must be a list of whole numbers such as [1, 10], got "
+                f"{shown(listed)}."
+            )
+        if not listed:
+            raise ValueError(f"{name}: {key} is empty; give at least one number.")
+        for value in listed:
+            check_count(name, least=least, **{key: value})
+
+
+def as_strengths(name: str, key: str, values: Any) -> list[float]:
+    """Numbers above zero, as strengths of a penalty are.
+
+    Raises:
+        TypeError: no list, or not of numbers.
+        ValueError: empty, or one is not above zero.
+    """
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise TypeError(f"{name}: {key} must be a list of numbers above 0, got {shown(values)}.")
+    found = list(values)
+    for value in found:
+        check_real(name, **{key: value})
+    if not found or not all(0 < value < math.inf for value in found):
+        raise ValueError(f"{name}: {key} must be positive numbers, got {found}.")
+    return [float(value) for value in found]
+
+
+def check_seed(name: str, seed: int, *, least: int = -(2**63)) -> None:
+    """The seed of a generator.
+
+    Raises:
+        TypeError: not an int.
+        ValueError: not in 64 bits, or below `least`.
+    """
+    check_count(name, least=least, seed=seed)
+    if seed >= 2**64:
+        raise ValueError(f"{name}: seed must lie below 2^64, got {seed}.")
+
+
+def as_path(name: str, path: str | PathLike[str]) -> Path:
+    """A path of a file.
+
+    Raises:
+        TypeError: neither text nor a path.
+    """
+    if not isinstance(path, str | PathLike):
+        raise TypeError(f"{name}: expected the path of a file, got {shown(path)}.")
+    return Path(path)
+
+
 def check_device(name: str, device: str | torch.device) -> None:
     """A device that is there.
 
     Raises:
+        TypeError: no name, number or torch.device.
         ValueError: torch knows no such device, or has none here.
     """
+    if not isinstance(device, str | int | torch.device) or isinstance(device, bool):
+        raise TypeError(f"{name}: device must be a name such as 'cuda:0', got {shown(device)}.")
+    try:
+        torch.device(device)
+    except RuntimeError:
+        raise ValueError(
+            f"{name}: device {shown(device)} cannot be used here: torch knows no device of this "
+            "name; give 'cpu', 'cuda' or 'cuda:1'."
+        ) from None
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gcl import checkpoint
-from gcl.checks import check_count
+from gcl.checks import as_path, check_count
 from gcl.training.state import Callback, State
 
 
@@ -29,7 +29,7 @@ class Checkpoint(Callback):
         self, path: str | Path, *, every: int = 10, about: Mapping[str, Any] | None = None
     ):
         check_count("Checkpoint", every=every)
-        self.path, self.every, self.about = Path(path), every, about
+        self.path, self.every, self.about = as_path("Checkpoint", path), every, about
 
     def on_start(self, state: State) -> None:
         self.save(state)

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 from gcl import checkpoint
-from gcl.checks import check_count
+from gcl.checks import as_path, check_count
 from gcl.training.state import Callback, State
 
 
@@ -26,7 +26,7 @@ class CSVLog(Callback):
 
     def __init__(self, path: str | Path, *, every: int = 10):
         check_count("CSVLog", every=every)
-        self.path, self.every = Path(path), every
+        self.path, self.every = as_path("CSVLog", path), every
 
     def on_start(self, state: State) -> None:
         self._write(state)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from gcl.checks import check_choice, check_count
+from gcl.checks import check_choice, check_count, shown
 from gcl.training.state import Callback, State
 
 
@@ -34,6 +34,11 @@ class EarlyStopping(Callback):
         mode: Literal["min", "max"] = "min",
         restore_best: bool = True,
     ):
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"EarlyStopping: monitor must be the name of a column of the history, such as "
+                f"'loss', got {shown(monitor)}."
+            )
         check_count("EarlyStopping", patience=patience)
         check_choice("EarlyStopping", "mode", mode, ("min", "max"))
         self.monitor, self.patience, self.mode = monitor, patience, mode

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from gcl.checks import check_count
+from gcl.checks import check_count, shown
 from gcl.training.loop import embed_prepared
 from gcl.training.state import Callback, State, is_due
 
@@ -32,10 +32,20 @@ class Evaluate(Callback):
         prefix: str = "",
     ):
         check_count("Evaluate", every=every)
+        if not callable(evaluator):
+            raise TypeError(
+                "Evaluate: evaluator must be a function (z, data) -> dict of numbers, got "
+                f"{shown(evaluator)}."
+            )
         self.evaluator, self.every, self.prefix = evaluator, every, prefix
 
     def on_epoch_end(self, state: State) -> None:
         if not is_due(state, self.every):
             return
         result = self.evaluator(embed_prepared(state.method, state.data), state.data)
+        if not isinstance(result, Mapping):
+            raise TypeError(
+                "Evaluate: the evaluator must return a dict from names to numbers, got "
+                f"{shown(result)}."
+            )
         state.history[-1].update({self.prefix + key: value for key, value in result.items()})

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from gcl.checks import check_count, check_fraction, check_number
+from gcl.checks import check_count, check_fraction, check_number, check_seed
 from gcl.datasets.sbm import (
     draw_between,
     draw_classes,
@@ -78,6 +78,7 @@ def hetero_sbm(
         check_number("hetero_sbm", least=0, **{f"{kind}s": mean})
     check_number("hetero_sbm", least=0, noise=noise)
     check_fraction("hetero_sbm", homophily=homophily)
+    check_seed("hetero_sbm", seed, least=0)
     rng = np.random.default_rng(seed)
     data = HeteroData()
     members = {}

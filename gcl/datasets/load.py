@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from torch_geometric.datasets import Amazon, Coauthor, Planetoid, WikiCS
 
+from gcl.checks import as_path
 from gcl.contracts import Graph
 from gcl.datasets.digits import digits
 from gcl.datasets.hetero import SCHEMAS, read_hetero
@@ -51,6 +52,8 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Graph | Graph
     """
     if not isinstance(name, str):
         raise TypeError(f"load: name must be a string such as 'cora', got {type(name).__name__}.")
+    if root is not None:
+        as_path("load", root)
     key = name.lower().replace("_", "-")
     if key not in DATASETS:
         raise ValueError(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from gcl.checks import check_count, check_fraction, check_number
+from gcl.checks import check_count, check_fraction, check_number, check_seed
 
 
 def sbm(
@@ -60,6 +60,7 @@ def sbm(
     check_count("sbm", least=num_classes, num_nodes=num_nodes)
     check_number("sbm", least=0, degree=degree, noise=noise)
     check_fraction("sbm", homophily=homophily)
+    check_seed("sbm", seed, least=0)
     rng = np.random.default_rng(seed)
     y, members = draw_classes(rng, num_nodes, num_classes)
     sizes = np.array([len(nodes) for nodes in members], dtype=float)

@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
 from torch import Tensor
 
-from gcl.checks import check_real
+from gcl.checks import check_count, check_seed
 from gcl.evaluate.inputs import as_labels, as_matrix
 from gcl.evaluate.result import Result
 
@@ -90,7 +90,8 @@ def cluster(
         raise ValueError("cluster: the embeddings of all epochs must have one row a node.")
     codes, labels = as_labels(y, num_nodes, "cluster")
     clusters = len(labels) if clusters is None else clusters
-    check_real("cluster", clusters=clusters, runs=runs)
+    check_count("cluster", least=-(2**63), clusters=clusters, runs=runs)
+    check_seed("cluster", seed)
     if not 1 <= clusters <= num_nodes:
         raise ValueError(
             f"cluster: clusters must lie between 1 and {num_nodes} nodes, got {clusters}."

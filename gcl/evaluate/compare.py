@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gcl.checks import shown
 from gcl.evaluate.result import Result
 
 
@@ -28,4 +29,13 @@ def compare(
         >>> compare(similarity_search, zs, y, ks=[1])["trained"]
         sim@1 1.0000 (protocol similarity search: cosine, all nodes)
     """
+    if not callable(evaluator):
+        raise TypeError(
+            f"compare: evaluator must be a function such as linear_probe, got {shown(evaluator)}."
+        )
+    if not isinstance(embeddings, Mapping):
+        raise TypeError(
+            "compare: embeddings must be a dict from names to embeddings, such as "
+            f"{{'trained': z}}, got {shown(embeddings)}."
+        )
     return {name: evaluator(z, *args, **options) for name, z in embeddings.items()}

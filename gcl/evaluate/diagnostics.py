@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.checks import check_positive
+from gcl.checks import check_count, check_counts, check_positive
 from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.geometry import geometry
 from gcl.evaluate.inputs import as_labels, as_matrix
@@ -120,10 +120,8 @@ def diagnostics(
             f"diagnostics: expected two views of the same shape, got {tuple(x.shape)} and "
             f"{tuple(other.shape)}; pass the same nodes in the same order."
         )
-    if anchors < 2:
-        raise ValueError(f"diagnostics: anchors must be at least 2, got {anchors}.")
-    if not ks or min(ks) < 1:
-        raise ValueError(f"diagnostics: ks must be numbers of at least 1, got {list(ks)}.")
+    check_count("diagnostics", least=2, anchors=anchors)
+    check_counts("diagnostics", ks=ks)
     check_positive("diagnostics", tau=tau)
     tau = float(tau)
     codes = None if y is None else as_labels(y, n, "diagnostics")[0].to(x.device)
@@ -168,6 +166,10 @@ def _dense(z: Any) -> Tensor:
 
 
 def _checked(edge_index: Tensor, n: int) -> Tensor:
+    if not isinstance(edge_index, Tensor):
+        raise TypeError(
+            f"diagnostics: edge_index must be a tensor [2, E], got {type(edge_index).__name__}."
+        )
     if edge_index.dim() != 2 or len(edge_index) != 2 or edge_index.dtype != torch.long:
         raise ValueError(
             f"diagnostics: edge_index must be int64 [2, E], got {edge_index.dtype} "

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gcl.checks import check_real
 from gcl.evaluate.inputs import as_matrix
 from gcl.evaluate.result import Result
 
@@ -54,6 +55,9 @@ def geometry(
     x = _rows(z1)
     if x.shape[0] < 2:
         raise ValueError("geometry: expected at least two nodes, got one; pairs are compared.")
+    check_real("geometry", t=t)
+    if max_nodes is not None:
+        check_real("geometry", max_nodes=max_nodes)
     if t <= 0:
         raise ValueError(f"geometry: t must be positive, got {t}.")
     if max_nodes is not None and max_nodes < 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
-from gcl.checks import check_count, check_real
+from gcl.checks import as_strengths, check_count, check_real
 from gcl.evaluate.classifiers.adam_probe import padded_index
 from gcl.evaluate.classifiers.linear_svm import fit_linear_svm
 from gcl.evaluate.classifiers.logistic import fit_logistic
@@ -126,9 +125,7 @@ def _classify(
     label_rate: float,
 ) -> Result:
     table = _look_up(where, protocol)
-    strengths = [float(c) for c in (table.Cs if Cs is None else Cs)]
-    if not strengths or not all(0 < c < math.inf for c in strengths):
-        raise ValueError(f"{where}: Cs must be positive numbers, got {strengths}.")
+    strengths = as_strengths(where, "Cs", table.Cs if Cs is None else Cs)
     runs = table.runs if seeds is None else seeds
     check_count(where, seeds=runs)
     x = as_matrix(z, where, l2=table.classifier == "kernel")

@@ -36,6 +36,8 @@ def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
             f"{where}: expected embeddings as a tensor, an array or a sparse matrix, got "
             f"{type(z).__name__}; convert them first."
         )
+    if z.is_complex() if isinstance(z, Tensor) else np.iscomplexobj(z):
+        raise TypeError(f"{where}: expected real embeddings, got {z.dtype}; give their parts.")
     if len(z.shape) != 2 or 0 in z.shape:
         raise ValueError(
             f"{where}: expected a matrix [num_nodes, width], got shape {tuple(z.shape)}; give one "
@@ -73,7 +75,15 @@ def as_labels(y: Any, num_nodes: int, where: str, of: str = "node") -> tuple[Ten
         raise TypeError(f"{where}: expected one label a {of}, got None; pass y, e.g. data.y.")
     if isinstance(y, np.ndarray):
         y = np.require(y, requirements=["C", "W"])
-    y = torch.as_tensor(y).detach().cpu()
+    try:
+        y = torch.as_tensor(y).detach().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        first = y[0] if isinstance(y, list | tuple) and y else y
+        came = "text" if isinstance(first, str) else f"a {type(y).__name__}"
+        raise TypeError(
+            f"{where}: expected labels as whole numbers, one a {of}, got {came}; encode the "
+            "classes, for example by numpy.unique(y, return_inverse=True)[1]."
+        ) from None
     if y.dim() == 2 and y.shape[1] == 1:
         y = y.flatten()
     if tuple(y.shape) != (num_nodes,):

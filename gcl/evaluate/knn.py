@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from gcl.checks import check_counts
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, cosine_blocks
 from gcl.evaluate.result import Result
-from gcl.evaluate.splits import Splits, public_split, random_splits
+from gcl.evaluate.splits import Splits, check_splits, public_split, random_splits
 
 
 def knn(
@@ -59,11 +60,13 @@ def knn(
             f"knn: protocol must be 'random-10-10-80', or 'public' with data, got {protocol!r}; "
             "or pass splits."
         )
+    check_splits("knn", splits)
     if splits.num_nodes != x.shape[0]:
         raise ValueError(
             f"knn: the splits are of {splits.num_nodes} nodes and the embeddings of {x.shape[0]}; "
             "they must be of the same graph."
         )
+    check_counts("knn", least=-(2**63), k=[k] if isinstance(k, int | float) else k)
     candidates = [k] if isinstance(k, int) else list(k)
     fewest = int(splits.train.sum(1).min())
     if not candidates or min(candidates) < 1 or (isinstance(k, int) and k > fewest):

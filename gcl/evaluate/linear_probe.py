@@ -14,13 +14,18 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from torch import Tensor
 
+from gcl.checks import as_strengths
 from gcl.evaluate.classifiers.adam_probe import fit_adam, padded_index
 from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
 from gcl.evaluate.protocols import PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.scores import split_accuracy, split_macro_f1
+<<<<<<< HEAD
 from gcl.evaluate.splits import Splits, public_split, random_name, random_splits
+=======
+from gcl.evaluate.splits import Splits, check_splits, public_split, random_splits
+>>>>>>> 4afb614 (Check seeds, strengths, lists, paths and splits before they are used)
 
 BUDGET = 1 << 26  # numbers held for the splits that are solved together: 256 MB in float32
 
@@ -86,9 +91,7 @@ def linear_probe(
     splits = choose_splits(table, splits, data, x.shape[0], seed)
     if Cs is not None and table.classifier == "adam":
         raise ValueError(f"linear_probe: protocol {table.name!r} has no penalty; leave Cs out.")
-    strengths = [float(c) for c in (table.Cs if Cs is None else Cs)]
-    if table.classifier != "adam" and (not strengths or min(strengths) <= 0):
-        raise ValueError(f"linear_probe: Cs must be positive numbers, got {strengths}.")
+    strengths = list(table.Cs) if Cs is None else as_strengths("linear_probe", "Cs", Cs)
     selects = table.classifier == "lbfgs" or table.select
     if selects and not bool(splits.val.any(1).all()):
         raise ValueError(
@@ -140,6 +143,7 @@ def choose_splits(
                 f"linear_probe: protocol {protocol.name!r} needs the masks of the data set; pass "
                 "data=data, or splits=."
             )
+    check_splits("linear_probe", splits)
     if splits.num_nodes != num_nodes:
         raise ValueError(
             f"linear_probe: the splits are of {splits.num_nodes} nodes and the embeddings of "

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcl.checks import check_choice, check_count
+from gcl.checks import as_strengths, check_choice, check_count, shown
 from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
 from gcl.evaluate.inputs import Matrix, as_matrix, take
@@ -102,7 +102,7 @@ def link_prediction(
     line = f"{split.name}: {_sizes(split, '')} links and {_sizes(split, '_neg')} negatives, "
     chosen = None
     if decoder == "logistic":
-        weight, chosen, how = _fit(x, split, [float(c) for c in Cs])
+        weight, chosen, how = _fit(x, split, as_strengths("link_prediction", "Cs", Cs))
         line += how
     else:
         weight = None
@@ -152,6 +152,11 @@ def link_prediction_runs(
         split and training')
     """
     check_count("link_prediction_runs", seeds=seeds)
+    if not callable(train):
+        raise TypeError(
+            "link_prediction_runs: train must be a function (data, seed) -> embeddings, got "
+            f"{shown(train)}."
+        )
     runs: dict[str, list[float]] = {}
     chosen: list[float] = []
     for seed in range(seeds):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from gcl.checks import check_counts
 from gcl.evaluate.inputs import as_labels, as_matrix, cosine_blocks
 from gcl.evaluate.result import Result
 
@@ -38,6 +39,7 @@ def similarity_search(z: Any, y: Any, ks: Sequence[int] = (5, 10)) -> Result:
     x = as_matrix(z, "similarity_search", l2=True)
     num_nodes = x.shape[0]
     codes, _ = as_labels(y, num_nodes, "similarity_search")
+    check_counts("similarity_search", least=-(2**63), ks=ks)
     if not ks or min(ks) < 1 or max(ks) >= num_nodes:
         raise ValueError(
             f"similarity_search: ks must lie between 1 and {num_nodes - 1}, got {list(ks)}."

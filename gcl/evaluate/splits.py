@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.checks import check_count, check_real
+from gcl.checks import check_count, check_real, check_seed, shown
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,19 @@ class Splits:
         return self.train.shape[1]
 
 
+def check_splits(where: str, splits: Any) -> None:
+    """Splits of nodes.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if not isinstance(splits, Splits):
+        raise TypeError(
+            f"{where}: splits must be gcl.evaluate.Splits, such as public_split(data) makes, got "
+            f"{shown(splits)}."
+        )
+
+
 def random_splits(
     num_nodes: int, train: float = 0.1, val: float = 0.1, num_splits: int = 20, seed: int = 0
 ) -> Splits:
@@ -81,6 +94,7 @@ def random_splits(
         ('random-10-10-80', [10, 10, 10], [80, 80, 80])
     """
     check_count("random_splits", num_nodes=num_nodes, num_splits=num_splits)
+    check_seed("random_splits", seed)
     check_real("random_splits", train=train, val=val)
     if not (0 < train < 1 and 0 <= val < 1 and train + val < 1):
         raise ValueError(

@@ -196,30 +196,30 @@ def check_edges(
         TypeError: no tensor, or one of other numbers.
         ValueError: of another shape, or beyond the nodes.
     """
+    name = f"{where}.edge_index" if where else "edge_index"
     if not isinstance(edge_index, Tensor):
         array = isinstance(edge_index, np.ndarray)
         make = "torch.from_numpy(edge_index)" if array else "torch.tensor(edge_index)"
         raise TypeError(
-            f"{owner}: {where}.edge_index must be a tensor [2, num_edges], got "
+            f"{owner}: {name} must be a tensor [2, num_edges], got "
             f"{type(edge_index).__name__}; use {make}."
         )
     if edge_index.dim() != 2 or edge_index.shape[0] != 2:
         turned = edge_index.dim() == 2 and edge_index.shape[1] == 2
         advice = "; use edge_index.t().contiguous()" if turned else ""
         raise ValueError(
-            f"{owner}: {where}.edge_index must be [2, num_edges], got "
-            f"{list(edge_index.shape)}{advice}."
+            f"{owner}: {name} must be [2, num_edges], got {list(edge_index.shape)}{advice}."
         )
     if edge_index.dtype not in (torch.int64, torch.int32):
         raise TypeError(
-            f"{owner}: {where}.edge_index must hold int64 positions of nodes, got "
+            f"{owner}: {name} must hold int64 positions of nodes, got "
             f"{edge_index.dtype}; use edge_index.long()."
         )
     if num_nodes is not None and edge_index.numel():
         low, high = (int(end) for end in edge_index.aminmax())
         if low < 0 or high >= num_nodes:
             raise ValueError(
-                f"{owner}: {where}.edge_index must lie in [0, {num_nodes}), got "
+                f"{owner}: {name} must lie in [0, {num_nodes}), got "
                 f"{low if low < 0 else high}; set {where}.num_nodes."
             )
 

@@ -125,6 +125,8 @@ def _check_assignments(name: str, q: Tensor) -> None:
     if not isinstance(q, Tensor) or not q.is_floating_point():
         got = q.dtype if isinstance(q, Tensor) else type(q).__name__
         raise TypeError(f"{name}: q must be a floating-point tensor [n, K], got {got}.")
+    if q.layout != torch.strided:
+        raise TypeError(f"{name}: q must be dense, got {q.layout}; use q.to_dense().")
     if q.dim() != 2 or q.shape[1] == 0:
         raise ValueError(f"{name}: q must be [n, K] with K of at least 1, got {list(q.shape)}.")
     if bool((q < 0).any()):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_choice, check_real, check_views
+from gcl.checks import check_choice, check_real, check_views, shown
 from gcl.contracts import Loss
 from gcl.ops.sketches import gaussian_sketch, sign_sketch
 
@@ -58,6 +58,10 @@ class Sketched(nn.Module):
         shared: bool = True,
     ):
         super().__init__()
+        if not callable(loss) or isinstance(loss, type):
+            raise TypeError(
+                f"Sketched: loss must be an objective (z1, z2) -> scalar, got {shown(loss)}."
+            )
         check_choice("Sketched", "sketch", sketch, ("gaussian", "sign"))
         for name, value in (("ratio", ratio), ("density", density)):
             check_real("Sketched", **{name: value})

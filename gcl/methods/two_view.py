@@ -74,6 +74,12 @@ class TwoView(Method):
             )
         if not isinstance(views, tuple | list) or len(views) < 2 or not all(map(callable, views)):
             raise ValueError("TwoView: views must be two transforms, each a callable on a graph.")
+        for view in views:
+            if isinstance(view, type):
+                raise TypeError(
+                    f"TwoView: a view must be an object, got the class {view.__name__}; make one: "
+                    f"{view.__name__}(...)."
+                )
         self.encoder, self.objective = encoder, loss
         compared = loss.pair if isinstance(loss, PairwiseViews) else loss
         self._takes = _further_parameters(

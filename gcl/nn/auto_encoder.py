@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl import checkpoint
+from gcl.checks import shown
 from gcl.nn.mlp_encoder import MLPEncoder
 
 _KIND = "auto-encoder"
@@ -35,6 +36,11 @@ class AutoEncoder(nn.Module):
 
     def __init__(self, encoder: MLPEncoder):
         super().__init__()
+        if not isinstance(encoder, MLPEncoder):
+            raise TypeError(
+                f"AutoEncoder: expected an MLPEncoder, got {shown(encoder)}; other encoders have "
+                "no mirror image."
+            )
         reverse = encoder.widths[::-1]
         self.encoder = encoder
         self.decoder = MLPEncoder(reverse[0], reverse[1:-1], reverse[-1])

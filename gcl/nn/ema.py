@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gcl.checks import check_fraction
+from gcl.checks import check_fraction, shown
 
 
 class EMA(nn.Module):
@@ -29,6 +29,8 @@ class EMA(nn.Module):
 
     def __init__(self, module: nn.Module):
         super().__init__()
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"EMA: expected a module, got {shown(module)}.")
         self.module = copy.deepcopy(module).requires_grad_(False)
 
     @torch.no_grad()

@@ -13,7 +13,8 @@ from torch_geometric.nn import BatchNorm
 from torch_geometric.nn.inits import glorot
 from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
 
-from gcl.checks import check_real, check_width
+from gcl.checks import check_count, check_real, check_width
+from gcl.graphs.kinds import check_edges
 from gcl.nn.dropout import Dropout
 from gcl.ops.propagation import Adjacency, gcn_adjacency, sparse_linear
 from gcl.ops.sparse import csr_tensor
@@ -76,9 +77,8 @@ class GCNEncoder(nn.Module):
                 raise ValueError(
                     f"GCNEncoder: widths must be whole numbers of at least 1, got {width!r}."
                 )
-        check_real("GCNEncoder", num_layers=num_layers, dropout=dropout)
-        if num_layers < 1:
-            raise ValueError(f"GCNEncoder: num_layers must be at least 1, got {num_layers}.")
+        check_count("GCNEncoder", num_layers=num_layers)
+        check_real("GCNEncoder", dropout=dropout)
         if not 0 <= dropout < 1:
             raise ValueError(f"GCNEncoder: dropout must lie in [0, 1), got {dropout}.")
         self.in_channels = in_channels
@@ -92,7 +92,7 @@ class GCNEncoder(nn.Module):
             after = nn.Sequential()
             if not (plain_last and layer == num_layers - 1):
                 if norm is not None:
-                    after.append(normalization_resolver(norm, width, **(norm_kwargs or {})))
+                    after.append(_normalization(norm, width, norm_kwargs))
                     # One node has no variance; it is normalised as in evaluation, as in GINEncoder.
                     if isinstance(after[-1], BatchNorm):
                         after[-1].allow_single_element = after[-1].module.track_running_stats
@@ -118,6 +118,7 @@ class GCNEncoder(nn.Module):
         edge_weight: Float[Tensor, " e"] | None = None,
     ) -> Float[Tensor, "n d"]:
         check_width("GCNEncoder", x, self.in_channels)
+        check_edges("GCNEncoder", edge_index, "")
         dtype = self.weights[0].dtype
         adjacency = gcn_adjacency(edge_index, edge_weight, x.shape[0], dtype)
         z = x.to(dtype)
@@ -146,8 +147,20 @@ class GCNEncoder(nn.Module):
         return "\n  ".join(["GCNEncoder(", *layers]) + "\n)"
 
 
+def _normalization(norm: str, width: int, options: dict[str, Any] | None) -> nn.Module:
+    try:
+        return normalization_resolver(norm, width, **(options or {}))
+    except (AttributeError, ValueError):
+        raise ValueError(
+            f"GCNEncoder: unknown norm {norm!r}; give the name of one in PyG, such as 'batch', "
+            "'layer' or 'graph', or None."
+        ) from None
+
+
 def _activation(act: str | Callable[[], nn.Module]) -> nn.Module:
     if not isinstance(act, str):
+        if not callable(act):
+            raise TypeError(f"GCNEncoder: act must be the name of an activation, got {act!r}.")
         return act()
     try:
         return activation_resolver(act)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GIN
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 
-from gcl.checks import check_count, check_width
+from gcl.checks import check_count, check_width, shown
+from gcl.graphs.kinds import check_edges
 
 
 class GINEncoder(GIN):
@@ -56,10 +58,14 @@ class GINEncoder(GIN):
         )  # fmt: skip
         side_by_side(self)
 
-    def forward(self, x: Tensor, *rest: Any, **options: Any) -> Tensor:
+    def forward(self, x: Tensor, edge_index: Any, *rest: Any, **options: Any) -> Tensor:
         """As PyG's `GIN`, for features of any precision."""
         check_width("GINEncoder", x, self.in_channels)
-        z: Tensor = super().forward(x.to(next(self.parameters()).dtype), *rest, **options)
+        if isinstance(edge_index, Tensor) and edge_index.layout == torch.strided:
+            check_edges("GINEncoder", edge_index, "")
+        z: Tensor = super().forward(
+            x.to(next(self.parameters()).dtype), edge_index, *rest, **options
+        )
         return z
 
 
@@ -74,6 +80,8 @@ def side_by_side(gnn: BasicGNN) -> BasicGNN:
         >>> side_by_side(GCN(3, 8, num_layers=2, jk="cat")).out_channels
         16
     """
+    if not isinstance(gnn, BasicGNN):
+        raise TypeError(f"side_by_side: expected a GNN such as PyG's GIN, got {shown(gnn)}.")
     gnn.lin = _Nothing()
     gnn.out_channels = gnn.num_layers * gnn.hidden_channels
     return gnn

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gcl.graphs.kinds import check_one_type
 from gcl.ops.propagation import gcn_adjacency
 
 
@@ -29,6 +30,7 @@ def propagate(z: Tensor, data: Any, hops: int) -> Tensor:
                 [0.5000]])
     """
     if hops:
+        check_one_type("propagate", data)
         adjacency = gcn_adjacency(data.edge_index, data.get("edge_weight"), len(z), z.dtype)
         for _ in range(hops):
             z = adjacency @ z

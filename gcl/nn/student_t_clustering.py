@@ -8,7 +8,7 @@ from jaxtyping import Float
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from gcl.checks import check_count, check_positive
+from gcl.checks import check_count, check_positive, shown
 
 EXACT_DIFFERENCES = "donot_use_mm_for_euclid_dist"
 
@@ -50,6 +50,8 @@ class StudentTClustering(nn.Module):
         nn.init.xavier_normal_(self.centres)
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        if not isinstance(z, Tensor):
+            raise TypeError(f"StudentTClustering: expected a tensor [n, d], got {shown(z)}.")
         if z.dim() != 2 or z.shape[1] != self.centres.shape[1]:
             raise ValueError(
                 f"StudentTClustering: expected embeddings [n, {self.centres.shape[1]}], got "

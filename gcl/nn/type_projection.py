@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn.parameter_dict import ParameterDict
 
 from gcl.checks import check_count, check_real, check_width
+from gcl.graphs.kinds import what_came
 from gcl.nn.dropout import Dropout
 from gcl.ops.propagation import sparse_linear
 
@@ -60,6 +61,8 @@ class TypeProjection(nn.Module):
         free: Iterable[str] = (),
     ):
         super().__init__()
+        if not isinstance(data, HeteroData):
+            raise TypeError(f"TypeProjection: expected a HeteroData, got {what_came(data)}.")
         check_count("TypeProjection", out_channels=out_channels)
         check_real("TypeProjection", dropout=dropout)
         if not 0 <= dropout < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import statistics
 import time
@@ -22,7 +23,15 @@ from torch_geometric.data import Batch, Data, Dataset
 from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
-from gcl.checks import check_choice, check_device, check_number, check_positive, check_real
+from gcl.checks import (
+    as_path,
+    check_choice,
+    check_device,
+    check_number,
+    check_positive,
+    check_real,
+    shown,
+)
 from gcl.contracts import Method
 from gcl.graphs.kinds import check_constant, check_graph, check_graph_or_loader
 from gcl.graphs.validate import validate_graph
@@ -102,6 +111,8 @@ def fit(
         )
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"fit: epochs must be a whole number >= 0, got {epochs!r}.")
+    if clip is not None:
+        check_real("fit", clip=clip)
     if clip is not None and not clip > 0:
         raise ValueError(f"fit: clip must be above 0, got {clip}.")
     check_choice("fit", "precision", precision, ("fp32", "bf16"))
@@ -111,11 +122,16 @@ def fit(
             "fit: scheduler must be a learning-rate scheduler or a function of the optimizer, such "
             f"as gcl.training.warmup_cosine(10, 200), got {scheduler!r}."
         )
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        raise TypeError(f"fit: callbacks must be a list of callbacks, got {shown(callbacks)}.")
+    if resume is not None:
+        as_path("fit: resume", resume)
     for callback in callbacks:
         if not isinstance(callback, Callback):
             made = f"; make one: {callback.__name__}(...)" if isinstance(callback, type) else ""
             raise TypeError(
-                f"fit: callbacks must be objects of gcl.callbacks.Callback, got {callback!r}{made}."
+                "fit: callbacks must be objects of gcl.callbacks.Callback, got "
+                f"{shown(callback)}{made}."
             )
     if device is not None:
         check_device("fit", device)
@@ -417,4 +433,15 @@ def _optimizer(
 def _scheduler(optimizer: Optimizer, scheduler: Any) -> LRScheduler | None:
     if scheduler is None or isinstance(scheduler, LRScheduler):
         return scheduler
-    return scheduler(optimizer)
+    if isinstance(scheduler, type):
+        try:
+            inspect.signature(scheduler).bind(optimizer)
+        except TypeError:
+            raise TypeError(
+                f"fit: scheduler {scheduler.__name__} takes more than the optimizer; give the rest "
+                f"by functools.partial({scheduler.__name__}, ...)."
+            ) from None
+    made = scheduler(optimizer)
+    if not isinstance(made, LRScheduler):
+        raise TypeError(f"fit: scheduler must make a learning-rate scheduler, got {shown(made)}.")
+    return made

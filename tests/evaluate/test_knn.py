@@ -60,7 +60,7 @@ def test_blocks_cover_every_query():
     [
         ({"k": 0}, "k must"),
         ({"k": 21}, "k must"),
-        ({"k": []}, "k must"),
+        ({"k": []}, "k is empty"),
         ({"protocol": "e1"}, "protocol"),
         ({"protocol": "public"}, "protocol"),
         ({"splits": random_splits(30)}, "same graph"),

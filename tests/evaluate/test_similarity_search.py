@@ -27,6 +27,6 @@ def test_equals_a_full_sort(form):
 def test_default_keys_and_mistakes():
     z, y = torch.eye(12), torch.arange(12) % 2
     assert list(similarity_search(z, y)) == ["sim@5", "sim@10"]
-    for ks in ([], [0], [12]):
-        with pytest.raises(ValueError, match="between 1 and 11"):
+    for ks, words in (([], "ks is empty"), ([0], "between 1 and 11"), ([12], "between 1 and 11")):
+        with pytest.raises(ValueError, match=words):
             similarity_search(z, y, ks=ks)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from gcl.checks import as_strengths
+
 MEMORY = 5  # pairs of curvature history; with 8 or 12 the iterations saved cost more than they give
 ARMIJO = 1e-4
 TRIALS = 20  # step lengths tried before a problem counts as exhausted
@@ -91,13 +93,17 @@ def fit_logistic(
         >>> (x[0] @ fit.weight[0, 1] + fit.bias[0, 1]).argmax(1)
         tensor([0, 0, 1, 1])
     """
+    for name, value, kind in (("x", x, "numbers"), ("y", y, "whole numbers")):
+        fits = isinstance(value, Tensor) and value.is_floating_point() == (name == "x")
+        if not fits:
+            came = value.dtype if isinstance(value, Tensor) else type(value).__name__
+            raise TypeError(f"fit_logistic: {name} must be a tensor of {kind}, got {came}.")
+    Cs = as_strengths("fit_logistic", "Cs", Cs)
     if x.dim() != 3 or y.shape != x.shape[:2]:
         raise ValueError(
             f"fit_logistic: expected x [S, n, D] and y [S, n], got {tuple(x.shape)} and "
             f"{tuple(y.shape)}; add a leading dimension of one for a single split."
         )
-    if not Cs or min(Cs) <= 0:
-        raise ValueError(f"fit_logistic: Cs must be positive numbers, got {list(Cs)}.")
     mask = torch.ones_like(y, dtype=torch.bool) if mask is None else mask
     if mask.shape != y.shape or not bool(mask.any(1).all()):
         raise ValueError(

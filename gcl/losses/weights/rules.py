@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.checks import check_node_pairs
+from gcl.checks import check_node_pairs, shown
 from gcl.ops.log_weight import LogWeight
 
 
@@ -46,6 +46,8 @@ def rank_one(
     """
     vectors = (row,) if col is None else (row, col)
     for v in vectors:
+        if not isinstance(v, Tensor):
+            raise TypeError(f"rank_one: row and col must be tensors, got {shown(v)}.")
         if v.dim() != 1 or bool((v.isnan() | v.isposinf()).any()):
             raise ValueError(
                 f"rank_one: row and col must be vectors without NaN or +inf, got {list(v.shape)}."
@@ -93,6 +95,8 @@ def cluster_pairs(labels: Int[Tensor, "g n"]) -> LogWeight:
         tensor([[0., 1., 2., 2.],
                 [1., 0., 1., 1.]])
     """
+    if not isinstance(labels, Tensor):
+        raise TypeError(f"cluster_pairs: labels must be a tensor [g, n], got {shown(labels)}.")
     if labels.is_floating_point() or labels.is_complex():
         raise TypeError(f"cluster_pairs: labels must hold integers, got {labels.dtype}.")
     if labels.dim() != 2 or len(labels) < 1:

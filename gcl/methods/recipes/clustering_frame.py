@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gcl.checks import shown
 from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.methods.contrastive_clustering import ContrastiveClustering
@@ -11,6 +12,7 @@ from gcl.methods.denominators import Denominator
 from gcl.nn.auto_encoder import AutoEncoder
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.student_t_clustering import StudentTClustering
+from gcl.transforms.add_influence import AddInfluence
 
 
 def contrastive_clustering(
@@ -51,6 +53,19 @@ def contrastive_clustering(
         pretrain_epochs=pretrain_epochs,
         **options,
     )
+
+
+def check_influence(recipe: str, influence: Any) -> None:
+    """The transform that finds positives.
+
+    Raises:
+        TypeError: another one.
+    """
+    if not isinstance(influence, AddInfluence):
+        raise TypeError(
+            f"{recipe}: influence must be a gcl.transforms.AddInfluence(...), got "
+            f"{shown(influence)}."
+        )
 
 
 def _number_of_classes(recipe: str, data: Any) -> int:

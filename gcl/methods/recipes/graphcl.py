@@ -14,6 +14,7 @@ from gcl.augment import (
     RandomChoice,
     RandomWalkSubgraph,
 )
+from gcl.checks import check_real
 from gcl.contracts import Encoder, Transform
 from gcl.losses import DCL
 from gcl.methods.recipes.graph_frame import gin, graph_head
@@ -89,6 +90,7 @@ def _pool(
     walk_length: int,
 ) -> list[Transform]:
     """The augmentations whose rates are not 0; their constructors check the others."""
+    check_real("graphcl", walks=walks)
     pool: list[Transform] = []
     if drop_node:
         pool.append(NodeDropping(drop_node, remove=True))

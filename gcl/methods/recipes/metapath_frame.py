@@ -7,6 +7,7 @@ from typing import Any, cast
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
+from gcl.checks import shown
 from gcl.graphs.kinds import check_types
 from gcl.graphs.meta_paths import EdgeType, metapaths_of, resolve
 from gcl.methods.metapath_contrast import MetaPathContrast, Objective
@@ -54,4 +55,8 @@ def metapath_chains(
 ) -> list[tuple[EdgeType, ...]]:
     """Meta-paths as chains of edge types of this graph."""
     check_types(recipe, data)
+    if not isinstance(paths, AddMetaPaths):
+        raise TypeError(
+            f"{recipe}: paths must be a gcl.transforms.AddMetaPaths(metapaths), got {shown(paths)}."
+        )
     return resolve(data, metapaths_of(recipe, data, paths.metapaths))

@@ -10,7 +10,7 @@ from gcl.checks import check_choice
 from gcl.contracts import Encoder
 from gcl.methods.contrastive_clustering import ContrastiveClustering
 from gcl.methods.denominators import ClusterMetaNodes
-from gcl.methods.recipes.clustering_frame import contrastive_clustering
+from gcl.methods.recipes.clustering_frame import check_influence, contrastive_clustering
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
@@ -80,6 +80,7 @@ def pamc(
         >>> gcl.embed(method, data).shape, method.predict(data).unique().shape
         (torch.Size([34, 4]), torch.Size([4]))
     """
+    check_influence("pamc", influence)
     check_choice("pamc", "proxy", proxy, ("node", "pair", "paper", "none"))
     check_choice("pamc", "assign", assign, ("hard", "soft"))
     meta_nodes = None

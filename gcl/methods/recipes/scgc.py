@@ -7,7 +7,7 @@ from torch_geometric.data import Data
 from gcl.contracts import Encoder
 from gcl.methods.contrastive_clustering import ContrastiveClustering
 from gcl.methods.denominators import ExactNegatives
-from gcl.methods.recipes.clustering_frame import contrastive_clustering
+from gcl.methods.recipes.clustering_frame import check_influence, contrastive_clustering
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
@@ -67,6 +67,7 @@ def scgc(
         >>> gcl.embed(method, data).shape, method.predict(data).unique().shape
         (torch.Size([34, 4]), torch.Size([4]))
     """
+    check_influence("scgc", influence)
     return contrastive_clustering(
         "scgc",
         data,
