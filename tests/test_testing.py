@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch_geometric.data import Data
 
 import gcl
 from gcl.testing import (
@@ -13,7 +14,10 @@ from gcl.testing import (
     check_method,
     check_negatives,
     check_variant,
+    odd_graphs,
 )
+
+KARATE = gcl.datasets.karate()
 
 
 class Leaky(nn.Module):
@@ -53,7 +57,7 @@ class Leaky(nn.Module):
 )
 def test_loss_suite_finds_the_fault(fault, complaint):
     with pytest.raises(AssertionError, match=complaint):
-        check_loss(Leaky(fault))
+        check_loss(Leaky(fault), refuses=fault == "errors")
 
 
 class Sloppy:
@@ -124,7 +128,7 @@ class Sloppy:
 )
 def test_negatives_suite_finds_the_fault(fault, complaint):
     with pytest.raises(AssertionError, match=complaint):
-        check_negatives(Sloppy(fault))
+        check_negatives(Sloppy(fault), refuses=fault == "errors")
 
 
 def test_negatives_suite_passes_what_is_right_and_compares_the_pairs():
@@ -252,3 +256,58 @@ def test_variant_suite_finds_the_fault(faulty):
 
 def test_method_suite_passes_what_is_right():
     check_method(Faulty("none"), gcl.datasets.load("karate"))
+
+
+def plain_loss(z1, z2):
+    return (z1 - z2).square().mean()
+
+
+def test_a_plain_function_is_not_asked_for_messages_unless_wanted():
+    check_loss(plain_loss)
+    with pytest.raises(AssertionError, match=r"^plain_loss: unequal shapes: .*got RuntimeError"):
+        check_loss(plain_loss, refuses=True)
+
+
+def half_the_edges(data):
+    """A transform of graphs of one type."""
+    kept = torch.rand(data.edge_index.shape[1]) < 0.5
+    data.edge_index = data.edge_index[:, kept]
+    for key in ("edge_attr", "edge_weight"):
+        if key in data:
+            data[key] = data[key][kept]
+    return data
+
+
+def test_a_transform_may_say_that_it_takes_no_types_of_nodes():
+    graphs = [(name, g) for name, g in odd_graphs() if "batch" not in name]
+    with pytest.raises(
+        AssertionError, match=r"^half_the_edges: on a heterogeneous graph: it raised AttributeError"
+    ) as caught:
+        check_augmentation(half_the_edges, graphs=graphs)
+    assert isinstance(caught.value.__cause__, AttributeError)
+    check_augmentation(half_the_edges, graphs=graphs, hetero=False)
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (lambda: check_loss(lambda a, b: 0.5), "2 rows: expected a scalar tensor, got float"),
+        (lambda: check_loss(lambda a, b: a.detach().sum()), "no gradient reaches the views"),
+        (lambda: check_loss(lambda a, b: a.nope()), "2 rows: it raised AttributeError: "),
+        (lambda: check_augmentation(lambda d: None), "on an undirected path: returned a NoneType"),
+        (lambda: check_augmentation(lambda d: d.nope()), "on an undirected path: it raised "),
+        (lambda: check_augmentation(lambda d: type(d)()), "the attribute node_id is gone"),
+        (lambda: check_augmentation(lambda d: d), "pickling it: it raised "),
+        (lambda: check_negatives(lambda q, k, tau: 0.5), "it raised AttributeError: "),
+        (lambda: check_method(gcl.methods.grace, Data()), "it raised AttributeError: "),
+        (
+            lambda: check_variant(lambda m: None, gcl.methods.dgi(KARATE, hidden=4), KARATE),
+            "method",
+        ),
+    ],
+)
+def test_failures_are_sentences_that_name_the_part(check, words):
+    with pytest.raises(AssertionError, match=f"^[A-Za-z_<>]+: .*{words}") as caught:
+        check()
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(".")
