@@ -70,13 +70,19 @@ def load(path: str | os.PathLike[str]) -> Any:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # a header can announce tensors that torch cannot make
         raise CheckpointError(f"{path} is not a readable checkpoint ({error}).") from None
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint of gcl.")
-    if metadata["sha256"] != _digest(metadata["tree"], tensors):
-        raise CheckpointError(f"{path} is damaged: its content does not match its checksum.")
-    return _decode(json.loads(metadata["tree"]), tensors)
+    try:
+        whole = metadata["sha256"] == _digest(metadata["tree"], tensors)
+        if whole:
+            return _decode(json.loads(metadata["tree"]), tensors)
+    except (KeyError, RecursionError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is no checkpoint: its content is not of the form that gcl writes ({error})."
+        ) from None
+    raise CheckpointError(f"{path} is damaged: its content does not match its checksum.")
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
@@ -139,11 +145,27 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Set every global generator to what `random_state` returned."""
+    """Set every global generator to what `random_state` returned.
+
+    Raises:
+        CheckpointError: it is not of that form.
+    """
+    try:
+        _set_random_state(state)
+    except (KeyError, OverflowError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"The state of the random generators in the checkpoint is none ({error})."
+        ) from None
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    keys, position, has_gauss, cached = state["numpy"]
+    # NumPy believes the position, and would read beyond its keys.
+    if keys.shape != (624,) or not 0 <= position <= 624 or has_gauss not in (0, 1):
+        raise ValueError("NumPy's has other sizes")
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
         torch.cuda.set_rng_state_all(state["cuda"])
-    keys, position, has_gauss, cached = state["numpy"]
     keys = keys.numpy().astype(np.uint32)
     np.random.set_state(("MT19937", keys, position, has_gauss, cached))  # noqa: NPY002
     random.setstate(state["python"])
@@ -177,7 +199,9 @@ def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
             return tensors[content]
         if kind == "tuple":
             return tuple(_decode(item, tensors) for item in content)
-        return {key: _decode(item, tensors) for key, item in content}
+        if kind == "dict":
+            return {key: _decode(item, tensors) for key, item in content}
+        raise ValueError(f"there is no kind {kind!r}")
     return value
 
 

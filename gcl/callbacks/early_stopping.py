@@ -78,4 +78,8 @@ class EarlyStopping(Callback):
         return {key: getattr(self, key) for key in keys}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        # By name: a file must not decide which attributes there are.
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+        self.waited, self.best_weights = int(state["waited"]), state["best_weights"]
+        if self.best_weights is not None and not isinstance(self.best_weights, dict):
+            raise TypeError("its best weights are none")

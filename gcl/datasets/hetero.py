@@ -15,6 +15,14 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.utils import coalesce
 
+from gcl.datasets.inert_arrays import (
+    check_cells,
+    check_csr,
+    check_shape,
+    read_array,
+    read_arrays,
+    whole_numbers,
+)
 from gcl.ops.sparse import csr_tensor
 
 PARTS = ("train", "val", "test")
@@ -138,23 +146,40 @@ def _read_features(path: Path, size: int) -> Tensor:
         # One of the files is a plain array under the name of an archive.
         with open(path, "rb") as file:
             is_archive = file.read(2) == b"PK"
-        if is_archive:
-            x = sp.csr_array(sp.load_npz(path))
-            x.check_format(full_check=True)
-            x.sum_duplicates()
-        else:
-            x = np.load(path, allow_pickle=False)
-        x = x.astype(np.float32)
-    except OSError:
-        raise
-    except Exception as error:  # a broken archive can raise nearly anything
+        x = _matrix(read_arrays(path)) if is_archive else read_array(path)
+        if x.dtype.kind not in "biuf":
+            raise ValueError(f"it holds no numbers but {x.dtype}")
+    except (ValueError, KeyError) as error:
         raise _broken(path, error) from error
+    x = x.astype(np.float32)
     if x.ndim != 2 or x.shape[0] != size:
         raise _broken(path, f"its shape is {x.shape}, and there are {size} nodes")
     if isinstance(x, np.ndarray):
         return torch.from_numpy(x)
     crow, col = (torch.from_numpy(part.astype(np.int64)) for part in (x.indptr, x.indices))
     return csr_tensor(crow, col, torch.from_numpy(x.data), x.shape)
+
+
+def _matrix(arrays: dict[str, np.ndarray]) -> sp.csr_array:
+    """What `scipy.sparse.save_npz` has written, entries in order and each once."""
+    layout, shape, data = arrays["format"].tobytes(), check_shape(arrays["shape"]), arrays["data"]
+    if layout == b"coo":
+        row, col = (whole_numbers(arrays[name]) for name in ("row", "col"))
+        lists = row.ndim == col.ndim == data.ndim == 1 and len(row) == len(col) == len(data)
+        if not lists or data.dtype.kind not in "biuf":
+            raise ValueError("a sparse matrix whose arrays are no lists of one length")
+        for at, limit in ((row, shape[0]), (col, shape[1])):
+            if len(at) and not 0 <= at.min() <= at.max() < limit:
+                raise ValueError("a sparse matrix with an entry outside its rows and columns")
+        check_cells(shape, len(data) + shape[0])
+        x = sp.csr_array(sp.coo_array((data, (row, col)), shape))
+    elif layout == b"csr":
+        *parts, shape = check_csr(data, arrays["indices"], arrays["indptr"], shape)
+        x = sp.csr_array(tuple(parts), shape)
+    else:
+        raise ValueError(f"a sparse matrix in the format {layout[:10]!r}, not csr or coo")
+    x.sum_duplicates()
+    return x
 
 
 def _read_links(path: Path, sizes: tuple[int, int]) -> Tensor:
@@ -193,15 +218,9 @@ def _read_mask(path: Path, size: int) -> Tensor:
 def _read_numbers(path: Path) -> np.ndarray:
     """An array of whole numbers, int64; some of the files store them as float64."""
     try:
-        numbers = np.load(path, allow_pickle=False)
-        whole = numbers.astype(np.int64)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # a broken file can raise nearly anything
+        return whole_numbers(read_array(path))
+    except ValueError as error:
         raise _broken(path, error) from error
-    if not np.array_equal(whole, numbers):
-        raise _broken(path, "it holds fractions")
-    return whole
 
 
 def _broken(path: Path, why: object) -> ValueError:

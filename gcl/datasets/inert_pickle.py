@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-KINDS = "biufS"  # of arrays: numbers and bytes, nothing that holds a reference
+from gcl.datasets.inert_arrays import KINDS, check_csr
+
 MOST_CELLS = 1 << 28  # of a dense matrix, 1 GB in float32
 
 
@@ -121,23 +122,12 @@ class InertCSR:
         if not all(isinstance(part, InertArray) for part in parts):
             raise ValueError("a sparse matrix without its arrays")
         data, indices, indptr = (part.array() for part in parts)  # type: ignore[union-attr]
-        shape = _shape(self.state.get("_shape"))
-        if len(shape) != 2 or math.prod(shape) > MOST_CELLS:
+        data, cols, starts, shape = check_csr(data, indices, indptr, self.state.get("_shape"))
+        if math.prod(shape) > MOST_CELLS:
             raise ValueError(f"a sparse matrix of shape {shape}")
-        lists = all(part.ndim == 1 for part in (data, indices, indptr))
-        whole = indices.dtype.kind in "iu" and indptr.dtype.kind in "iu"
-        if not lists or not whole or data.dtype.kind not in "biuf":
-            raise ValueError("a sparse matrix whose arrays are no lists of numbers")
-        # Checked here: SciPy writes to where indices of odd types point.
-        cols, starts = indices.astype(np.int64), indptr.astype(np.int64)
-        counts = np.diff(starts)
-        fits = len(starts) == shape[0] + 1 and starts[0] == 0 and bool((counts >= 0).all())
-        if not fits or not starts[-1] == len(cols) == len(data):
-            raise ValueError("a sparse matrix whose rows do not fit its entries")
-        if len(cols) and not 0 <= cols.min() <= cols.max() < shape[1]:
-            raise ValueError("a sparse matrix with an entry outside its columns")
+        rows = np.repeat(np.arange(shape[0]), np.diff(starts))
         dense = np.zeros(shape, data.dtype)
-        np.add.at(dense, (np.repeat(np.arange(shape[0]), counts), cols), data)
+        np.add.at(dense, (rows, cols), data)
         return dense
 
 

@@ -61,9 +61,16 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Graph | Graph
             f"{', '.join(DATASETS)}."
         )
     source = DATASETS[key]
-    data = source.read(source.fetch(key, resolve_root(root)))
+    folder = source.fetch(key, resolve_root(root))
+    data = source.read(folder)
     if not isinstance(data, GraphSet):
-        validate_graph(data)
+        try:
+            validate_graph(data)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"load: the files of {key} in {folder} hold no sound graph ({error}); replace them "
+                "with the originals."
+            ) from error
     return data
 
 

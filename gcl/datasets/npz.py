@@ -10,12 +10,14 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.utils import remove_self_loops, to_undirected
 
+from gcl.datasets.inert_arrays import check_csr, read_arrays, whole_numbers
+
 
 def read_npz(path: Path) -> Data:
     """An undirected graph with binary features from one `.npz` file.
 
     The result equals that of `torch_geometric.io.read_npz`. Arrays that would need a pickle are
-    refused, and the indices of both matrices are checked before they are used.
+    refused, and the sizes and indices of both matrices are checked before they are used.
 
     Args:
         path: a file with the CSR matrices `adj_*` `[n, n]` and `attr_*` `[n, f]` and `labels`.
@@ -30,27 +32,29 @@ def read_npz(path: Path) -> Data:
         Shchur, Mumme, Bojchevski, Günnemann: Pitfalls of Graph Neural Network Evaluation, 2018.
     """
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            attr, adj = (
-                sp.csr_matrix(
-                    tuple(arrays[f"{part}_{key}"] for key in ("data", "indices", "indptr")),
-                    tuple(arrays[f"{part}_shape"]),
-                )
-                for part in ("attr", "adj")
+        arrays = read_arrays(path)
+        attr, adj = (
+            check_csr(
+                *(arrays[f"{part}_{key}"] for key in ("data", "indices", "indptr", "shape"))
             )
-            labels = arrays["labels"].astype(np.int64)
-        attr.check_format(full_check=True)
-        adj.check_format(full_check=True)
-    except OSError:
-        raise
-    except Exception as error:  # a broken archive can raise nearly anything
+            for part in ("attr", "adj")
+        )
+        labels = whole_numbers(arrays["labels"])
+        size = len(attr[2]) - 1
+        if adj[3] != (size, size) or labels.shape != (size,):
+            raise ValueError(
+                f"{size} rows of features, an adjacency of shape {adj[3]} and labels of shape "
+                f"{labels.shape}"
+            )
+    except (ValueError, KeyError) as error:
         raise ValueError(
             f"load: {path} is not a graph in .npz format ({error}); replace it with the original, "
             "or delete it to have it downloaded again."
         ) from error
-    x = torch.from_numpy(attr.astype(np.float32).toarray())
+    x = torch.from_numpy(sp.csr_matrix(attr[:3], attr[3]).astype(np.float32).toarray())
     x[x > 0] = 1
-    coo = adj.tocoo()
-    edge_index = torch.from_numpy(np.stack([coo.row, coo.col]).astype(np.int64))
-    edge_index = to_undirected(remove_self_loops(edge_index)[0], num_nodes=x.size(0))
+    _, cols, starts, _ = adj
+    rows = np.repeat(np.arange(size), np.diff(starts))
+    edge_index = torch.from_numpy(np.stack([rows, cols]))
+    edge_index = to_undirected(remove_self_loops(edge_index)[0], num_nodes=size)
     return Data(x=x, edge_index=edge_index, y=torch.from_numpy(labels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.utils import coalesce, cumsum, remove_self_loops
 from torch_geometric.utils import one_hot as dense_one_hot
 
+from gcl.datasets.inert_arrays import check_cells
 from gcl.transforms.add_degree_features import degree_features
 
 
@@ -108,8 +110,15 @@ def _one_hot(path: Path, rows: int) -> Tensor | None:
     labels = _numbers(path)
     if labels.size(0) != rows:
         raise _broken(path, f"it has {labels.size(0)} lines for {rows} nodes or edges")
-    columns = (labels - labels.amin(0)).unbind(1) if rows else labels.unbind(1)
-    return torch.cat([dense_one_hot(column) for column in columns], 1)
+    columns = []
+    for column in labels.unbind(1):
+        low, high = (int(end) for end in column.aminmax()) if rows else (0, 0)
+        try:
+            check_cells((rows, high - low + 1), rows)
+        except ValueError as error:
+            raise _broken(path, f"its labels run from {low} to {high}") from error
+        columns.append(dense_one_hot(column - low))
+    return torch.cat(columns, 1)
 
 
 def _numbers(path: Path) -> Tensor:
@@ -118,8 +127,11 @@ def _numbers(path: Path) -> Tensor:
         # ndmin keeps a file of one line a matrix; NumPy itself warns where there is none.
         if not path.stat().st_size:
             return torch.empty(0, 2, dtype=torch.long)
-        table: Any = np.loadtxt(path, dtype=np.int64, delimiter=",", ndmin=2)
-    except (ValueError, UnicodeDecodeError) as error:
+        with warnings.catch_warnings():
+            # A file of blank lines, or of fractions that would be cut.
+            warnings.simplefilter("error")
+            table: Any = np.loadtxt(path, dtype=np.int64, delimiter=",", ndmin=2)
+    except (ValueError, Warning) as error:
         raise _broken(path, error) from error
     return torch.from_numpy(table)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
@@ -30,22 +33,43 @@ def read_wikics(path: Path) -> Data:
     """
     try:
         raw = json.loads(path.read_text())
-        x = torch.tensor(raw["features"], dtype=torch.float)
-        pairs = [(i, j) for i, ends in enumerate(raw["links"]) for j in ends]
-        edge_index = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).t()
+        x = np.array(raw["features"], np.float32)
+        if x.ndim != 2 or not np.isfinite(x).all():
+            raise ValueError("its features are no finite numbers, as many of every article")
+        size, links = len(x), raw["links"]
+        y = np.array(raw["labels"])
+        if y.shape != (size,) or y.dtype.kind not in "iu":
+            raise ValueError(f"its labels are not {size} whole numbers")
+        counts = [len(ends) for ends in links]
+        targets = list(chain.from_iterable(links))
+        if not all(type(node) is int and 0 <= node < size for node in targets):
+            raise ValueError(f"it links to an article outside 0..{size - 1}")
+        sources = np.repeat(np.arange(len(counts)), counts)
+        if len(counts) != size:
+            raise ValueError(f"it has links of {len(counts)} articles and features of {size}")
+        edge_index = torch.from_numpy(np.stack([sources, np.array(targets, np.int64)]))
         splits = {
-            mask: torch.tensor(raw[f"{mask}s"], dtype=torch.bool).t().contiguous()
+            mask: _masks(raw[f"{mask}s"], size).t().contiguous()
             for mask in ("train_mask", "val_mask", "stopping_mask")
         }
         return Data(
-            x=x,
-            edge_index=to_undirected(edge_index.contiguous(), num_nodes=x.size(0)),
-            y=torch.tensor(raw["labels"], dtype=torch.long),
-            test_mask=torch.tensor(raw["test_mask"], dtype=torch.bool),
+            x=torch.from_numpy(x),
+            edge_index=to_undirected(edge_index, num_nodes=size),
+            y=torch.from_numpy(y.astype(np.int64)),
+            test_mask=_masks([raw["test_mask"]], size)[0],
             **splits,
         )
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError(
             f"load: {path} is not the data.json of Wiki-CS ({error}); replace it with the "
             "original, or delete it to have it downloaded again."
         ) from error
+
+
+def _masks(raw: Any, size: int) -> torch.Tensor:
+    """`[splits, size]`."""
+    masks = np.array(raw)
+    yes_or_no = masks.dtype == bool or (masks.dtype.kind in "iu" and np.isin(masks, (0, 1)).all())
+    if masks.ndim != 2 or masks.shape[1] != size or not yes_or_no:
+        raise ValueError(f"its masks are not lists of {size} times true or false")
+    return torch.from_numpy(masks.astype(bool))

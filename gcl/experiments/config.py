@@ -69,7 +69,7 @@ def load_config(path: str | Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(Path(path).read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid TOML: {error}.") from None
     except OSError as error:
         raise ValueError(f"Cannot read {path}: {error.strerror}.") from None

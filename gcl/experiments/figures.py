@@ -6,16 +6,17 @@ import copy
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from gcl import checkpoint, methods
+from gcl import methods
+from gcl.datasets.inert_arrays import read_array
 from gcl.experiments.folder import read_run
 from gcl.experiments.results import read_rows
 from gcl.experiments.run import Run, load_data
 from gcl.plot import embedding, loss_curve, similarities
+from gcl.training.state import read_checkpoint
 
 
 def plot_run(
@@ -39,8 +40,8 @@ def plot_run(
     title = f"{run.recipe} on {run.dataset}"
     log = read_rows(home / "log.csv")
     try:
-        z = torch.from_numpy(np.load(home / "embedding.npy", allow_pickle=False))
-    except (EOFError, ValueError) as error:
+        z = torch.from_numpy(read_array(home / "embedding.npy"))
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{home / 'embedding.npy'} is damaged: {error}") from None
     figures = {
         "loss": loss_curve(
@@ -66,7 +67,7 @@ def _two_views(run: Run, data: Any, home: Path) -> tuple[Tensor, Tensor] | None:
         inner = method.method if isinstance(method, methods.POT) else method
         if not isinstance(inner, methods.TwoView):
             return None
-        method.load_state_dict(checkpoint.load(home / "checkpoint.safetensors")["method"])
+        method.load_state_dict(read_checkpoint(home / "checkpoint.safetensors")["method"])
         method.eval()
         torch.manual_seed(0)
         whole = Batch.from_data_list(list(data)) if method.graph_level else data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +57,27 @@ def read_run(folder: Path) -> Kept:
     try:
         content = json.loads(path.read_text())
         seeds = content["seeds"]
+        _check_kinds(content["run"])
         kept = Kept(
             Run(**content["run"]),
             list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds],
             str(content.get("data", "")),
             [int(epochs) for epochs in content.get("lengths", [content["run"]["epochs"]])],
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{folder} holds no readable run.json ({error}); give a folder made by gcl train --out."
         ) from None
     return kept
+
+
+def _check_kinds(run: Mapping[str, Any]) -> None:
+    """Raises TypeError where a field of a run is of another kind than the run's own."""
+    kinds = {f.name: type(getattr(Run("", ""), f.name)) for f in fields(Run)}
+    for key, value in run.items():
+        kind = kinds.get(key, type(value))
+        if kind is not type(value) and (kind, type(value)) != (float, int):
+            raise TypeError(f"{key} is {value!r:.80}")
 
 
 @contextmanager

@@ -45,18 +45,30 @@ def read_rows(path: Path, needs: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Rows of a CSV file; none if it does not exist or is empty.
 
     Raises:
-        ValueError: a column that is needed is missing.
+        ValueError: a column that is needed is missing, or the file is damaged.
     """
     if not path.is_file():
         return []
     with path.open(newline="", errors="replace") as file:
         reader = csv.DictReader(file)
-        if not reader.fieldnames:  # begun, and stopped before the first row
-            return []
-        missing = [name for name in needs if name not in reader.fieldnames]
-        if missing:
-            raise ValueError(f"{path} is no results file of gcl: it has no column {missing[0]!r}.")
-        return list(reader)
+        try:
+            if not reader.fieldnames:  # begun, and stopped before the first row
+                return []
+            rows = list(reader)
+        except csv.Error as error:
+            raise ValueError(
+                f"{path} is no results file of gcl: {error} (line {reader.line_num})."
+            ) from None
+    missing = [name for name in needs if name not in reader.fieldnames]
+    if missing:
+        raise ValueError(f"{path} is no results file of gcl: it has no column {missing[0]!r}.")
+    for row in rows:
+        if None in row or None in row.values():
+            raise ValueError(
+                f"{path} is damaged: a row has not the {len(reader.fieldnames)} columns of its "
+                "first line; repair it, or take it out."
+            )
+    return rows
 
 
 def check_numbers(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:

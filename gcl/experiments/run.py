@@ -20,7 +20,7 @@ from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.loader import DataLoader
 from torch_geometric.seed import seed_everything
 
-from gcl import baselines, checkpoint, datasets, evaluate
+from gcl import baselines, datasets, evaluate
 from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import CheckpointError, write_atomically
 from gcl.contracts import Method
@@ -33,7 +33,7 @@ from gcl.graphs.digest import data_digest
 from gcl.graphs.validate import validate_graph
 from gcl.nn.readouts import sum_readout
 from gcl.training.loop import embed, fit, warmup_cosine
-from gcl.training.state import Callback, State
+from gcl.training.state import Callback, State, read_checkpoint
 
 RAW, UNTRAINED, SUPERVISED = "raw features", "untrained", "supervised GCN"
 NO_TRAINING = -1  # the seed of rows that no training made: raw features
@@ -210,7 +210,7 @@ def train_seed(
     goes_on = resume and saved is not None and saved.is_file()
     earlier = []
     if goes_on and saved is not None:
-        content = checkpoint.load(saved)
+        content = read_checkpoint(saved)
         _check_about(saved, content.get("about"), about, (run.epochs, *lengths))
         earlier = content["history"]
     total = run.epochs if run.epochs > 0 else 1

@@ -37,7 +37,13 @@ from gcl.graphs.kinds import check_constant, check_graph, check_graph_or_loader
 from gcl.graphs.validate import validate_graph
 from gcl.ops.tiles import Precision
 from gcl.ops.tiling import tiling
-from gcl.training.state import Callback, NonFiniteLossError, State, with_names_of_now
+from gcl.training.state import (
+    Callback,
+    NonFiniteLossError,
+    State,
+    read_checkpoint,
+    with_names_of_now,
+)
 
 
 def fit(
@@ -137,12 +143,12 @@ def fit(
         check_device("fit", device)
         method = method.to(device)
     device = _device_of(inner)
-    saved = None if resume is None else checkpoint.load(resume)
+    saved = None if resume is None else read_checkpoint(resume)
     if saved is not None:
         saved["method"] = with_names_of_now(saved["method"], inner)
         # Before prepare, which need not start again what was started. What does not fit is
         # reported below.
-        with suppress(RuntimeError, KeyError):
+        with suppress(RuntimeError, KeyError, TypeError, AttributeError):
             inner.load_state_dict(saved["method"])
     state = State(
         method=inner,
@@ -155,7 +161,10 @@ def fit(
         given=data if isinstance(data, BaseData) else None,
     )
     if saved is not None:
-        state.load_state_dict(saved)
+        try:
+            state.load_state_dict(saved)
+        except checkpoint.CheckpointError as error:
+            raise checkpoint.CheckpointError(f"{resume}: {error}") from None
     try:
         for callback in state.callbacks:
             callback.on_start(state)

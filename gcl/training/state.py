@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch_geometric.data.data import BaseData
@@ -113,9 +117,10 @@ class State:
         """Continue from what `state_dict` returned.
 
         Raises:
-            CheckpointError: it belongs to another method, optimizer or graph, or holds the state of
-                a callback that this run has not.
+            CheckpointError: it is not of that form, belongs to another method, optimizer or graph,
+                or holds the state of a callback that this run has not.
         """
+        check_saved(saved)
         if saved.get("data") and self.data_digest and saved["data"] != self.data_digest:
             raise checkpoint.CheckpointError(
                 "The checkpoint was written while training on another graph; resume with the same, "
@@ -138,22 +143,131 @@ class State:
             raise checkpoint.CheckpointError(
                 "The checkpoint and this run disagree on having a learning-rate scheduler."
             )
-        try:
+        with _as_misfit("this method or optimizer"):
             self.method.load_state_dict(saved["method"])
+            groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict(saved["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())
-            reason = f"{reason[:300]} ..." if len(reason) > 300 else reason
-            raise checkpoint.CheckpointError(
-                f"The checkpoint does not fit this method or optimizer: {reason}"
-            ) from None
+            _check_optimizer(self.optimizer, groups)
         if self.scheduler is not None:
-            self.scheduler.load_state_dict(saved["scheduler"])
+            with _as_misfit("this learning-rate scheduler"):
+                _load_scheduler(self.scheduler, saved["scheduler"])
         for callback, state in restored:
-            callback.load_state_dict(state)
+            with _as_misfit(f"the callback {type(callback).__name__}"):
+                callback.load_state_dict(state)
+        checkpoint.set_random_state(saved["random"])
         self.epoch, self.step = saved["epoch"], saved["step"]
         self.history, self.stop = saved["history"], saved["stop"]
-        checkpoint.set_random_state(saved["random"])
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The state of a training in a file of `gcl.callbacks.Checkpoint`, its form checked.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: damaged, or no state of a training.
+    """
+    saved = checkpoint.load(path)
+    try:
+        check_saved(saved)
+    except checkpoint.CheckpointError as error:
+        raise checkpoint.CheckpointError(f"{path}: {error}") from None
+    return saved
+
+
+def check_saved(saved: Any) -> None:
+    """Raises CheckpointError where something is not what `State.state_dict` returns."""
+    parts = {
+        "epoch": int, "step": int, "history": list, "stop": (str, type(None)), "method": dict,
+        "optimizer": dict, "scheduler": (dict, type(None)), "callbacks": list, "random": dict,
+    }  # fmt: skip
+    if not isinstance(saved, dict):
+        raise _no_training(f"it holds a {type(saved).__name__}")
+    for name, kind in parts.items():
+        if name not in saved:
+            raise _no_training(f"it has no {name!r}")
+        if not isinstance(saved[name], kind) or isinstance(saved[name], bool):
+            raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
+    epoch, step, history = saved["epoch"], saved["step"], saved["history"]
+    if not 0 <= epoch <= step or len(history) != epoch:
+        raise _no_training(f"it tells of {epoch} epochs, {step} steps and {len(history)} losses")
+    for row in history:
+        if not isinstance(row, dict) or not all(_is_number(row.get(k)) for k in ("loss", "seconds")):
+            raise _no_training("an epoch of its history has no loss or no seconds")
+    if not all(isinstance(name, str) for name in saved["method"]):
+        raise _no_training("its weights have no names")
+    for entry in saved["callbacks"]:
+        pair = isinstance(entry, list) and [type(part) for part in entry] == [str, dict]
+        if not pair:
+            raise _no_training("an entry of its callbacks is no name with a state")
+
+
+def _no_training(why: str) -> checkpoint.CheckpointError:
+    return checkpoint.CheckpointError(
+        f"The checkpoint is not one of a training: {why}; give a file written by "
+        "gcl.callbacks.Checkpoint."
+    )
+
+
+@contextmanager
+def _as_misfit(what: str) -> Iterator[None]:
+    """What a part raises on a state that is not its own, as one sentence."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        reason = " ".join(str(e).split())
+        reason = f"{reason[:300]} ..." if len(reason) > 300 else reason
+        raise checkpoint.CheckpointError(
+            f"The checkpoint does not fit {what}: {reason}"
+        ) from None
+
+
+def _check_optimizer(optimizer: Optimizer, before: list[dict[str, Any]]) -> None:
+    """Raises ValueError for settings or sizes that would fail in the first step."""
+    for group, own in zip(optimizer.param_groups, before, strict=True):
+        for key, value in own.items():
+            if key != "params" and not (key in group and _is_like(group[key], value)):
+                raise ValueError(f"its {key!r} is {group.get(key)!r}")
+    for parameter, entries in optimizer.state.items():
+        if not isinstance(parameter, Tensor) or not isinstance(entries, dict):
+            raise ValueError("it has a state of something that is no parameter")
+        for key, value in entries.items():
+            if isinstance(value, Tensor) and value.numel() > 1 and value.shape != parameter.shape:
+                raise ValueError(
+                    f"{key} of a parameter {list(parameter.shape)} has the shape "
+                    f"{list(value.shape)}"
+                )
+
+
+def _load_scheduler(scheduler: LRScheduler, saved: dict[str, Any]) -> None:
+    # torch's schedulers take whatever they are given for attributes, methods included.
+    own = scheduler.state_dict()
+    for key, value in saved.items():
+        if not isinstance(key, str) or (key not in own and hasattr(scheduler, key)):
+            raise ValueError(f"{key!r} is no state of it")
+        if key in own and not _is_like(value, own[key]):
+            raise ValueError(f"its {key!r} is {value!r:.80}")
+    if missing := sorted(set(own) - set(saved)):
+        raise ValueError(f"it has no {missing[0]!r}")
+    scheduler.load_state_dict(saved)
+
+
+def _is_like(value: Any, own: Any) -> bool:
+    """Whether a setting can stand in the place of another."""
+    if own is None:
+        return True
+    if isinstance(own, bool | str | dict):
+        kind = dict if isinstance(own, dict) else type(own)  # a Counter comes back as a dict
+        return isinstance(value, kind)
+    if isinstance(own, list | tuple):
+        alike = isinstance(value, list | tuple) and len(value) == len(own)
+        return alike and all(_is_like(v, o) for v, o in zip(value, own, strict=True))
+    if isinstance(own, int | float | Tensor):
+        return _is_number(value) or (isinstance(value, Tensor) and value.numel() == 1)
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def with_names_of_now(saved: dict[str, Any], method: Method) -> dict[str, Any]:
