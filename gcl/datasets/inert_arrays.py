@@ -48,7 +48,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             total = sum(member.file_size for member in members)
             if total > min(MOST_BYTES, _DEFLATE * len(content)):
                 raise ValueError(f"it unpacks to {total} bytes")
-            if any(m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members):
+            if any(
+                m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members
+            ):
                 raise ValueError("it is packed in a way that NumPy does not know")
             found = {}
             for member in members:

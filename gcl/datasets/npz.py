@@ -34,9 +34,7 @@ def read_npz(path: Path) -> Data:
     try:
         arrays = read_arrays(path)
         attr, adj = (
-            check_csr(
-                *(arrays[f"{part}_{key}"] for key in ("data", "indices", "indptr", "shape"))
-            )
+            check_csr(*(arrays[f"{part}_{key}"] for key in ("data", "indices", "indptr", "shape")))
             for part in ("attr", "adj")
         )
         labels = whole_numbers(arrays["labels"])

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 
 from gcl.checks import as_strengths, check_choice, check_count, shown
 from gcl.evaluate.classifiers.logistic import fit_logistic
-from gcl.evaluate.edge_splits import EdgeSplit, edge_split
+from gcl.evaluate.edge_splits import EdgeSplit, EdgeType, edge_split
 from gcl.evaluate.inputs import Matrix, as_matrix, take
 from gcl.evaluate.result import Result
 
@@ -22,6 +22,7 @@ BUDGET = 1 << 25  # numbers held to fit the decoder: 128 MB in float32, and a fe
 CHUNK = 1 << 22  # numbers of a chunk of pairs
 
 Decoder = Literal["dot", "cosine", "logistic"]
+Ends = tuple[Matrix, Matrix]  # rows of the sources and of the targets
 
 
 def link_prediction(
@@ -56,7 +57,9 @@ def link_prediction(
     `split.data`. No number here can tell.
 
     Args:
-        z: Embeddings `[N, D]` made from `split.data`, dense or sparse. Raw features work.
+        z: Embeddings `[N, D]` made from `split.data`, dense or sparse. Raw features work. For links
+            between two types of nodes a mapping of type to embeddings, such as
+            `{"user": [n, D], "item": [m, D]}`, all of one width.
         split: From `edge_split`, or a split of your own.
         decoder: `cosine` is what contrastive losses compare by; `dot` lets norms count.
         ks: Where hits are counted, each >= 1.
@@ -68,7 +71,7 @@ def link_prediction(
         `per_run` has the chosen `C`.
 
     Raises:
-        TypeError: if z is no matrix, or split is no `EdgeSplit`.
+        TypeError: if z is no matrix (no mapping, for two types), or split is no `EdgeSplit`.
         ValueError: if they are of different graphs, an option is out of range, or there is nothing
             to choose C on.
 
@@ -93,12 +96,7 @@ def link_prediction(
     check_choice("link_prediction", "decoder", decoder, ("dot", "cosine", "logistic"))
     for k in ks:
         check_count("link_prediction", k=k)
-    x = as_matrix(z, "link_prediction", l2=decoder != "dot")
-    if x.shape[0] != split.num_nodes:
-        raise ValueError(
-            f"link_prediction: the split is of {split.num_nodes} nodes and the embeddings of "
-            f"{x.shape[0]}; they must be of the same graph."
-        )
+    x = _ends(z, split, l2=decoder != "dot")
     line = f"{split.name}: {_sizes(split, '')} links and {_sizes(split, '_neg')} negatives, "
     chosen = None
     if decoder == "logistic":
@@ -116,13 +114,15 @@ def link_prediction(
 
 
 def link_prediction_runs(
-    train: Callable[[Data, int], Any],
-    data: Data,
+    train: Callable[[Any, int], Any],
+    data: Data | HeteroData,
     seeds: int = 5,
     *,
     val: float = 0.05,
     test: float = 0.1,
     negatives: float = 1.0,
+    edge_type: EdgeType | None = None,
+    hide: Sequence[EdgeType] = (),
     **options: Any,
 ) -> Result:
     """Split, train and evaluate once a seed: `link_prediction` with its spread.
@@ -136,6 +136,8 @@ def link_prediction_runs(
         val: See `edge_split`.
         test: See `edge_split`.
         negatives: See `edge_split`.
+        edge_type: See `edge_split`; `train` returns a mapping where it joins two node types.
+        hide: See `edge_split`.
         **options: `decoder`, `ks`, `Cs` of `link_prediction`.
 
     Returns:
@@ -160,7 +162,9 @@ def link_prediction_runs(
     runs: dict[str, list[float]] = {}
     chosen: list[float] = []
     for seed in range(seeds):
-        split = edge_split(data, val, test, negatives=negatives, seed=seed)
+        split = edge_split(
+            data, val, test, negatives=negatives, seed=seed, edge_type=edge_type, hide=hide
+        )
         result = link_prediction(train(split.data, seed), split, **options)
         for name, value in result.items():
             runs.setdefault(name, []).append(value)
@@ -176,22 +180,53 @@ def _sizes(split: EdgeSplit, kind: str) -> str:
     return "/".join(str(getattr(split, part + kind).shape[1]) for part in ("train", "val", "test"))
 
 
-def _products(x: Matrix, pairs: Tensor) -> Tensor:
+def _ends(z: Any, split: EdgeSplit, l2: bool) -> Ends:
+    """The embeddings of the sources and of the targets, checked."""
+    kinds = list(split.sizes)
+    if len(kinds) == 2 and not isinstance(z, Mapping):
+        raise TypeError(
+            f"link_prediction: expected a mapping with the embeddings of {kinds[0]!r} and of "
+            f"{kinds[1]!r}, which the links join, got {type(z).__name__}."
+        )
+    parts = []
+    for kind, size in split.sizes.items():
+        if isinstance(z, Mapping) and kind not in z:
+            raise ValueError(
+                f"link_prediction: expected embeddings of {kind!r}, got those of {list(z)}."
+            )
+        x = as_matrix(z[kind] if isinstance(z, Mapping) else z, "link_prediction", l2=l2)
+        if x.shape[0] != size:
+            of = "" if kind is None else f"{kind!r} "
+            raise ValueError(
+                f"link_prediction: the split is of {size} {of}nodes and the embeddings of "
+                f"{x.shape[0]}; they must be of the same graph."
+            )
+        parts.append(x)
+    first, second = parts[0], parts[-1]
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(
+            f"link_prediction: expected embeddings of one width, got {first.shape[1]} for "
+            f"{kinds[0]!r} and {second.shape[1]} for {kinds[-1]!r}."
+        )
+    return first, second
+
+
+def _products(x: Ends, pairs: Tensor) -> Tensor:
     """`x_u * x_v` of every pair, `[P, D]`."""
     pairs = pairs.cpu()
-    return take(x, pairs[0]) * take(x, pairs[1])
+    return take(x[0], pairs[0]) * take(x[1], pairs[1])
 
 
-def _score(x: Matrix, pairs: Tensor, weight: Tensor | None) -> Tensor:
+def _score(x: Ends, pairs: Tensor, weight: Tensor | None) -> Tensor:
     """Scores of pairs, `[P]`, or `[P, K]` under K sets of weights `[D, K]`."""
     parts = []
-    for some in pairs.split(max(1, CHUNK // x.shape[1]), dim=1):
+    for some in pairs.split(max(1, CHUNK // x[0].shape[1]), dim=1):
         rows = _products(x, some)
         parts.append(rows.sum(1) if weight is None else rows @ weight)
     return torch.cat(parts).cpu()
 
 
-def _fit(x: Matrix, split: EdgeSplit, Cs: list[float]) -> tuple[Tensor, float, str]:
+def _fit(x: Ends, split: EdgeSplit, Cs: list[float]) -> tuple[Tensor, float, str]:
     """Weights of the products, the chosen strength, and what to print."""
     if not Cs or min(Cs) <= 0:
         raise ValueError(f"link_prediction: Cs must be positive numbers, got {Cs}.")
@@ -201,7 +236,7 @@ def _fit(x: Matrix, split: EdgeSplit, Cs: list[float]) -> tuple[Tensor, float, s
         )
     # Where memory does not hold all pairs, the same share of links and of negatives is drawn.
     total = split.train.shape[1] + split.train_neg.shape[1]
-    share = min(1.0, BUDGET / (total * x.shape[1]))
+    share = min(1.0, BUDGET / (total * x[0].shape[1]))
     generator = torch.Generator().manual_seed(0)
     rows, labels = [], []
     for label, pairs in enumerate((split.train_neg, split.train)):

@@ -139,7 +139,10 @@ def options_of(config: Mapping[str, Any], composition: Composition) -> list[str]
         nested = key in tables and isinstance(value, Mapping)
         parts = {f"{key}.{k}": v for k, v in value.items()} if nested else {key: value}
         for name, part in parts.items():
-            typed += [f"--{name}", part if isinstance(part, str) else json.dumps(part)]
+            try:
+                typed += [f"--{name}", part if isinstance(part, str) else json.dumps(part)]
+            except TypeError:
+                raise ValueError(f"{name} is {part}, and no option takes dates.") from None
     return typed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -75,15 +76,21 @@ class AutoEncoder(nn.Module):
             raise checkpoint.CheckpointError(
                 f"{path} is a checkpoint, but not of an auto-encoder; write one by pretrain."
             )
-        if saved["widths"] != list(self.encoder.widths):
+        if saved.get("widths") != list(self.encoder.widths):
             raise checkpoint.CheckpointError(
-                f"{path} holds an auto-encoder {_arrows(saved['widths'])}, but this one is "
+                f"{path} holds an auto-encoder {_arrows(saved.get('widths'))}, but this one is "
                 f"{_arrows(self.encoder.widths)}."
             )
-        self.encoder.load_state_dict(saved["encoder"])
-        self.decoder.load_state_dict(saved["decoder"])
-        self.history = saved["history"]
+        try:
+            self.encoder.load_state_dict(saved["encoder"])
+            self.decoder.load_state_dict(saved["decoder"])
+            self.history = [float(loss) for loss in saved["history"]]
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise checkpoint.CheckpointError(
+                f"{path} holds no auto-encoder of these widths: {reason:.300}"
+            ) from None
 
 
-def _arrows(widths: list[int] | tuple[int, ...]) -> str:
-    return " -> ".join(map(str, widths))
+def _arrows(widths: Any) -> str:
+    return " -> ".join(map(str, widths)) if isinstance(widths, list | tuple) else "of no widths"

@@ -191,7 +191,9 @@ def check_saved(saved: Any) -> None:
     if not 0 <= epoch <= step or len(history) != epoch:
         raise _no_training(f"it tells of {epoch} epochs, {step} steps and {len(history)} losses")
     for row in history:
-        if not isinstance(row, dict) or not all(_is_number(row.get(k)) for k in ("loss", "seconds")):
+        if not isinstance(row, dict) or not all(
+            _is_number(row.get(k)) for k in ("loss", "seconds")
+        ):
             raise _no_training("an epoch of its history has no loss or no seconds")
     if not all(isinstance(name, str) for name in saved["method"]):
         raise _no_training("its weights have no names")
@@ -216,9 +218,7 @@ def _as_misfit(what: str) -> Iterator[None]:
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
         reason = " ".join(str(e).split())
         reason = f"{reason[:300]} ..." if len(reason) > 300 else reason
-        raise checkpoint.CheckpointError(
-            f"The checkpoint does not fit {what}: {reason}"
-        ) from None
+        raise checkpoint.CheckpointError(f"The checkpoint does not fit {what}: {reason}") from None
 
 
 def _check_optimizer(optimizer: Optimizer, before: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import normalize
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 
 import gcl
 from gcl.evaluate import EdgeSplit, compare, edge_split, link_prediction, link_prediction_runs
@@ -258,3 +258,89 @@ def test_a_graph_is_no_split():
         link_prediction(torch.eye(34), gcl.datasets.load("karate"))
     with pytest.raises(ValueError, match="seeds must be at least 1"):
         link_prediction_runs(lambda data, seed: data.x, gcl.datasets.load("karate"), 0)
+
+
+BUYS = ("user", "buys", "item")
+
+
+def shop(users=50, items=30, groups=5):
+    """Everyone buys what is of the group of the user, most of it, and nothing else."""
+    data = HeteroData()
+    data["user"].x = torch.eye(groups)[torch.arange(users) % groups]
+    data["item"].x = torch.eye(groups)[torch.arange(items) % groups]
+    same = data["user"].x @ data["item"].x.T
+    drawn = torch.rand(same.shape, generator=torch.Generator().manual_seed(0)) < 0.8
+    data[BUYS].edge_index = (same * drawn).nonzero().T.contiguous()
+    data["item", "rev_buys", "user"].edge_index = data[BUYS].edge_index.flip(0)
+    return data
+
+
+@pytest.mark.parametrize("levels", [0, 1])
+def test_two_types_of_nodes_by_a_double_loop(levels):
+    split = edge_split(shop(), 0.1, 0.2, edge_type=BUYS)
+    users, items = rows(50, levels=levels), rows(80, levels=levels)[50:]
+    # The loop reads one matrix: items behind the users.
+    shift = torch.tensor([[0], [50]])
+    found = link_prediction({"item": items, "user": users}, split, decoder="dot", ks=[3])
+    joined = torch.cat([users, items])
+    for name, value in loop(joined, split.test + shift, split.test_neg + shift, 3).items():
+        assert found[name] == pytest.approx(value, rel=1e-12)
+
+
+def test_the_sides_by_themselves_tell_nothing():
+    """As one graph, knowing the side alone has an AUC of 3 / 4; as two types, of exactly 1 / 2."""
+    data = shop()
+    edges = data[BUYS].edge_index + torch.tensor([[0], [50]])
+    one = Data(edge_index=torch.cat([edges, edges.flip(0)], 1), num_nodes=80)
+    side = torch.tensor([[1.0, 0.0]] * 50 + [[0.0, 1.0]] * 30)
+    with pytest.warns(UserWarning, match="all links lead from one side"):
+        wrong = edge_split(one, 0.1, 0.2, negatives=3)
+    # Rows of two users have the product 1, those of a user and an item 0.
+    apart = 1 - link_prediction(side, wrong, decoder="dot", ks=[1])["auc"]
+    same = (wrong.test_neg[0] < 50) == (wrong.test_neg[1] < 50)
+    assert apart == pytest.approx((1 + float(same.double().mean())) / 2)
+    assert 0.7 < apart < 0.82
+    right = edge_split(data, 0.1, 0.2, edge_type=BUYS)
+    for decoder in ("dot", "cosine", "logistic"):
+        z = {"user": side[:50], "item": side[50:]}
+        assert link_prediction(z, right, decoder=decoder)["auc"] == 0.5
+        known = {kind: data[kind].x for kind in ("user", "item")}
+        assert link_prediction(known, right, decoder=decoder)["auc"] > 0.9
+
+
+def test_runs_over_links_between_two_types():
+    seen = []
+
+    def train(shown, seed):
+        seen.append(shown)
+        return {kind: shown[kind].x for kind in ("user", "item")}
+
+    found = link_prediction_runs(train, shop(), 2, val=0.1, test=0.2, edge_type=BUYS)
+    assert found["auc"] > 0.9
+    assert found.protocol.startswith("links-70-10-20 of user-buys-item: ")
+    counts = [shown[BUYS].edge_index.shape[1] for shown in seen]
+    assert counts == [shown["item", "rev_buys", "user"].edge_index.shape[1] for shown in seen]
+    assert counts[0] < shop()[BUYS].edge_index.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("z", "error", "message"),
+    [
+        (torch.ones(80, 2), TypeError, "expected a mapping .* of 'user' and of 'item'"),
+        ({"user": torch.ones(50, 2)}, ValueError, "expected embeddings of 'item', got those"),
+        (
+            {"user": torch.ones(50, 2), "item": torch.ones(50, 2)},
+            ValueError,
+            "the split is of 30 'item' nodes and the embeddings of 50",
+        ),
+        (
+            {"user": torch.ones(50, 2), "item": torch.ones(30, 3)},
+            ValueError,
+            "of one width, got 2 for 'user' and 3 for 'item'",
+        ),
+    ],
+)
+def test_mistakes_with_two_types(z, error, message):
+    split = edge_split(shop(), 0.1, 0.2, edge_type=BUYS)
+    with pytest.raises(error, match=message):
+        link_prediction(z, split)
