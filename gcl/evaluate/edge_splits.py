@@ -293,13 +293,11 @@ def edge_split(
             kept = ~torch.isin(keys.cpu(), hidden)
             take_edges(shown, store, kept.nonzero().flatten().to(store.edge_index.device))
     shares = "-".join(f"{100 * share:.3g}" for share in (1 - val - test, val, test) if share)
-    return EdgeSplit(
-        f"links-{shares}" if edge_type is None else f"links-{shares} of {'-'.join(edge_type)}",
-        shown,
-        *space.pairs(order).to(edge_index.device).split(sizes, dim=1),
-        *unlinked.to(edge_index.device).split(wanted, dim=1),
-        edge_type=edge_type,
-    )
+    name = f"links-{shares}" if edge_type is None else f"links-{shares} of {'-'.join(edge_type)}"
+    device = edge_index.device
+    positive = space.pairs(order).to(device).split(sizes, dim=1)
+    parts = dict(zip(PARTS, (*positive, *unlinked.to(device).split(wanted, dim=1)), strict=True))
+    return EdgeSplit(name, shown, **parts, edge_type=edge_type)
 
 
 def _sizes(num_links: int, val: float, test: float) -> list[int]:
@@ -352,8 +350,8 @@ def _space(data: Data | HeteroData, edge_type: EdgeType | None) -> Pairs:
         num_nodes = int(data.num_nodes or 0)
         return Pairs(num_nodes, num_nodes, False)
     source, _, target = edge_type
-    sizes = (int(data[kind].num_nodes or 0) for kind in (source, target))
-    return Pairs(*sizes, ordered=source != target)
+    sizes = [int(data[kind].num_nodes or 0) for kind in (source, target)]
+    return Pairs(sizes[0], sizes[1], source != target)
 
 
 def _check_pairs(owner: str, part: str, pairs: Tensor, space: Pairs) -> None:

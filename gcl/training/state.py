@@ -176,7 +176,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def check_saved(saved: Any) -> None:
     """Raises CheckpointError where something is not what `State.state_dict` returns."""
-    parts = {
+    parts: dict[str, Any] = {
         "epoch": int, "step": int, "history": list, "stop": (str, type(None)), "method": dict,
         "optimizer": dict, "scheduler": (dict, type(None)), "callbacks": list, "random": dict,
     }  # fmt: skip
@@ -191,9 +191,8 @@ def check_saved(saved: Any) -> None:
     if not 0 <= epoch <= step or len(history) != epoch:
         raise _no_training(f"it tells of {epoch} epochs, {step} steps and {len(history)} losses")
     for row in history:
-        if not isinstance(row, dict) or not all(
-            _is_number(row.get(k)) for k in ("loss", "seconds")
-        ):
+        told = isinstance(row, dict) and [row.get(key) for key in ("loss", "seconds")]
+        if not told or not all(map(_is_number, told)):
             raise _no_training("an epoch of its history has no loss or no seconds")
     if not all(isinstance(name, str) for name in saved["method"]):
         raise _no_training("its weights have no names")
