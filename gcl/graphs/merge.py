@@ -13,6 +13,7 @@ from gcl.graphs.features import is_csr, take_rows
 from gcl.graphs.induced import check_relabelling
 from gcl.graphs.selection import (
     edge_attributes,
+    is_listed,
     node_attributes,
     recount,
     recut,
@@ -49,6 +50,8 @@ def split_graphs(data: Any, group: Tensor, num_groups: int) -> list[Any]:
     }
     place = _inverse(rows["node"])
     names = {"node": node_attributes(whole._store), "edge": edge_attributes(whole, whole._store)}
+    listed = [n for of in names.values() for n in of if is_listed(whole[n])]
+    names = {owner: [n for n in of if n not in listed] for owner, of in names.items()}
     for owner, order in rows.items():
         take(whole, whole._store, [n for n in names[owner] if n != "edge_index"], order, None)
     whole.edge_index = torch.stack(
@@ -61,6 +64,9 @@ def split_graphs(data: Any, group: Tensor, num_groups: int) -> list[Any]:
     parts, begin = [], {"node": 0, "edge": 0}
     for g in range(num_groups):
         part = copy.copy(whole)
+        here = (group == g).tolist()
+        for name in listed:
+            part[name] = [v if h else v[:0] for v, h in zip(whole[name], here, strict=True)]
         ptr, end = {}, {}
         for owner, sizes in counts.items():
             ptr[owner] = _pointer(torch.where(group == g, sizes, 0))
@@ -116,6 +122,10 @@ def merge_graphs(data: Any, parts: Sequence[Any]) -> Any:
         (of_edges, edge_order, of_edge.index_select(0, edge_order)),
     ):
         for name in names - {"edge_index", "batch"}:
+            if is_listed(parts[0][name]):  # empty but in the one part that has the graph
+                per_graph = zip(*(part[name] for part in parts), strict=True)
+                out[name] = [max(values, key=len) for values in per_graph]
+                continue
             out[name] = take_rows(_stack([part[name] for part in parts]), index)
         reslice(out, out._store, sorted(names), owner)
     out.edge_index = torch.stack([end.index_select(0, edge_order) for end in (source, target)])

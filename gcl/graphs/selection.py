@@ -1,5 +1,9 @@
 """Which attributes of a store belong to its edges or nodes, and how to keep some of their rows.
 
+An attribute of as many rows as there are nodes, or edges, is theirs. Where there are as many edges
+as nodes, as in a ring, its name decides: with "edge" in it, or `e_id`, it is of edges. This holds
+for tensors, arrays and lists alike; in a `Batch`, the rows of each graph are compared.
+
 All of it works on the shallow copy that a PyG transform receives: tensors are replaced, never
 written to. The book-keeping of a `Batch` (`ptr`, slices, increments) is kept right, so that
 `to_data_list` still takes it apart.
@@ -7,14 +11,14 @@ written to. The book-keeping of a `Batch` (`ptr`, slices, increments) is kept ri
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
-from torch_geometric.data.storage import N_KEYS
+from torch_geometric.data.storage import E_KEYS, N_KEYS
+from torch_geometric.typing import TensorFrame
 from torch_geometric.utils import select
 
 from gcl.contracts import Graph
@@ -22,7 +26,7 @@ from gcl.graphs.features import take_rows
 from gcl.graphs.kinds import check_edges, check_graph
 
 # They may have as many rows as there are edges or nodes, and belong to neither.
-_OF_NEITHER = {"ptr", "feature_importance", "pos_edge_index", "pos_weight"}
+_OF_NEITHER = {"ptr", "feature_importance", "pos_weight", "input_id"}
 
 
 def edge_stores(owner: str, data: Graph) -> list[Any]:
@@ -81,63 +85,100 @@ def graphs(data: Graph, store: Any) -> tuple[Tensor, int]:
 
 def edge_attributes(data: Graph, store: Any) -> list[str]:
     """Names of what has one row per edge, `edge_index` included; ask before replacing it."""
-    cuts = _cuts(data, store)
-    edges = cuts.get("edge_index")
-    if edges is None:
-        return _owned(store, "edge", store.is_edge_attr)
-    nodes = None if isinstance(data, HeteroData) else _node_cuts(store)
-    # With an edge a graph, or as many as nodes, only the name tells.
-    vague = bool((edges.diff() == 1).all()) or (nodes is not None and torch.equal(edges, nodes))
-
-    def of_edges(name: str) -> bool:
-        right = _is_cut(store, name, cuts, edges, store.is_edge_attr)
-        return right and ("edge" in name or not vague)
-
-    return _owned(store, "edge", of_edges)
+    return [name for name, owner in _owners(data, store).items() if owner == "edge"]
 
 
 def node_attributes(store: Any) -> list[str]:
     """Names of what has one row per node; ask before changing the number of nodes."""
-    cuts, nodes = _cuts(store._parent(), store), _node_cuts(store)
-    if not cuts or nodes is None:
-        return _owned(store, "node", store.is_node_attr)
-    edges = cuts.get("edge_index")
-    vague = isinstance(edges, Tensor) and torch.equal(edges, nodes)
-    return _owned(
-        store,
-        "node",
-        lambda n: (
-            _is_cut(store, n, cuts, nodes, store.is_node_attr) and not (vague and "edge" in n)
-        ),
-    )
+    return [name for name, owner in _owners(store._parent(), store).items() if owner == "node"]
 
 
 def tell_owners(data: Any) -> None:
     """Writes down what belongs to nodes, edges and graphs, for parts in which no rule can tell."""
-    store = data._store
-    nodes, edges = node_attributes(store), edge_attributes(data, store)
-    store.__dict__["_owner"] = {
-        name: "node" if name in nodes else "edge" if name in edges else "graph" for name in store
+    data._store.__dict__["_owner"] = {
+        **dict.fromkeys(data._store, "graph"),
+        **_owners(data, data._store),
     }
 
 
-def _owned(store: Any, owner: str, rule: Callable[[str], bool]) -> list[str]:
+def is_listed(value: Any) -> bool:
+    """Whether a batch holds one list or array a graph: what PyG cannot put into a tensor."""
+    return isinstance(value, list) and all(isinstance(v, list | tuple | np.ndarray) for v in value)
+
+
+def _owners(data: Any, store: Any) -> dict[str, str]:
+    """Who the rows of each attribute belong to, "node" or "edge"; those of neither are left out."""
     told = store.__dict__.get("_owner", {})
-    return [
-        name
-        for name in store
-        if name not in _OF_NEITHER and (told[name] == owner if name in told else rule(name))
-    ]
+    # The store of a node type has no edges of its own, and that of an edge type no nodes.
+    num_nodes = None if isinstance(store._key, tuple) else store.num_nodes
+    num_edges = None if isinstance(store._key, str) else _num_edges(store)
+    cuts = _cuts(data, store)
+    nodes = store.ptr.cpu() if cuts and "ptr" in store else None
+    edges = cuts.get("edge_index")
+    edges = edges if isinstance(edges, Tensor) else None
+    # Attributes of a graph are cut like edges where every graph has one edge.
+    one_each = edges is not None and bool((edges.diff() == 1).all())
+    found = {}
+    for name in store:
+        if name in told:
+            owner = told[name]
+        elif name in _OF_NEITHER or _is_of_chosen_pairs(name):
+            continue
+        elif name in cuts and not (nodes is None and edges is None):
+            cut = _cut(store[name], cuts[name])
+            of_nodes, of_edges = (
+                cut is not None and at is not None and torch.equal(cut, at) for at in (nodes, edges)
+            )
+            of_edges = of_edges and (_names_edges(name) or not one_each)
+            owner = _decide(name, of_nodes, of_edges)
+        else:
+            rows = _rows(data, store, name)
+            of_nodes, of_edges = (rows is not None and rows == n for n in (num_nodes, num_edges))
+            owner = _decide(name, of_nodes, of_edges)
+        if owner in ("node", "edge"):
+            found[name] = owner
+    return found
 
 
-def _is_cut(
-    store: Any, name: str, cuts: dict[str, Any], wanted: Tensor, by_length: Callable[[str], bool]
-) -> bool:
-    """Whether a batch cuts an attribute at these places; one it never cuts goes by its length."""
-    if name not in cuts:
-        return by_length(name)
-    right = isinstance(store[name], Tensor | np.ndarray)
-    return right and torch.equal(torch.as_tensor(cuts[name]), wanted)
+def _decide(name: str, of_nodes: bool, of_edges: bool) -> str | None:
+    if of_nodes and of_edges:
+        return "edge" if _names_edges(name) else "node"
+    return "node" if of_nodes else "edge" if of_edges else None
+
+
+def _names_edges(name: str) -> bool:
+    return "edge" in name or name in E_KEYS
+
+
+def _is_of_chosen_pairs(name: str) -> bool:
+    """Pairs of nodes that are no edges of the graph: those to learn from, and their labels."""
+    return name != "edge_index" and ("edge_index" in name or "edge_label" in name)
+
+
+def _num_edges(store: Any) -> int:
+    return int(store["edge_index"].size(1) if "edge_index" in store else store.num_edges)
+
+
+def _rows(data: Any, store: Any, name: str) -> int | None:
+    """How many rows an attribute has; None where it has none."""
+    value = store[name]
+    if isinstance(value, list | tuple | TensorFrame):
+        return len(value)
+    if not isinstance(value, Tensor | np.ndarray) or value.ndim == 0:
+        return None
+    dim = data.__cat_dim__(name, value, store)
+    return int(value.shape[dim]) if isinstance(dim, int) else None
+
+
+def _cut(value: Any, cuts: Any) -> Tensor | None:
+    """Where the rows of each graph begin and end in a batch."""
+    if is_listed(value):
+        return _pointer_of(value)
+    return torch.as_tensor(cuts) if isinstance(value, Tensor | np.ndarray) else None
+
+
+def _pointer_of(listed: list[Any]) -> Tensor:
+    return torch.tensor([0, *map(len, listed)]).cumsum(0)
 
 
 def _cuts(data: Any, store: Any) -> dict[str, Any]:
@@ -145,10 +186,6 @@ def _cuts(data: Any, store: Any) -> dict[str, Any]:
     top = data._global_store if isinstance(data, HeteroData) else data._store
     whole: dict[str, Any] = top.__dict__.get("_slice_dict") or {}
     return whole if store._key is None else whole.get(store._key, {})
-
-
-def _node_cuts(store: Any) -> Tensor | None:
-    return store.ptr.cpu() if "ptr" in store else None
 
 
 def take(data: Graph, store: Any, names: list[str], index: Tensor, graph: Tensor | None) -> None:
@@ -163,7 +200,9 @@ def take(data: Graph, store: Any, names: list[str], index: Tensor, graph: Tensor
     """
     for name in names:
         value = store[name]
-        if isinstance(value, np.ndarray):
+        if graph is not None and is_listed(value) and name in _cuts(data, store):
+            store[name] = _take_listed(value, index.cpu())
+        elif isinstance(value, np.ndarray):
             store[name] = value.take(index.cpu().numpy(), data.__cat_dim__(name, value, store))
         elif isinstance(value, Tensor) and value.layout == torch.sparse_csr:
             store[name] = take_rows(value, index)
@@ -173,6 +212,18 @@ def take(data: Graph, store: Any, names: list[str], index: Tensor, graph: Tensor
             # For `edge_index` twice as fast as index_select.
             store[name] = value[..., at] if dim == -1 else select(value, at, dim)
     reslice(data, store, names, graph)
+
+
+def _take_listed(value: list[Any], index: Tensor) -> list[Any]:
+    """The rows `index` of lists or arrays, one a graph."""
+    start = _pointer_of(value)
+    graph = torch.bucketize(index, start[1:], right=True)
+    counts = torch.bincount(graph, minlength=len(value)).tolist()
+    rows = (index - start[graph]).split(counts)
+    return [
+        part[row.numpy()] if isinstance(part, np.ndarray) else [part[i] for i in row.tolist()]
+        for part, row in zip(value, rows, strict=True)
+    ]
 
 
 def take_edges(data: Graph, store: Any, index: Tensor) -> None:
@@ -199,6 +250,8 @@ def recut(data: Graph, store: Any, names: list[str], ptr: Tensor) -> None:
     if slices is None or incs is None:
         return
     for name in names:
+        if is_listed(store[name]):  # cut by itself
+            continue
         # What was never collated (`batch`, `e_batch`) is not taken apart either.
         if name in slices or name == "edge_weight":
             slices[name] = ptr.cpu()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
 from gcl.graphs.merge import merge_graphs, split_graphs
+from gcl.graphs.selection import take_edges
 from tests.odd_graphs import random_graph
 
 
@@ -87,3 +89,21 @@ def test_what_cannot_be_put_together() -> None:
     data.pair_index = torch.zeros(2, 1, dtype=torch.long)
     with pytest.raises(ValueError, match="'pair_index' looks like node numbers"):
         split_graphs(data, GROUP, 3)
+
+
+def test_lists_of_names_go_apart_and_come_together() -> None:
+    parts = []
+    for n in (3, 2, 4):
+        edges = torch.stack([torch.arange(n), torch.arange(n).roll(-1)])
+        names = {"names": [f"n{i}" for i in range(n)], "edge_names": np.array(list("abcd"))[:n]}
+        parts.append(Data(x=torch.ones(n, 1), edge_index=edges, **names))
+    data = Batch.from_data_list(parts)
+    first, second = split_graphs(data, torch.tensor([0, 1, 0]), 2)
+    assert first.names == [["n0", "n1", "n2"], [], ["n0", "n1", "n2", "n3"]]
+    take_edges(first, first._store, torch.tensor([1, 3, 6]))
+    assert [list(names) for names in first.edge_names] == [["b"], [], ["a", "d"]]
+    out = merge_graphs(data, [first, second])
+    assert [list(names) for names in out.edge_names] == [["b"], ["a", "b"], ["a", "d"]]
+    assert out.names == data.names
+    assert out.get_example(2).edge_index.tolist() == [[0, 3], [1, 0]]
+    assert list(out.get_example(2).edge_names) == ["a", "d"]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch_geometric.data import Batch, Data, HeteroData
 
+from gcl.graphs.induced import keep_nodes
 from gcl.graphs.selection import (
     edge_attributes,
     edge_stores,
@@ -137,3 +138,109 @@ def test_stores_without_edges() -> None:
     data["a", "to", "a"].edge_attr = torch.ones(2)
     with pytest.raises(ValueError, match=r"Me: data\[\('a', 'to', 'a'\)\] has no edge_index"):
         edge_stores("Me", data)
+
+
+def ring(n: int = 5) -> Data:
+    """As many edges as nodes; every row tells whose it is, whatever it is held in."""
+    nodes = torch.arange(n)
+    edges = torch.stack([nodes, (nodes + 1) % n])
+    return Data(
+        x=nodes.view(n, 1).float(),
+        edge_index=edges,
+        attr=nodes.clone(),
+        names=[f"n{i}" for i in range(n)],
+        letters=np.array([f"n{i}" for i in range(n)]),
+        pair=tuple(range(n)),
+        edge_names=[f"e{i}" for i in range(n)],
+        edge_letters=np.array([f"e{i}" for i in range(n)]),
+        edge_pair=tuple(range(n)),
+        my_edge_attr=nodes.clone(),
+        e_id=nodes.clone(),
+    )
+
+
+OF_NODES = {"x", "attr", "names", "letters", "pair"}
+OF_EDGES = {"edge_index", "edge_names", "edge_letters", "edge_pair", "my_edge_attr", "e_id"}
+
+
+@pytest.mark.parametrize("first", ["nodes", "edges", "of pyg"])
+def test_in_a_ring_the_name_decides_whatever_holds_the_rows(first: str) -> None:
+    data = ring()
+    if first == "of pyg":  # which remembers its answers
+        data.edge_attrs(), data.node_attrs()
+    for _ in range(2):
+        if first == "edges":
+            assert set(edge_attributes(data, data._store)) == OF_EDGES
+        assert set(node_attributes(data._store)) == OF_NODES
+        assert set(edge_attributes(data, data._store)) == OF_EDGES
+
+
+def rows_of(data: Data, names: set[str]) -> dict[str, list[int]]:
+    """The numbers that rows were given, without letters."""
+    return {
+        name: [int(v[1:]) if isinstance(v, str) else int(v) for v in data[name]]
+        for name in names - {"edge_index"}
+    }
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_rings_are_cut_where_they_are_named(batched: bool) -> None:
+    parts = [ring(5), ring(1), ring(4)]
+    data: Data = Batch.from_data_list(parts) if batched else parts[0]
+    keep = torch.arange(data.num_edges) % 3 != 1
+    fewer = copy.copy(data)
+    take_edges(fewer, fewer._store, keep.nonzero().view(-1))
+    stay = torch.arange(data.num_nodes) % 3 != 1
+    smaller = copy.copy(data)
+    keep_nodes(smaller, smaller.edge_stores, {None: stay})
+    alive = stay[data.edge_index].all(0)
+    start = 0
+    for i, old in enumerate(parts[: 3 if batched else 1]):
+        rows = slice(start, start := start + old.num_nodes)
+        cut = fewer.get_example(i) if batched else fewer
+        expected = keep[rows].nonzero().view(-1).tolist()
+        assert all(found == expected for found in rows_of(cut, OF_EDGES).values())
+        everyone = list(range(old.num_nodes))
+        assert all(found == everyone for found in rows_of(cut, OF_NODES).values())
+        cut = smaller.get_example(i) if batched else smaller
+        expected = stay[rows].nonzero().view(-1).tolist()
+        assert all(found == expected for found in rows_of(cut, OF_NODES).values())
+        expected = alive[rows].nonzero().view(-1).tolist()
+        assert all(found == expected for found in rows_of(cut, OF_EDGES).values())
+    assert data.edge_names == (Batch.from_data_list(parts) if batched else ring()).edge_names
+
+
+def test_edges_that_come_to_number_as_many_as_nodes_change_no_owner() -> None:
+    data = random_graph(6, 12, 0)
+    data.names = [f"n{i}" for i in range(6)]
+    data.edge_names = [f"e{i}" for i in range(data.num_edges)]
+    take_edges(data, data._store, torch.arange(6))
+    take_edges(data, data._store, torch.arange(3))
+    assert data.names == [f"n{i}" for i in range(6)]
+    assert data.edge_names == ["e0", "e1", "e2"]
+    assert data.train_mask.shape == (6,)
+
+
+def test_pairs_to_learn_from_are_no_edges() -> None:
+    """PyG's RandomLinkSplit gives as many labels as there are edges."""
+    data = random_graph(9, 20, 0)
+    count = data.num_edges
+    for name in ("edge_label", "pos_edge_label", "input_id"):
+        data[name] = torch.arange(count)
+    for name in ("edge_label_index", "pos_edge_index", "train_pos_edge_index"):
+        data[name] = torch.zeros(2, count, dtype=torch.long)
+    take_edges(data, data._store, torch.arange(3))
+    assert data.edge_attr.shape == (3, 2)
+    assert {len(data[name]) for name in ("edge_label", "pos_edge_label", "input_id")} == {count}
+    assert data.edge_label_index.shape == data.train_pos_edge_index.shape == (2, count)
+
+
+def test_lists_of_graphs_in_a_batch_stay_with_their_graphs() -> None:
+    parts = [ring(3), ring(2)]
+    for part in parts:
+        part.edge_classes = ["single", "double", "triple", "none"]
+    data = Batch.from_data_list(parts)
+    take_edges(data, data._store, torch.tensor([0, 4]))
+    assert data.edge_classes == [["single", "double", "triple", "none"]] * 2
+    assert data.edge_names == [["e0"], ["e1"]]
+    assert data.names == [["n0", "n1", "n2"], ["n0", "n1"]]
