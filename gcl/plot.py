@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
+from gcl.evaluate.inputs import as_classes
 from gcl.ops.similarity import unit_rows
 
 _MAX_POINTS = 5000
@@ -146,6 +147,9 @@ def embedding(
 
     Shape:
         z `[n, d]`, y `[n]`.
+
+    Raises:
+        TypeError, ValueError: y is not one class a node.
     """
     rng = np.random.default_rng(seed)
     shown = np.sort(rng.permutation(len(z))[:_MAX_POINTS])
@@ -157,7 +161,8 @@ def embedding(
         plane = PCA(2, random_state=seed).fit_transform(points)
     figure = Figure(figsize=(5, 4.4), layout="constrained")
     axes = figure.subplots()
-    labels = np.zeros(len(shown), dtype=int) if y is None else y.cpu().numpy()[shown]
+    known = torch.zeros(len(z)).long() if y is None else as_classes(y, len(z), "embedding")
+    labels = known.numpy()[shown]
     colors = matplotlib.colormaps["tab10" if len(np.unique(labels)) <= 10 else "tab20"]
     for index, label in enumerate(np.unique(labels)):
         here = labels == label

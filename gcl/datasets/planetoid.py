@@ -46,6 +46,9 @@ def read_planetoid(folder: Path, name: str) -> Data:
     if not (rows_fit and widths_fit):
         why = "its shape and those of allx, tx and ty disagree"
         raise _broken(folder / f"ind.{name}.ally", why)
+    for part, labels in (("ally", known_y), ("ty", test_y)):
+        if not bool((((labels == 0) | (labels == 1)).all(1) & (labels.sum(1) == 1)).all()):
+            raise _broken(folder / f"ind.{name}.{part}", "not every row has one 1 and zeros")
     path = folder / f"ind.{name}.test.index"
     try:
         test = torch.from_numpy(np.array([int(n) for n in path.read_text().split()], np.int64))

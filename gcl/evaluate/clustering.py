@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_inf
 from torch import Tensor
 
 from gcl.checks import check_count, check_seed
-from gcl.evaluate.inputs import as_labels, as_matrix
+from gcl.evaluate.inputs import as_classes, as_labels, as_matrix
 from gcl.evaluate.result import Result
 
 EpochProtocol = Literal["last", "paper-max"]
@@ -30,6 +30,9 @@ def match_clusters(y: np.ndarray, assignment: np.ndarray) -> np.ndarray:
     Returns:
         `[N]`: the class of each node's cluster; surplus clusters get numbers above the classes.
 
+    Raises:
+        TypeError, ValueError: y or assignment are not whole numbers, one a node.
+
     Reference:
         Kuhn, "The Hungarian method for the assignment problem", 1955.
 
@@ -37,6 +40,7 @@ def match_clusters(y: np.ndarray, assignment: np.ndarray) -> np.ndarray:
         >>> match_clusters(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 2]))
         array([0, 0, 1, 2])
     """
+    y, assignment = (as_classes(v, len(v), "match_clusters").numpy() for v in (y, assignment))
     # Only the names that occur: their numbers may be large.
     found, assignment = np.unique(assignment, return_inverse=True)
     names, y = np.unique(y, return_inverse=True)
@@ -160,10 +164,14 @@ def _as_clusters(assignment: Any) -> np.ndarray:
             f"cluster_scores: expected an assignment [num_nodes] or [epochs, num_nodes], got shape "
             f"{found.shape}."
         )
-    whole = found.astype(np.int64)
-    if not (whole == found).all() or (whole < 0).any():
-        raise ValueError("cluster_scores: assignment must hold whole numbers of at least 0.")
-    return whole
+    message = "cluster_scores: assignment must hold whole numbers of at least 0."
+    try:
+        whole = as_classes(found.ravel(), found.size, "cluster_scores")
+    except (TypeError, ValueError) as error:
+        raise ValueError(message) from error
+    if bool((whole < 0).any()):
+        raise ValueError(message)
+    return whole.numpy().reshape(found.shape)
 
 
 def _counted(where: str, epochs: Sequence[Any], several: bool, protocol: str) -> list[Any]:

@@ -68,35 +68,10 @@ def as_labels(y: Any, num_nodes: int, where: str, of: str = "node") -> tuple[Ten
     A negative label marks a node without one, and is a label like others of a graph.
 
     Raises:
-        TypeError: if there are no labels.
-        ValueError: if they are not one integer a node, or hold fewer than two classes.
+        TypeError: if there are no labels, or they are no numbers.
+        ValueError: if they are not one class a node, see `as_classes`, or hold fewer than two.
     """
-    if y is None:
-        raise TypeError(f"{where}: expected one label a {of}, got None; pass y, e.g. data.y.")
-    if isinstance(y, np.ndarray):
-        y = np.require(y, requirements=["C", "W"])
-    try:
-        y = torch.as_tensor(y).detach().cpu()
-    except (TypeError, ValueError, RuntimeError):
-        first = y[0] if isinstance(y, list | tuple) and y else y
-        came = "text" if isinstance(first, str) else f"a {type(y).__name__}"
-        raise TypeError(
-            f"{where}: expected labels as whole numbers, one a {of}, got {came}; encode the "
-            "classes, for example by numpy.unique(y, return_inverse=True)[1]."
-        ) from None
-    if y.dim() == 2 and y.shape[1] == 1:
-        y = y.flatten()
-    if tuple(y.shape) != (num_nodes,):
-        raise ValueError(
-            f"{where}: expected {num_nodes} labels, one a {of}, got shape {tuple(y.shape)}; "
-            "pass the labels of the rows of the embeddings."
-        )
-    whole = y.long()
-    if y.is_complex() or not bool((y == whole).all()):
-        raise ValueError(
-            f"{where}: expected whole numbers as labels, got NaN or fractions; encode the classes "
-            "as integers."
-        )
+    whole = as_classes(y, num_nodes, where, of)
     if of == "node" and bool((whole < 0).any()):
         raise ValueError(
             f"{where}: {int((whole < 0).sum())} labels are negative, which marks unlabelled nodes; "
@@ -108,6 +83,59 @@ def as_labels(y: Any, num_nodes: int, where: str, of: str = "node") -> tuple[Ten
             f"{where}: every {of} has label {int(labels[0])}; pass labels of at least two classes."
         )
     return codes, labels.tolist()
+
+
+def as_classes(y: Any, rows: int, where: str, of: str = "node") -> Tensor:
+    """One class a row, as int64 on the CPU: what everything takes that reads labels.
+
+    Classes are whole numbers, `[rows]` or `[rows, 1]`, in any dtype: integers, booleans, or floats
+    without fractions. Numbers may have gaps, and be negative.
+
+    Raises:
+        TypeError: if there are no labels, or they are no numbers, such as names.
+        ValueError: if there is not one a row, such as in a one-hot matrix, or one is NaN, infinite
+            or a fraction.
+    """
+    if y is None:
+        raise TypeError(f"{where}: expected one label a {of}, got None; pass y, e.g. data.y.")
+    if not isinstance(y, Tensor):
+        try:
+            array = np.asarray(y)
+        except ValueError as error:
+            raise ValueError(f"{where}: expected one label a {of}, got a ragged list.") from error
+        if array.dtype.kind not in "biufc":
+            came = "text" if array.dtype.kind in "US" else str(array.dtype)
+            raise TypeError(
+                f"{where}: expected whole numbers as labels, got {came}; number the classes, for "
+                "example by numpy.unique(y, return_inverse=True)[1]."
+            )
+        y = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    y = y.detach().cpu()
+    if y.layout != torch.strided:
+        y = y.to_dense()
+    if y.dim() == 2 and y.shape[1] == 1:
+        y = y.flatten()
+    if y.dim() == 2 and y.shape[0] == rows:
+        raise ValueError(
+            f"{where}: expected one label a {of}, got a matrix {list(y.shape)}; pass y.argmax(1) if"
+            " its rows are one-hot; several labels at once are not evaluated here, take a column."
+        )
+    if tuple(y.shape) != (rows,):
+        raise ValueError(
+            f"{where}: expected {rows} labels, one a {of}, got shape {tuple(y.shape)}; "
+            "pass the labels of the rows of the embeddings."
+        )
+    whole = y.real.long()
+    if y.is_complex() or (y.is_floating_point() and not bool((y == whole).all())):
+        raise ValueError(
+            f"{where}: expected whole numbers as labels, got NaN or fractions; encode the classes "
+            "as integers."
+        )
+    if y.dtype == torch.uint64 and bool((whole < 0).any()):
+        raise ValueError(
+            f"{where}: expected labels below 2^63, got larger ones; number the classes."
+        )
+    return whole
 
 
 def take(x: Matrix, rows: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -20,6 +21,11 @@ def validate_graph(data: Any) -> None:
     Args:
         data: a `Data`, a `Batch` or a `HeteroData`; features dense or in a sparse layout. Node
             types without features are accepted beside others that have them.
+
+    Weights of edges are read from `edge_weight`, and from nowhere else.
+
+    Warns:
+        UserWarning: `edge_attr` is a list of floats, as weights are, and there is no `edge_weight`.
 
     Raises:
         TypeError: if `data` is no graph, or an attribute has the wrong type.
@@ -143,6 +149,16 @@ def _check_edges(store: Any, where: str, num_src: int, num_dst: int) -> None:
         value = store.get(name)
         if value is not None:
             _check_edge_values(value, f"{where}.{name}", num_edges, name == "edge_weight")
+    attr = store.get("edge_attr")
+    weighted = store.get("edge_weight") is not None
+    if attr is not None and not weighted and attr.dim() == 1 and attr.is_floating_point():
+        # Python shows it once a process, as it comes from here, and not once a caller or batch.
+        warnings.warn(
+            f"{where}.edge_attr holds one number an edge, and edge_attr is not read as weights "
+            "(PyG's GDC and some loaders put them there): set edge_weight = edge_attr if they "
+            "are, or edge_attr = edge_attr.unsqueeze(1) if they are features.",
+            stacklevel=1,
+        )
 
 
 def _check_edge_values(value: Any, where: str, num_edges: int, is_weight: bool) -> None:

@@ -70,7 +70,16 @@ def test_what_is_no_matrix(z, error, message):
 
 
 def test_labels_become_codes_in_their_order():
-    for y in ([7, 3, 3, 12], np.array([7, 3, 3, 12]), torch.tensor([[7.0], [3.0], [3.0], [12.0]])):
+    numbers = [7, 3, 3, 12]
+    for y in (
+        numbers,
+        tuple(numbers),
+        np.array(numbers, np.uint16),
+        torch.tensor(numbers).float().view(4, 1),
+        torch.tensor(numbers, dtype=torch.int8),
+        torch.tensor(numbers).to_sparse(),
+        [torch.tensor(n) for n in numbers],
+    ):
         codes, labels = as_labels(y, 4, "here")
         assert codes.tolist() == [1, 0, 0, 2]
         assert labels == [3, 7, 12]
@@ -86,6 +95,21 @@ def test_labels_become_codes_in_their_order():
         ([0.5, 1, 0], ValueError, "whole numbers"),
         ([0, -1, -1], ValueError, "2 labels are negative"),
         ([4, 4, 4], ValueError, "every node has label 4"),
+        ([np.nan, 1, 0], ValueError, "NaN or fractions"),
+        ([np.inf, 1, 0], ValueError, "NaN or fractions"),
+        ([1e300, 1, 0], ValueError, "NaN or fractions"),
+        ([1j, 1, 0], ValueError, "NaN or fractions"),
+        (np.array([2**63, 1, 0], np.uint64), ValueError, r"below 2\^63"),
+        (
+            torch.eye(3),
+            ValueError,
+            r"a matrix \[3, 3\]; pass y\.argmax\(1\) if its rows are one-hot",
+        ),
+        (np.ones((1, 3)), ValueError, r"expected 3 labels, one a node, got shape \(1, 3\)"),
+        (2, ValueError, r"got shape \(\)"),
+        (["a", "b", "b"], TypeError, r"got <U1; number the classes, e\.g\. by numpy\.unique"),
+        (np.array([0, 1, None]), TypeError, "got object; number the classes"),
+        ([[0], [1, 2], [0]], ValueError, "ragged"),
     ],
 )
 def test_what_are_no_labels(y, error, message):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data, HeteroData
 
+import gcl
 from gcl.graphs.validate import validate_graph
 from gcl.ops.sparse import csr_tensor
 
@@ -214,3 +216,35 @@ def test_empty_rows_around_a_spoiled_one_are_not_counted():
     )
     with pytest.raises(ValueError, match="1 of 4 rows"):
         validate_graph(_data(x=x))
+
+
+def test_weights_in_edge_attr_are_warned_of_once():
+    single = _data(edge_attr=torch.rand(3))
+    with pytest.warns(
+        UserWarning, match=r"data\.edge_attr holds one .*: set edge_weight = "
+    ) as told:
+        validate_graph(single)
+    assert len(told) == 1
+    typed = _hetero()
+    typed["author", "writes", "paper"].edge_attr = torch.rand(3)
+    with pytest.warns(UserWarning, match=r"data\[\('author', 'writes', 'paper'\)\]\.edge_attr"):
+        validate_graph(typed)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")  # of Python outside of tests
+        for epoch in range(3):
+            gcl.fit(gcl.methods.grace(single, hidden=4, proj=4), single, epochs=epoch)
+        gcl.embed(gcl.methods.grace(single, hidden=4, proj=4), single)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"edge_attr": torch.rand(3, 1)},
+        {"edge_attr": torch.arange(3)},
+        {"edge_attr": torch.rand(3), "edge_weight": torch.rand(3)},
+        {"edge_weight": torch.rand(3)},
+    ],
+)
+def test_features_of_edges_and_weights_by_their_name_are_not_warned_of(changes):
+    validate_graph(_data(**changes))

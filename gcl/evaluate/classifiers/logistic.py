@@ -78,6 +78,7 @@ def fit_logistic(
         bias[s, k]`.
 
     Raises:
+        TypeError: if y is not of int64.
         ValueError: if the shapes disagree, a strength is not positive, a split has no rows or a
             class is out of range.
 
@@ -104,6 +105,8 @@ def fit_logistic(
             f"fit_logistic: expected x [S, n, D] and y [S, n], got {tuple(x.shape)} and "
             f"{tuple(y.shape)}; add a leading dimension of one for a single split."
         )
+    if y.dtype != torch.int64:
+        raise TypeError(f"fit_logistic: y must hold classes in int64, got {y.dtype}.")
     mask = torch.ones_like(y, dtype=torch.bool) if mask is None else mask
     if mask.shape != y.shape or not bool(mask.any(1).all()):
         raise ValueError(

@@ -6,6 +6,7 @@ from typing import Any
 
 from gcl.checks import shown
 from gcl.contracts import Encoder
+from gcl.evaluate.inputs import as_classes
 from gcl.graphs.kinds import input_width
 from gcl.methods.contrastive_clustering import ContrastiveClustering
 from gcl.methods.denominators import Denominator
@@ -75,9 +76,11 @@ def _number_of_classes(recipe: str, data: Any) -> int:
             f"{recipe}: the graph has no labels to count, so the number of clusters must be given: "
             "clusters=..."
         )
-    if y.dim() != 1:
+    try:
+        classes = as_classes(y, int(data.num_nodes), recipe)
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{recipe}: data.y is no list of classes but {list(y.shape)}, so the number of "
-            "clusters must be given: clusters=..."
-        )
-    return len(y[y >= 0].unique())  # -1 stands for a node without a label
+            f"{recipe}: data.y is no list of classes ({error}), so the number of clusters must be "
+            "given: clusters=..."
+        ) from None
+    return len(classes[classes >= 0].unique())  # -1 stands for a node without a label
