@@ -26,6 +26,9 @@ from torch import Tensor
 STALE = 600.0
 _FORMAT = "gcl-checkpoint-1"
 
+MISFIT = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What code raises that is given values of another form than it expects."""
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read or does not belong to this training run."""
@@ -78,7 +81,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         whole = metadata["sha256"] == _digest(metadata["tree"], tensors)
         if whole:
             return _decode(json.loads(metadata["tree"]), tensors)
-    except (KeyError, RecursionError, RuntimeError, TypeError, ValueError) as error:
+    except MISFIT as error:
         raise CheckpointError(
             f"{path} is no checkpoint: its content is not of the form that gcl writes ({error})."
         ) from None
@@ -152,7 +155,7 @@ def set_random_state(state: dict[str, Any]) -> None:
     """
     try:
         _set_random_state(state)
-    except (KeyError, OverflowError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+    except MISFIT as error:
         raise CheckpointError(
             f"The state of the random generators in the checkpoint is none ({error})."
         ) from None

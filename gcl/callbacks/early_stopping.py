@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from gcl.checkpoint import MISFIT, CheckpointError
 from gcl.checks import check_choice, check_count, shown
 from gcl.training.state import Callback, State
 
@@ -45,6 +46,22 @@ class EarlyStopping(Callback):
         self.restore_best = restore_best
         self.best, self.best_epoch, self.waited = math.nan, 0, 0
         self.best_weights: dict[str, Tensor] | None = None
+        self._from_file = False
+
+    def on_start(self, state: State) -> None:
+        if self._from_file and self.best_weights is not None:
+            # Tried now: at the end of the training it is too late to learn that they do not fit.
+            own = copy.deepcopy(state.method.state_dict())
+            try:
+                state.method.load_state_dict(self.best_weights)
+            except MISFIT as error:
+                raise CheckpointError(
+                    "The best weights of EarlyStopping in the checkpoint do not fit this method: "
+                    f"{' '.join(str(error).split()):.300}."
+                ) from None
+            finally:
+                state.method.load_state_dict(own)
+        self._from_file = False
 
     def on_epoch_end(self, state: State) -> None:
         value = state.history[-1].get(self.monitor)
@@ -81,5 +98,4 @@ class EarlyStopping(Callback):
         # By name: a file must not decide which attributes there are.
         self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
         self.waited, self.best_weights = int(state["waited"]), state["best_weights"]
-        if self.best_weights is not None and not isinstance(self.best_weights, dict):
-            raise TypeError("its best weights are none")
+        self._from_file = True

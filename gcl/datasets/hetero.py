@@ -146,12 +146,13 @@ def _read_features(path: Path, size: int) -> Tensor:
         # One of the files is a plain array under the name of an archive.
         with open(path, "rb") as file:
             is_archive = file.read(2) == b"PK"
-        x = _matrix(read_arrays(path)) if is_archive else read_array(path)
+        x = _matrix(read_arrays(path), size) if is_archive else read_array(path)
         if x.dtype.kind not in "biuf":
             raise ValueError(f"it holds no numbers but {x.dtype}")
     except (ValueError, KeyError) as error:
         raise _broken(path, error) from error
-    x = x.astype(np.float32)
+    with np.errstate(over="ignore"):  # `load` refuses what is infinite
+        x = x.astype(np.float32)
     if x.ndim != 2 or x.shape[0] != size:
         raise _broken(path, f"its shape is {x.shape}, and there are {size} nodes")
     if isinstance(x, np.ndarray):
@@ -160,9 +161,11 @@ def _read_features(path: Path, size: int) -> Tensor:
     return csr_tensor(crow, col, torch.from_numpy(x.data), x.shape)
 
 
-def _matrix(arrays: dict[str, np.ndarray]) -> sp.csr_array:
+def _matrix(arrays: dict[str, np.ndarray], rows: int) -> sp.csr_array:
     """What `scipy.sparse.save_npz` has written, entries in order and each once."""
     layout, shape, data = arrays["format"].tobytes(), check_shape(arrays["shape"]), arrays["data"]
+    if shape[0] != rows:
+        raise ValueError(f"its shape is {shape}, and there are {rows} nodes")
     if layout == b"coo":
         row, col = (whole_numbers(arrays[name]) for name in ("row", "col"))
         lists = row.ndim == col.ndim == data.ndim == 1 and len(row) == len(col) == len(data)

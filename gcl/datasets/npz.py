@@ -49,7 +49,9 @@ def read_npz(path: Path) -> Data:
             f"load: {path} is not a graph in .npz format ({error}); replace it with the original, "
             "or delete it to have it downloaded again."
         ) from error
-    x = torch.from_numpy(sp.csr_matrix(attr[:3], attr[3]).astype(np.float32).toarray())
+    with np.errstate(over="ignore"):  # what is infinite then becomes 1
+        dense = sp.csr_matrix(attr[:3], attr[3]).astype(np.float32).toarray()
+    x = torch.from_numpy(dense)
     x[x > 0] = 1
     _, cols, starts, _ = adj
     rows = np.repeat(np.arange(size), np.diff(starts))

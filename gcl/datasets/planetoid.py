@@ -85,7 +85,8 @@ def read_planetoid(folder: Path, name: str) -> Data:
 
 def _read_matrix(path: Path) -> torch.Tensor:
     try:
-        return torch.from_numpy(as_matrix(read_inert(path)).astype(np.float32))
+        with np.errstate(over="ignore"):  # `load` refuses what is infinite
+            return torch.from_numpy(as_matrix(read_inert(path)).astype(np.float32))
     except (ValueError, TypeError, OverflowError) as error:
         raise _broken(path, error) from error
 

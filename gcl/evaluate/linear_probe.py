@@ -21,11 +21,13 @@ from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
 from gcl.evaluate.protocols import PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.scores import split_accuracy, split_macro_f1
-<<<<<<< HEAD
-from gcl.evaluate.splits import Splits, public_split, random_name, random_splits
-=======
-from gcl.evaluate.splits import Splits, check_splits, public_split, random_splits
->>>>>>> 4afb614 (Check seeds, strengths, lists, paths and splits before they are used)
+from gcl.evaluate.splits import (
+    Splits,
+    check_splits,
+    public_split,
+    random_name,
+    random_splits,
+)
 
 BUDGET = 1 << 26  # numbers held for the splits that are solved together: 256 MB in float32
 

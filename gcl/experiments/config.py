@@ -57,7 +57,7 @@ def read_config(path: Path, **told: Any) -> tuple[Run, dict[str, Any]]:
             dataset = dataset.lower()
         run = run_of(composition, dataset, chosen)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {str(error).rstrip('.')}.") from None
     return run, reported
 
 

@@ -72,23 +72,25 @@ class AutoEncoder(nn.Module):
                 auto-encoder of other widths.
         """
         saved = checkpoint.load(path)
-        if not isinstance(saved, dict) or saved.get("kind") != _KIND:
+        if not isinstance(saved, dict) or str(saved.get("kind")) != _KIND:
             raise checkpoint.CheckpointError(
                 f"{path} is a checkpoint, but not of an auto-encoder; write one by pretrain."
             )
-        if saved.get("widths") != list(self.encoder.widths):
+        widths = saved.get("widths")
+        # By their names, as a list may hold tensors.
+        if str(widths) != str(list(self.encoder.widths)):
             raise checkpoint.CheckpointError(
-                f"{path} holds an auto-encoder {_arrows(saved.get('widths'))}, but this one is "
+                f"{path} holds an auto-encoder {_arrows(widths)}, but this one is "
                 f"{_arrows(self.encoder.widths)}."
             )
         try:
             self.encoder.load_state_dict(saved["encoder"])
             self.decoder.load_state_dict(saved["decoder"])
             self.history = [float(loss) for loss in saved["history"]]
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        except checkpoint.MISFIT as error:
             reason = " ".join(str(error).split())
             raise checkpoint.CheckpointError(
-                f"{path} holds no auto-encoder of these widths: {reason:.300}"
+                f"{path} holds no auto-encoder of these widths: {reason:.300}."
             ) from None
 
 

@@ -148,7 +148,7 @@ def fit(
         saved["method"] = with_names_of_now(saved["method"], inner)
         # Before prepare, which need not start again what was started. What does not fit is
         # reported below.
-        with suppress(RuntimeError, KeyError, TypeError, AttributeError):
+        with suppress(*checkpoint.MISFIT):
             inner.load_state_dict(saved["method"])
     state = State(
         method=inner,
@@ -161,13 +161,12 @@ def fit(
         given=data if isinstance(data, BaseData) else None,
     )
     if saved is not None:
-        try:
+        with _naming(resume):
             state.load_state_dict(saved)
-        except checkpoint.CheckpointError as error:
-            raise checkpoint.CheckpointError(f"{resume}: {error}") from None
     try:
-        for callback in state.callbacks:
-            callback.on_start(state)
+        with _naming(resume):
+            for callback in state.callbacks:
+                callback.on_start(state)
         while state.epoch < epochs and state.stop is None:
             _epoch(method, state, clip, precision, device, constant)
             for callback in state.callbacks:
@@ -192,6 +191,15 @@ def _tell_of_collapse(state: State) -> None:
             f"InfoNCE log(2N - 1)) and learns no more; train again with an lr below {lr:g}.",
             stacklevel=3,
         )
+
+
+@contextmanager
+def _naming(path: str | Path | None) -> Iterator[None]:
+    """Puts the file before what is wrong with it."""
+    try:
+        yield
+    except checkpoint.CheckpointError as error:
+        raise checkpoint.CheckpointError(f"{path}: {error}") from None
 
 
 def _are_single_graphs(data: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import math
 import os
 import re
@@ -11,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -214,27 +217,43 @@ def _as_misfit(what: str) -> Iterator[None]:
     """What a part raises on a state that is not its own, as one sentence."""
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
-        reason = " ".join(str(e).split())
+    except checkpoint.MISFIT as error:
+        reason = " ".join(str(error).split())
         reason = f"{reason[:300]} ..." if len(reason) > 300 else reason
-        raise checkpoint.CheckpointError(f"The checkpoint does not fit {what}: {reason}") from None
+        raise checkpoint.CheckpointError(
+            f"The checkpoint does not fit {what}: {reason.rstrip('.')}."
+        ) from None
 
 
 def _check_optimizer(optimizer: Optimizer, before: list[dict[str, Any]]) -> None:
-    """Raises ValueError for settings or sizes that would fail in the first step."""
+    """Raises ValueError for settings or states that would fail in the first step."""
     for group, own in zip(optimizer.param_groups, before, strict=True):
         for key, value in own.items():
             if key != "params" and not (key in group and _is_like(group[key], value)):
                 raise ValueError(f"its {key!r} is {group.get(key)!r}")
-    for parameter, entries in optimizer.state.items():
-        if not isinstance(parameter, Tensor) or not isinstance(entries, dict):
-            raise ValueError("it has a state of something that is no parameter")
-        for key, value in entries.items():
-            if isinstance(value, Tensor) and value.numel() > 1 and value.shape != parameter.shape:
-                raise ValueError(
-                    f"{key} of a parameter {list(parameter.shape)} has the shape "
-                    f"{list(value.shape)}"
-                )
+        for parameter in group["params"]:
+            try:
+                _try_a_step(optimizer, parameter, own, {})
+            except Exception:  # of a class that is not made like torch's: nothing is known of it
+                continue
+            try:
+                _try_a_step(optimizer, parameter, group, optimizer.state.get(parameter, {}))
+            except Exception as error:
+                raise ValueError(f"its state makes no step: {error}") from None
+
+
+def _try_a_step(
+    optimizer: Optimizer, parameter: Tensor, settings: dict[str, Any], state: dict[str, Any]
+) -> None:
+    """A step of an optimizer of this class, of zeros in the place of a parameter."""
+    kind = type(optimizer)
+    known = set(inspect.signature(kind).parameters) - {"params"}
+    zeros = torch.zeros_like(parameter, requires_grad=True)
+    trial = kind([zeros], **{key: value for key, value in settings.items() if key in known})
+    if state:
+        trial.state[zeros] = copy.deepcopy(state)
+    zeros.grad = torch.zeros_like(zeros)
+    trial.step()
 
 
 def _load_scheduler(scheduler: LRScheduler, saved: dict[str, Any]) -> None:
@@ -260,13 +279,19 @@ def _is_like(value: Any, own: Any) -> bool:
     if isinstance(own, list | tuple):
         alike = isinstance(value, list | tuple) and len(value) == len(own)
         return alike and all(_is_like(v, o) for v, o in zip(value, own, strict=True))
-    if isinstance(own, int | float | Tensor):
-        return _is_number(value) or (isinstance(value, Tensor) and value.numel() == 1)
+    if isinstance(own, Tensor):
+        return _is_number(value) or (isinstance(value, Tensor) and value.numel() == own.numel())
+    if isinstance(own, int | float):
+        if isinstance(value, Tensor):
+            return value.numel() == 1
+        return _is_number(value) and (math.isfinite(value) or not math.isfinite(own))
     return True
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 2**63
+    return isinstance(value, float)
 
 
 def with_names_of_now(saved: dict[str, Any], method: Method) -> dict[str, Any]:
