@@ -199,6 +199,8 @@ def check_saved(saved: Any) -> None:
             raise _no_training("an epoch of its history has no loss or no seconds")
     if not all(isinstance(name, str) for name in saved["method"]):
         raise _no_training("its weights have no names")
+    if not {"state", "param_groups"} <= set(saved["optimizer"]):
+        raise _no_training("its optimizer has no state or no groups")
     for entry in saved["callbacks"]:
         pair = isinstance(entry, list) and [type(part) for part in entry] == [str, dict]
         if not pair:
