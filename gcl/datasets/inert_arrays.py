@@ -124,6 +124,8 @@ def whole_numbers(array: np.ndarray) -> np.ndarray:
         raise ValueError(f"it holds no numbers but {array.dtype}")
     if array.dtype.kind == "f" and not bool((np.abs(array) < 2**53).all()):  # nor NaN
         raise ValueError("it holds numbers that are not finite, or too large")
+    if array.dtype.kind == "u" and bool((array >= 2**63).any()):
+        raise ValueError("it holds numbers that are too large")
     whole = array.astype(np.int64)
     if not np.array_equal(whole, array):
         raise ValueError("it holds fractions")
