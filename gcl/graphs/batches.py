@@ -6,7 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from gcl.ops.tracing import outside_graph
 
+
+@outside_graph
 def membership(data: Any, z: Tensor) -> tuple[Tensor, int]:
     """The graph of every node, and the number of graphs; one where the data is no batch."""
     batch = data.get("batch")

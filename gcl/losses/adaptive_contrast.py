@@ -12,6 +12,7 @@ from gcl.checks import check_positive, check_views
 from gcl.losses.infonce import InfoNCE
 from gcl.losses.weights.pair_network import PairNetwork
 from gcl.ops.similarity import unit_rows
+from gcl.ops.tracing import outside_graph
 
 
 class AdaptiveContrast(nn.Module):
@@ -59,6 +60,7 @@ class AdaptiveContrast(nn.Module):
         self.weights = PairNetwork(in_channels, hidden, normalize=normalize)
         self.contrast = InfoNCE(tau, intra=False, symmetric=False, log_weight=self.weights)
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("AdaptiveContrast", z1, z2)
         nodes = torch.arange(len(z1), device=z1.device)

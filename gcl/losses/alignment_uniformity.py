@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gcl.checks import check_columns, check_positive, check_real, check_views
 from gcl.ops.similarity import as_products, unit_rows
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tracing import outside_graph
 
 
 class AlignmentUniformity(nn.Module):
@@ -79,6 +80,7 @@ class AlignmentUniformity(nn.Module):
         self.align_weight, self.uniform_weight = align_weight, uniform_weight
         self.cross_weight = cross_weight
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("AlignmentUniformity", z1, z2)
         u, v = unit_rows(z1), unit_rows(z2)

@@ -14,6 +14,7 @@ from gcl.checks import check_choice, check_positive, check_real, check_views
 from gcl.ops.hard_softplus import hard_softplus
 from gcl.ops.similarity import comparable, row_similarity
 from gcl.ops.streaming import streaming_softplus
+from gcl.ops.tracing import outside_graph
 
 
 class PairwiseAUC(nn.Module):
@@ -67,6 +68,7 @@ class PairwiseAUC(nn.Module):
             raise ValueError(f"PairwiseAUC: beta must be a finite number, got {beta}.")
         self.tau, self.similarity, self.intra, self.beta = tau, similarity, intra, beta
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("PairwiseAUC", z1, z2)
         u, v = comparable(z1, self.similarity), comparable(z2, self.similarity)

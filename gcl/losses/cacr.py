@@ -13,6 +13,7 @@ from torch_geometric.utils import softmax
 from gcl.checks import check_pairs, check_positive, check_real, check_views
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_softmax_mean
+from gcl.ops.tracing import outside_graph
 
 
 class CACR(nn.Module):
@@ -80,6 +81,7 @@ class CACR(nn.Module):
         self.alpha, self.beta, self.t_pos, self.t_neg = alpha, beta, t_pos, t_neg
         self.tau_plus, self.detach_weights = tau_plus, detach_weights
 
+    @outside_graph
     def forward(
         self, *views: Float[Tensor, "n d"], pos_edge_index: Int[Tensor, "2 p"] | None = None
     ) -> Tensor:

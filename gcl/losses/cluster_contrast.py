@@ -16,6 +16,7 @@ from gcl.losses.proto_nce import ProtoNCE
 from gcl.losses.softmax import SoftmaxLoss
 from gcl.losses.weights.rules import cluster_pairs
 from gcl.ops.kmeans import spherical_kmeans
+from gcl.ops.tracing import outside_graph
 
 
 class ClusterContrast(nn.Module):
@@ -98,6 +99,7 @@ class ClusterContrast(nn.Module):
         for g, number in enumerate(self.clusters):
             self.register_buffer(f"centroids_{g}", torch.full((number, 0), torch.nan))
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("ClusterContrast", z1, z2)
         if not (self.weighted or self.lam):

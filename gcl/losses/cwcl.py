@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gcl.losses.infonce import InfoNCE
 from gcl.losses.softmax import Rule, Temperature
 from gcl.ops.similarity import Similarity
+from gcl.ops.tracing import outside_graph
 
 
 class CWCL(nn.Module):
@@ -75,6 +76,7 @@ class CWCL(nn.Module):
             reduction=reduction,
         )
 
+    @outside_graph
     def forward(
         self,
         z1: Float[Tensor, "n d"],

@@ -13,6 +13,7 @@ from torch_geometric.nn import APPNP
 from gcl.checks import check_positive, check_real, check_views
 from gcl.losses.alignment_uniformity import log_mean_gaussian
 from gcl.ops.similarity import unit_rows
+from gcl.ops.tracing import outside_graph
 
 
 class DecoupledUniformity(nn.Module):
@@ -70,6 +71,7 @@ class DecoupledUniformity(nn.Module):
         # The iteration is PyG's personalised PageRank with teleport 1 / (1 + smoothing).
         self.smooth = APPNP(K=steps, alpha=1 / (1 + smoothing)) if smoothing else None
 
+    @outside_graph
     def forward(
         self, *views: Float[Tensor, "n d"], edge_index: Int[Tensor, "2 e"] | None = None
     ) -> Tensor:

@@ -15,6 +15,7 @@ from gcl.ops.multi_view import log_add
 from gcl.ops.pairs import pair_dots, segment_logsumexp
 from gcl.ops.similarity import Similarity, as_products, row_similarity
 from gcl.ops.tiling import current_tiling
+from gcl.ops.tracing import outside_graph
 
 
 class InfoNCE(SoftmaxLoss):
@@ -112,6 +113,7 @@ class InfoNCE(SoftmaxLoss):
             raise ValueError("InfoNCE: an angular margin needs similarity='cosine'.")
         self.margin, self.margin_form, self.positives = margin, margin_form, positives
 
+    @outside_graph
     def forward(
         self,
         z1: Float[Tensor, "n d"],

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gcl.checks import check_choice, check_positive, check_real, check_views
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean
+from gcl.ops.tracing import outside_graph
 
 
 class ISogCLR(nn.Module):
@@ -110,6 +111,7 @@ class ISogCLR(nn.Module):
         self.register_buffer("tau", torch.full((num_nodes,), float(tau_init)))
         self.register_buffer("velocity", torch.zeros(num_nodes))
 
+    @outside_graph
     def forward(
         self,
         z1: Float[Tensor, "n d"],

@@ -16,6 +16,7 @@ from gcl.ops.hard_softplus import hard_softplus
 from gcl.ops.similarity import comparable, row_similarity
 from gcl.ops.streaming import streaming_softplus
 from gcl.ops.tiles import LN2
+from gcl.ops.tracing import outside_graph
 
 
 class JSD(nn.Module):
@@ -83,6 +84,7 @@ class JSD(nn.Module):
         self.tau, self.form, self.similarity = tau, form, similarity
         self.intra, self.beta = intra, beta
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("JSD", z1, z2)
         u, v = comparable(z1, self.similarity), comparable(z2, self.similarity)

@@ -17,6 +17,7 @@ from gcl.ops.stream_rows import as_tau, takes_dense
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tiles import Products
 from gcl.ops.tiling import current_tiling
+from gcl.ops.tracing import outside_graph
 
 # Added to squared distances: the slope of ||u - v||^gamma, gamma < 2, stays finite where u = v,
 # and rounding errors of float32 products (1e-7) do not decide its direction.
@@ -84,6 +85,7 @@ class KernelInfoNCE(SoftmaxLoss):
         check_fraction("KernelInfoNCE", mix=mix)
         self.gamma, self.mix = gamma, mix
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         u, v = self.rows(z1, z2)
         with torch.autocast(z1.device.type, enabled=False):

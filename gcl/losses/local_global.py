@@ -13,6 +13,7 @@ from gcl.checks import check_columns
 from gcl.ops.pairs import pair_dots
 from gcl.ops.streaming import streaming_softplus
 from gcl.ops.tiles import LN2
+from gcl.ops.tracing import outside_graph
 
 
 class LocalGlobalJSD(nn.Module):
@@ -48,6 +49,7 @@ class LocalGlobalJSD(nn.Module):
         tensor(0.)
     """
 
+    @outside_graph
     def forward(
         self, local: Float[Tensor, "n d"], summary: Float[Tensor, "g d"], batch: Int[Tensor, " n"]
     ) -> Tensor:

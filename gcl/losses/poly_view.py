@@ -15,6 +15,7 @@ from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.softmax import Temperature
 from gcl.ops.multi_view import log_add, multi_view_logsumexp
 from gcl.ops.similarity import row_similarity, unit_rows
+from gcl.ops.tracing import outside_graph
 
 
 class PolyView(nn.Module):
@@ -86,6 +87,7 @@ class PolyView(nn.Module):
         check_choice("PolyView", "reduction", reduction, ("mean", "none"))
         self.tau, self.form, self.rest, self.reduction = tau, form, rest, reduction
 
+    @outside_graph
     def forward(self, *views: Float[Tensor, "n d"]) -> Tensor:
         if len(views) < 2:
             raise ValueError(f"PolyView: expected at least two views, got {len(views)}.")

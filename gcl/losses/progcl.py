@@ -13,6 +13,7 @@ from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.losses.weights.beta_mixture import fit_beta_mixture, mixture_weights
 from gcl.ops.multi_view import log_add
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tracing import outside_graph
 
 
 class ProGCL(SoftmaxLoss):
@@ -86,6 +87,7 @@ class ProGCL(SoftmaxLoss):
         """Moves t to the steps done."""
         self.t.fill_(step)
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         if int(self.t) >= self.t0 and bool(self.mixture.isnan().any()) and len(z1) > 1:
             self.fit(z1, z2)

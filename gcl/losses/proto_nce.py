@@ -14,6 +14,7 @@ from gcl.checks import check_choice, check_positive, check_views
 from gcl.ops.kmeans import spherical_kmeans
 from gcl.ops.similarity import unit_rows
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tracing import outside_graph
 
 
 class ProtoNCE(nn.Module):
@@ -91,6 +92,7 @@ class ProtoNCE(nn.Module):
         self.tau, self.clusters, self.concentration = tau, clusters, concentration
         self.iterations, self.seed, self.reduction = iterations, seed, reduction
 
+    @outside_graph
     def forward(
         self,
         z1: Float[Tensor, "n d"],

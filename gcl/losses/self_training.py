@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_count
+from gcl.ops.tracing import outside_graph
 
 
 class SelfTraining(nn.Module):
@@ -57,6 +58,7 @@ class SelfTraining(nn.Module):
         self.every = every
         self.target, self.age = None, 0
 
+    @outside_graph
     def forward(
         self, q: Float[Tensor, "n k"], target: Float[Tensor, "n k"] | None = None
     ) -> Tensor:

@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 from gcl.checks import check_pairs, check_positive, check_real, check_views
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_softplus
+from gcl.ops.tracing import outside_graph
 
 
 class Sigmoid(nn.Module):
@@ -75,6 +76,7 @@ class Sigmoid(nn.Module):
         self.bias = nn.Parameter(torch.tensor(0.0 if bias_init is None else float(bias_init)))
         self.balanced, self.intra = bias_init is None, intra
 
+    @outside_graph
     def forward(
         self,
         z1: Float[Tensor, "n d"],

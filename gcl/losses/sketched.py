@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gcl.checks import check_choice, check_real, check_views, shown
 from gcl.contracts import Loss
 from gcl.ops.sketches import gaussian_sketch, sign_sketch
+from gcl.ops.tracing import outside_graph
 
 
 class Sketched(nn.Module):
@@ -70,6 +71,7 @@ class Sketched(nn.Module):
         self.contrast, self.head = loss, head
         self.ratio, self.sketch, self.density, self.shared = ratio, sketch, density, shared
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("Sketched", z1, z2)
         if self.shared:  # side by side, so that one P is drawn for both

@@ -18,6 +18,7 @@ from gcl.ops.multi_view import combine, log_add, multi_view_logsumexp
 from gcl.ops.similarity import SIMILARITIES, Similarity, as_products, comparable, row_similarity
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tiling import current_tiling
+from gcl.ops.tracing import outside_graph
 
 Temperature: TypeAlias = float | nn.Parameter | nn.Module
 """A number, a learned scalar, or a module from the positive similarities `[n]` to a scalar."""
@@ -102,6 +103,7 @@ class SoftmaxLoss(nn.Module, ABC):
                 "LogWeight(function)."
             )
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         u, v = self.rows(z1, z2)
         with torch.autocast(z1.device.type, enabled=False):

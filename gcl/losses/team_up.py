@@ -14,6 +14,7 @@ from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.losses.weights.rules import rank_one
 from gcl.ops.multi_view import log_add, two_view_logsumexp
 from gcl.ops.similarity import row_similarity
+from gcl.ops.tracing import outside_graph
 
 
 class TeamUp(SoftmaxLoss):
@@ -100,6 +101,7 @@ class TeamUp(SoftmaxLoss):
         """Moves t to the steps done."""
         self.t.fill_(step)
 
+    @outside_graph
     def forward(
         self,
         z1: Float[Tensor, "n d"],

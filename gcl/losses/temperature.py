@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gcl.checks import check_fraction, check_positive, check_real
+from gcl.ops.tracing import outside_graph
 
 
 class AdaptiveTemperature(nn.Module):
@@ -66,6 +67,7 @@ class AdaptiveTemperature(nn.Module):
         self.momentum, self.bounds = momentum, (min(bounds[0], tau0), max(bounds[1], tau0))
         self.register_buffer("alignment", torch.tensor(float("nan")))
 
+    @outside_graph
     @torch.no_grad()
     def forward(self, similarity: Tensor) -> Tensor:
         mean = similarity.detach().mean() if len(similarity) else similarity.new_tensor(self.A0)

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from gcl.checks import check_count, check_positive, check_views
 from gcl.ops.similarity import comparable
 from gcl.ops.tiling import current_tiling
+from gcl.ops.tracing import outside_graph, traced
 
 # Distances that exist at a time: 4 MiB in float32, and some arrays of that size.
 PAIRS = 1 << 20
@@ -63,6 +64,7 @@ class Triplet(nn.Module):
             check_count("Triplet", num_negatives=num_negatives)
         self.margin, self.num_negatives, self.intra = margin, num_negatives, intra
 
+    @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("Triplet", z1, z2)
         u, v = comparable(z1, "dot"), comparable(z2, "dot")
@@ -82,7 +84,7 @@ class Triplet(nn.Module):
             drawn = draw_others(n, self.num_negatives, q.device)
             return torch.stack([relu(reach - row_distance(q, k[j])).mean() for j in drawn]).mean()
         settings = current_tiling()
-        if settings.implementation == "dense":
+        if settings.implementation == "dense" or traced():
             return _hinges(q, k, reach, 0) / (n * (n - 1))
         step = settings.tile or max(1, PAIRS // n)
         total = reach.new_zeros(())

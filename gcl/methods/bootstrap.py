@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
@@ -15,6 +14,7 @@ from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import seed_rows
 from gcl.graphs.kinds import check_input
+from gcl.graphs.views import draw_view
 from gcl.losses import BootstrapCosine
 from gcl.nn.ema import EMA
 from gcl.nn.hops import add_hops
@@ -111,7 +111,7 @@ class Bootstrap(Method):
         self.whole_graph = prepare
 
     def loss(self, data: Any) -> Tensor:
-        graphs = [view(copy.copy(data)) for view in self.views]
+        graphs = [draw_view(view, data) for view in self.views]
         online = [self.embed(graph) for graph in graphs]
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.target_loss is not None):
             targets = [seed_rows(_encode(self.target, graph), graph) for graph in graphs]

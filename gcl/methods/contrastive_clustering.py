@@ -13,6 +13,7 @@ from gcl.checks import check_count, check_encoder, check_pairs, check_positive, 
 from gcl.contracts import Encoder, Graph, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.kinds import check_input, check_one_type
+from gcl.graphs.views import draw_view
 from gcl.losses.self_training import SelfTraining
 from gcl.methods.denominators import Denominator
 from gcl.methods.pretraining import pretrain
@@ -20,6 +21,7 @@ from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.student_t_clustering import StudentTClustering
 from gcl.ops.pairs import pair_dots, segment_logsumexp
 from gcl.ops.similarity import unit_rows
+from gcl.ops.tracing import outside_graph
 
 
 class ContrastiveClustering(Method):
@@ -137,7 +139,7 @@ class ContrastiveClustering(Method):
         check_input("ContrastiveClustering", data, self.encoder)
         self._check_started()
         if "pos_edge_index" not in data:
-            data = self.influence(copy.copy(data))
+            data = draw_view(self.influence, data)
         z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
         total = z.new_zeros((), dtype=torch.promote_types(z.dtype, torch.float32))
         q = self.clustering(z)
@@ -170,6 +172,7 @@ class ContrastiveClustering(Method):
         """The cluster of every node, `argmax_k q_ik`, `[n]`."""
         return self.assign(data).argmax(1)
 
+    @outside_graph
     def _check_started(self) -> None:
         if not bool(self.started):
             raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from gcl.contracts import Encoder, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership, seed_rows
 from gcl.graphs.kinds import check_input
+from gcl.graphs.views import draw_view
 from gcl.losses import GroupDiscrimination
 from gcl.nn.hops import add_hops
 
@@ -167,8 +167,8 @@ class Infomax(Method):
         self.whole_graph = prepare
 
     def loss(self, data: Any) -> Tensor:
-        real = data if self.view is None else self.view(copy.copy(data))
-        nodes, others = self._sides(real), self._sides(self.corrupt(copy.copy(real)))
+        real = data if self.view is None else draw_view(self.view, data)
+        nodes, others = self._sides(real), self._sides(draw_view(self.corrupt, real))
         summaries = [self._summary(z, real) for z in nodes]
         # Each side meets the summary of the other; one side alone meets its own.
         parts = [

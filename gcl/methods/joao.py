@@ -11,6 +11,7 @@ from gcl.augment import RandomChoice
 from gcl.checks import check_count, check_positive, check_real
 from gcl.contracts import Graph, Method, Transform
 from gcl.methods.two_view import TwoView
+from gcl.ops.tracing import outside_graph
 
 
 class JOAO(Method):
@@ -79,11 +80,18 @@ class JOAO(Method):
         return self.method.prepare(data)
 
     def loss(self, data: Graph) -> Tensor:
-        if self.training and int(self.steps) % self.every == 0:
+        if self.training and self._learns_now():
             self._learn(data)
+        return self.method.compare(data, (self.method.views[0], self._drawn()))
+
+    @outside_graph
+    def _learns_now(self) -> bool:
+        return int(self.steps) % self.every == 0
+
+    @outside_graph
+    def _drawn(self) -> Transform:
         chances = (self.chances / self.chances.sum()).tolist()
-        drawn = RandomChoice(self.pool, chances, per_graph=True)
-        return self.method.compare(data, (self.method.views[0], drawn))
+        return RandomChoice(self.pool, chances, per_graph=True)
 
     def embed(self, data: Graph) -> Tensor:
         return self.method.embed(data)
@@ -92,6 +100,7 @@ class JOAO(Method):
         self.method.after_step(step, total)
         self.steps.fill_(step)
 
+    @outside_graph
     @torch.no_grad()
     def _learn(self, data: Graph) -> None:
         self.method.eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from gcl.contracts import Encoder, Graph, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership
 from gcl.graphs.kinds import check_input
+from gcl.graphs.views import draw_view
 from gcl.losses.local_global import LocalGlobalJSD
 from gcl.nn.readouts import sum_readout
 
@@ -90,7 +90,7 @@ class LocalGlobal(Method):
 
     def _encode(self, data: Any) -> list[Tensor]:
         check_input("LocalGlobal", data, self.encoders[0])
-        seen = [view(copy.copy(data)) for view in self.views]
+        seen = [draw_view(view, data) for view in self.views]
         return [
             encoder(view.x, view.edge_index, view.get("edge_weight"))
             for encoder, view in zip(self.encoders, seen, strict=True)

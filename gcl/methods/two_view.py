@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from gcl.describe import describe_parts
 from gcl.graphs.batches import membership, seed_rows
 from gcl.graphs.kinds import check_input
 from gcl.graphs.selection import node_attributes
+from gcl.graphs.views import draw_view
 from gcl.losses.pairwise_views import PairwiseViews
 
 # A loss that asks for edges may mean others than the view's, and labels are no business of
@@ -118,7 +118,7 @@ class TwoView(Method):
         self, data: Graph, views: Sequence[Transform]
     ) -> Iterator[tuple[Any, Tensor]]:
         for transform in views:
-            view = transform(copy.copy(data))
+            view = draw_view(transform, data)
             yield view, self._project(view)
 
     def _asked_for(self, view: Any, data: Graph) -> dict[str, Any]:

@@ -58,14 +58,15 @@ class GINEncoder(GIN):
         )  # fmt: skip
         side_by_side(self)
 
-    def forward(self, x: Tensor, edge_index: Any, *rest: Any, **options: Any) -> Tensor:
+    def forward(
+        self, x: Tensor, edge_index: Any, edge_weight: Tensor | None = None, **options: Any
+    ) -> Tensor:
         """As PyG's `GIN`, for features of any precision."""
         check_width("GINEncoder", x, self.in_channels)
         if isinstance(edge_index, Tensor) and edge_index.layout == torch.strided:
             check_edges("GINEncoder", edge_index, "")
-        z: Tensor = super().forward(
-            x.to(next(self.parameters()).dtype), edge_index, *rest, **options
-        )
+        x = x.to(next(self.parameters()).dtype)
+        z: Tensor = super().forward(x, edge_index, edge_weight, **options)
         return z
 
 

@@ -31,7 +31,7 @@ def propagate(z: Tensor, data: Any, hops: int) -> Tensor:
     """
     if hops:
         check_one_type("propagate", data)
-        adjacency = gcn_adjacency(data.edge_index, data.get("edge_weight"), len(z), z.dtype)
+        adjacency = gcn_adjacency(data.edge_index, data.get("edge_weight"), z.shape[0], z.dtype)
         for _ in range(hops):
             z = adjacency @ z
     return z

@@ -9,8 +9,10 @@ from torch_geometric.data import HeteroData
 from gcl.graphs.meta_paths import EdgeType
 from gcl.ops.propagation import Adjacency
 from gcl.ops.structure import remember, structure
+from gcl.ops.tracing import outside_graph
 
 
+@outside_graph
 def metapath_adjacency(
     data: HeteroData,
     name: EdgeType,
@@ -58,6 +60,7 @@ def metapath_adjacency(
     return remember((edge_index,) if given is None else (edge_index, given), key, build)
 
 
+@outside_graph
 def masked_adjacency(
     data: HeteroData,
     name: EdgeType,
@@ -91,6 +94,7 @@ def masked_adjacency(
     return Adjacency(pattern, weight, scale.square(), scale)
 
 
+@outside_graph
 def context_mean(data: HeteroData, chain: list[EdgeType], h: dict[str, Tensor]) -> Tensor:
     """The mean over what a chain of edge types brings to each target node, `[n, d]`.
 

@@ -13,6 +13,7 @@ from gcl.graphs.meta_paths import EdgeType
 from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.type_projection import GAIN
 from gcl.ops.structure import structure
+from gcl.ops.tracing import outside_graph
 
 
 class SchemaAttention(nn.Module):
@@ -95,6 +96,7 @@ class SchemaAttention(nn.Module):
         return ", ".join(f"{number} of {name[0]}" for name, number in pairs)
 
 
+@outside_graph
 @torch.no_grad()
 def sample_neighbours(
     edge_index: Tensor, num_src: int, num_dst: int, number: int

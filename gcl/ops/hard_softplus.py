@@ -12,8 +12,10 @@ from torch.nn.functional import softplus
 from gcl.ops.multi_view import log_add
 from gcl.ops.stream_rows import dense_logits, stream_rows, takes_dense
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tracing import outside_graph
 
 
+@outside_graph
 def hard_softplus(
     q: Tensor,
     others: Sequence[Tensor],

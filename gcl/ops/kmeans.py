@@ -9,11 +9,13 @@ from torch import Tensor
 from gcl.checks import check_columns, check_count
 from gcl.ops.similarity import unit_rows
 from gcl.ops.tiles import blocks
+from gcl.ops.tracing import outside_graph
 
 # Similarities to centroids are held for this many pairs at a time.
 PAIRS = 1 << 22
 
 
+@outside_graph
 @torch.no_grad()
 def spherical_kmeans(
     z: Float[Tensor, "n d"],

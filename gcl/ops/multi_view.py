@@ -24,6 +24,7 @@ from gcl.ops.stream_rows import as_tau
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tiles import LN2, LOG2E, SAFE_LOGIT, Products, blocks, default_tile
 from gcl.ops.tiling import Tiling, current_tiling
+from gcl.ops.tracing import outside_graph, traced
 
 
 def two_view_logsumexp(
@@ -101,6 +102,17 @@ def multi_view_logsumexp(
         >>> [lse.exp() for lse in multi_view_logsumexp([z, z, z], 0.5)][0]  # 3 views, 2 others
         tensor([6., 6., 6.])
     """
+    return _between_views(views, tau, intra, exclude, log_weight)
+
+
+@outside_graph
+def _between_views(
+    views: Sequence[Tensor],
+    tau: Tensor | float,
+    intra: bool,
+    exclude: bool,
+    log_weight: LogWeight | None,
+) -> list[Tensor]:
     if len(views) < 2:
         raise ValueError(f"multi_view_logsumexp: expected at least 2 views, got {len(views)}.")
     first = views[0]
@@ -110,8 +122,8 @@ def multi_view_logsumexp(
     dtype, n = torch.promote_types(first.dtype, torch.float32), len(first)
     tau = as_tau(first, tau)
     settings = current_tiling()
-    both_ways = settings.implementation == "tiled" or (
-        settings.implementation == "auto" and n > DENSE_ROWS
+    both_ways = not traced() and (
+        settings.implementation == "tiled" or (settings.implementation == "auto" and n > DENSE_ROWS)
     )
     symmetric = log_weight is None or log_weight.symmetric
     if not both_ways or tau.dim() > 0 or not symmetric:

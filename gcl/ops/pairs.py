@@ -12,6 +12,7 @@ from gcl.checks import check_columns
 from gcl.ops.autograd import first_order_only
 from gcl.ops.sparse import csr_product, row_dots
 from gcl.ops.tiling import current_tiling
+from gcl.ops.tracing import outside_graph, traced
 
 
 def pair_dots(
@@ -46,6 +47,13 @@ def pair_dots(
         >>> pair_dots(z, z, torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]))
         tensor([ 5., 11., 25.])
     """
+    return _dots(q, k, rows, cols, known)
+
+
+@outside_graph
+def _dots(
+    q: Tensor, k: Tensor, rows: Tensor, cols: Tensor, known: Tensor | None
+) -> Float[Tensor, " p"]:
     check_columns("pair_dots", q, k)
     if rows.dim() != 1 or rows.shape != cols.shape:
         raise ValueError(
@@ -53,7 +61,7 @@ def pair_dots(
             f"{list(rows.shape)} and {list(cols.shape)}."
         )
     dtype = torch.promote_types(q.dtype, torch.float32)
-    if current_tiling().implementation == "dense":
+    if current_tiling().implementation == "dense" or traced():
         return (q.to(dtype)[rows] * k.to(dtype)[cols]).sum(1)
     with torch.autocast(q.device.type, enabled=False):
         return _PairDots.apply(q.to(dtype), k.to(dtype), rows, cols, known)

@@ -15,6 +15,7 @@ from torch import Tensor
 from gcl.ops.autograd import first_order_only
 from gcl.ops.sparse import csr_product, row_dots
 from gcl.ops.structure import Structure, csr_transpose, remember, structure
+from gcl.ops.tracing import outside_graph, traced
 
 
 class Adjacency:
@@ -37,11 +38,15 @@ class Adjacency:
     ):
         self.pattern, self.values, self.loop, self.scale = pattern, values, loop, scale
 
+    @outside_graph
     def __matmul__(self, x: Tensor) -> Tensor:
         """`y_i = s_i sum_{j -> i} w_ji s_j x_j + loop_i x_i`; for x, values, loop a gradient."""
         # Sums over many neighbours stay in the precision of the weights, also under autocast.
         with torch.autocast(x.device.type, enabled=False):
-            return _Propagate.apply(x.to(self.values.dtype), self.values, self.loop, self)
+            x = x.to(self.values.dtype)
+            if traced():
+                return _by_edges(self, x)
+            return _Propagate.apply(x, self.values, self.loop, self)
 
     @cached_property
     def transposed_values(self) -> Tensor:
@@ -49,6 +54,7 @@ class Adjacency:
         return self.values.detach().index_select(0, self.pattern.transpose[2])
 
 
+@outside_graph
 def gcn_adjacency(
     edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
 ) -> Adjacency:
@@ -77,7 +83,9 @@ def _normalize(pattern: Structure, values: Tensor) -> Adjacency:
     row, col = pattern.row, pattern.col
     loop = values.new_ones(pattern.num_dst)
     is_loop = row == col
-    if bool(is_loop.any()):
+    if traced():
+        loop, values = _own_loops(row, values, is_loop, loop)
+    elif bool(is_loop.any()):
         own = values[is_loop]
         loop = loop.index_put((row[is_loop],), torch.where(own != 0, own, 1.0))
         values = values.masked_fill(is_loop, 0.0)
@@ -86,10 +94,29 @@ def _normalize(pattern: Structure, values: Tensor) -> Adjacency:
     return Adjacency(pattern, scale[row] * values * scale[col], scale * scale * loop)
 
 
+def _own_loops(row: Tensor, values: Tensor, is_loop: Tensor, loop: Tensor) -> tuple[Tensor, Tensor]:
+    """What `_normalize` does with the loops of the list, with no size that depends on them."""
+    place = torch.arange(1, row.shape[0] + 1, device=row.device) * is_loop
+    last = torch.zeros_like(loop, dtype=torch.long).scatter_reduce(0, row, place, "amax")
+    own = torch.cat([values.new_zeros(1), values])[last]  # place 0: the node has none
+    return torch.where(own != 0, own, loop), values.masked_fill(is_loop, 0.0)
+
+
+def _by_edges(adjacency: Adjacency, x: Tensor) -> Tensor:
+    """The product in operations that torch can follow and export: a `[e, d]` array of messages."""
+    pattern = adjacency.pattern
+    scaled = _scaled(x, adjacency.scale)
+    messages = adjacency.values[:, None] * scaled[pattern.col]
+    out = x.new_zeros(pattern.num_dst, x.shape[1]).index_add(0, pattern.row, messages)
+    out = _scaled(out, adjacency.scale)
+    return out if adjacency.loop is None else out + adjacency.loop[:, None] * x
+
+
+@outside_graph
 def sparse_linear(x: Tensor, weight: Tensor) -> Tensor:
     """`x @ weight` for a sparse CSR x `[n, f]` without gradient and a dense weight `[f, d]`."""
     with torch.autocast(weight.device.type, enabled=False):
-        return _SparseLinear.apply(x, weight)
+        return x @ weight if traced() else _SparseLinear.apply(x, weight)
 
 
 class _Propagate(torch.autograd.Function):

@@ -14,6 +14,7 @@ from gcl.ops.autograd import first_order_only
 from gcl.ops.propagation import Adjacency
 from gcl.ops.structure import Structure
 from gcl.ops.tiles import blocks
+from gcl.ops.tracing import outside_graph, traced
 
 # Entries of the random matrix that exist at a time.
 ENTRIES = 1 << 20
@@ -38,11 +39,20 @@ def gaussian_sketch(z: Float[Tensor, "n d"], k: int) -> Float[Tensor, "k d"]:
         >>> gaussian_sketch(torch.ones(5, 2), 3).shape
         torch.Size([3, 2])
     """
+    return _gaussian(z, k)
+
+
+@outside_graph
+def _gaussian(z: Tensor, k: int) -> Float[Tensor, "k d"]:
     check_columns("gaussian_sketch", z, z)
     check_count("gaussian_sketch", k=k)
     seed = int(torch.randint(2**62, ()))  # the global generator decides, once
     with torch.autocast(z.device.type, enabled=False):
-        return _GaussianSketch.apply(z.to(torch.promote_types(z.dtype, torch.float32)), k, seed)
+        z = z.to(torch.promote_types(z.dtype, torch.float32))
+        if traced():
+            parts = [part.t() @ z[rows] for rows, part in _parts(len(z), k, seed, z)]
+            return sum(parts, z.new_zeros(k, z.shape[1]))
+        return _GaussianSketch.apply(z, k, seed)
 
 
 class _GaussianSketch(torch.autograd.Function):
@@ -93,6 +103,11 @@ def sign_sketch(z: Float[Tensor, "n d"], k: int, density: float = 0.01) -> Float
         >>> sign_sketch(torch.ones(5, 2), 3).shape
         torch.Size([3, 2])
     """
+    return _sign(z, k, density)
+
+
+@outside_graph
+def _sign(z: Tensor, k: int, density: float) -> Float[Tensor, "k d"]:
     check_columns("sign_sketch", z, z)
     check_count("sign_sketch", k=k)
     check_real("sign_sketch", density=density)

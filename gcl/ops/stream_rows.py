@@ -12,6 +12,7 @@ from gcl.ops.log_weight import LogWeight, RuleGradient, add_rule
 from gcl.ops.reductions import Reduction
 from gcl.ops.tiles import LOG2E, SAFE_LOGIT, Products, blocks, default_tile, exclude_from
 from gcl.ops.tiling import Tiling, current_tiling
+from gcl.ops.tracing import outside_graph, traced
 
 # Below this many pairs plain PyTorch needs fewer calls and its arrays are small change.
 DENSE_PAIRS = 1 << 16
@@ -126,6 +127,7 @@ class _Plan:
         return scratch[: shape[0] * shape[1]].view(shape)
 
 
+@outside_graph
 def stream_rows(
     q: Tensor,
     k: Tensor,
@@ -184,6 +186,14 @@ def check_exclude(q: Tensor, exclude: bool | Tensor) -> bool | Tensor:
 def takes_dense(q: Tensor, k: Tensor) -> bool:
     """Whether the pairs are few enough, or the context asks, for plain n x m arrays."""
     implementation = current_tiling().implementation
+    if traced():
+        if implementation == "tiled":
+            raise RuntimeError(
+                "torch.func and torch.export must follow every operation, and tiles have a "
+                'backward pass by hand: leave gcl.ops.tiling(implementation="tiled"), or take '
+                "torch.autograd.grad."
+            )
+        return True
     if implementation == "auto":
         return len(q) * len(k) <= DENSE_PAIRS
     return implementation == "dense"

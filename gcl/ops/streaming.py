@@ -25,6 +25,7 @@ from gcl.ops.stream_rows import (
     stream_rows,
     takes_dense,
 )
+from gcl.ops.tracing import outside_graph
 
 
 def streaming_logsumexp(
@@ -64,6 +65,13 @@ def streaming_logsumexp(
         >>> torch.allclose(lse.exp(), torch.tensor(2.0))
         True
     """
+    return _logsumexp(q, k, tau, exclude, log_weight)
+
+
+@outside_graph
+def _logsumexp(
+    q: Tensor, k: Tensor, tau: Tensor | float, exclude: bool | Tensor, log_weight: LogWeight | None
+) -> Float[Tensor, " n"]:
     check_columns("streaming_logsumexp", q, k)
     tau = as_tau(q, tau)
     check_rule(log_weight, len(q), len(k))
@@ -109,6 +117,13 @@ def streaming_softplus(
         >>> streaming_softplus(z, z, exclude=True)  # log 2 of the one other row
         tensor([0.6931, 0.6931])
     """
+    return _softplus(q, k, scale, bias, exclude)
+
+
+@outside_graph
+def _softplus(
+    q: Tensor, k: Tensor, scale: Tensor | float, bias: Tensor | float, exclude: bool | Tensor
+) -> Float[Tensor, " n"]:
     check_columns("streaming_softplus", q, k)
     scale, bias = as_vector("scale", q, scale), as_vector("bias", q, bias)
     keep: dict[str, Any] = {"exclude": check_exclude(q, exclude), "rule": None}
@@ -147,6 +162,13 @@ def streaming_softmax_mean(
         >>> streaming_softmax_mean(z, z, tau=1.0, exclude=True)
         tensor([0., 0., 0.])
     """
+    return _softmax_mean(q, k, tau, exclude, detach_weights)
+
+
+@outside_graph
+def _softmax_mean(
+    q: Tensor, k: Tensor, tau: Tensor | float, exclude: bool | Tensor, detach_weights: bool
+) -> Float[Tensor, " n"]:
     check_columns("streaming_softmax_mean", q, k)
     scale = 1 / as_tau(q, tau)
     keep: dict[str, Any] = {"exclude": check_exclude(q, exclude), "rule": None}

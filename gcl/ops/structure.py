@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from gcl.ops.tracing import outside_graph, traced
+
 T = TypeVar("T")
 
 # Entries go with their tensors; this only bounds how many living ones are known at a time.
@@ -113,6 +115,15 @@ class Structure:
         return values if self.perm is None else values[self.perm]
 
 
+class EdgeList(Structure):
+    """An edge list in its own order: only what needs no sort, so only `row`, `col` and the sizes."""
+
+    def __init__(self, edge_index: Tensor, num_src: int, num_dst: int):
+        self.num_src, self.num_dst, self.perm = num_src, num_dst, None
+        self.col, self.row = edge_index[0], edge_index[1]
+
+
+@outside_graph
 def structure(edge_index: Tensor, num_src: int, num_dst: int | None = None) -> Structure:
     """The `Structure` of an edge list, from memory if this very tensor was seen before.
 
@@ -122,6 +133,8 @@ def structure(edge_index: Tensor, num_src: int, num_dst: int | None = None) -> S
         num_dst: number of target nodes; the same if None.
     """
     num_dst = num_src if num_dst is None else num_dst
+    if traced():
+        return EdgeList(edge_index, num_src, num_dst)
     return remember(edge_index, (num_src, num_dst), lambda: Structure(edge_index, num_src, num_dst))
 
 
@@ -133,6 +146,7 @@ def csr_transpose(rowptr: Tensor, col: Tensor, num_cols: int) -> tuple[Tensor, T
     return pointer(col, num_cols), row.index_select(0, slots), slots
 
 
+@outside_graph
 def remember(
     tensors: Tensor | tuple[Tensor, ...], key: tuple[Hashable, ...], build: Callable[[], T]
 ) -> T:
@@ -151,7 +165,7 @@ def remember(
     them.
     """
     given = tensors if isinstance(tensors, tuple) else (tensors,)
-    if any(tensor.is_inference() for tensor in given):
+    if traced() or any(tensor.is_inference() for tensor in given):
         return build()
     storages = tuple(StorageWeakRef(tensor.untyped_storage()) for tensor in given)
     place = (*(_place(s, t) for s, t in zip(storages, given, strict=True)), *key)
@@ -213,6 +227,7 @@ def pointer(ids: Tensor, size: int) -> Tensor:
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
+@outside_graph
 def weighted_edges(edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
     """The edges whose weight is not 0, which is how a view says that an edge was dropped.
 

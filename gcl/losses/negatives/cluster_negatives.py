@@ -10,6 +10,7 @@ from gcl.checks import check_views
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tiling import current_tiling, tiling
+from gcl.ops.tracing import outside_graph
 
 
 class ClusterNegatives:
@@ -55,6 +56,7 @@ class ClusterNegatives:
         _check_labels("ClusterNegatives", labels)
         self._labels = labels
 
+    @outside_graph
     def __call__(
         self, q: Float[Tensor, "n d"], k: Float[Tensor, "n d"], tau: Tensor | float
     ) -> Float[Tensor, " n"]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from gcl.checks import check_count, check_node_pairs, check_views
 from gcl.losses.weights.rules import without_pairs
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tracing import outside_graph
 
 
 class FilteredNegatives:
@@ -62,6 +63,7 @@ class FilteredNegatives:
         self.num_nodes, self.hops = num_nodes, hops
         self.rule = without_pairs(near.to(edge_index.device), num_nodes)
 
+    @outside_graph
     def __call__(
         self, q: Float[Tensor, "n d"], k: Float[Tensor, "n d"], tau: Tensor | float
     ) -> Float[Tensor, " n"]:

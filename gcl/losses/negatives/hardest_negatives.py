@@ -9,6 +9,7 @@ from torch import Tensor
 from gcl.checks import check_count, check_views
 from gcl.ops.pairs import pair_dots
 from gcl.ops.tiling import current_tiling
+from gcl.ops.tracing import outside_graph
 
 
 class HardestNegatives:
@@ -43,6 +44,7 @@ class HardestNegatives:
         check_count("HardestNegatives", least=0, skip=skip)
         self.num, self.skip = num, skip
 
+    @outside_graph
     def __call__(
         self, q: Float[Tensor, "n d"], k: Float[Tensor, "n d"], tau: Tensor | float
     ) -> Float[Tensor, " n"]:

@@ -18,6 +18,7 @@ from gcl.ops.kmeans import spherical_kmeans
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.similarity import unit_rows
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tracing import outside_graph
 
 # Iterations of a clustering that starts from nothing.
 FIRST_ITERATIONS = 20
@@ -146,6 +147,7 @@ class MetaNodeNegatives(nn.Module):
         self.register_buffer("assignment", assignment, persistent=False)
         self.forget()
 
+    @outside_graph
     def forward(
         self, q: Float[Tensor, "n d"], k: Float[Tensor, "n d"], tau: Tensor | float
     ) -> Float[Tensor, " n"]:

@@ -12,6 +12,7 @@ from gcl.ops.multi_view import log_add
 from gcl.ops.pairs import pair_dots
 from gcl.ops.sparse import row_dots
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tracing import outside_graph
 
 
 class MixedNegatives:
@@ -62,6 +63,7 @@ class MixedNegatives:
         )
         self.num, self.synthetic, self.anchor_synthetic = num, synthetic, anchor_synthetic
 
+    @outside_graph
     def __call__(
         self, q: Float[Tensor, "n d"], k: Float[Tensor, "n d"], tau: Tensor | float
     ) -> Float[Tensor, " n"]:

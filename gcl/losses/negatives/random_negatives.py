@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gcl.checks import check_count, check_views
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.tracing import outside_graph
 
 
 class RandomNegatives:
@@ -40,6 +41,7 @@ class RandomNegatives:
         check_count("RandomNegatives", num=num)
         self.num, self.rescale = num, rescale
 
+    @outside_graph
     def __call__(
         self, q: Float[Tensor, "n d"], k: Float[Tensor, "n d"], tau: Tensor | float
     ) -> Float[Tensor, " n"]:

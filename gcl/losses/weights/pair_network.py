@@ -18,6 +18,7 @@ from gcl.ops.autograd import first_order_only
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tiles import SAFE_LOGIT
+from gcl.ops.tracing import outside_graph, traced
 
 
 class PairNetwork(nn.Module):
@@ -77,6 +78,7 @@ class PairNetwork(nn.Module):
         self.act, self.normalize = act, normalize
         self.first, self.second = nn.Linear(in_channels, hidden), nn.Linear(hidden, 1)
 
+    @outside_graph
     def forward(self, q: Float[Tensor, "n d"], k: Float[Tensor, "m d"]) -> LogWeight:
         check_columns("PairNetwork", q, k)
         if q.shape[1] != self.first.in_features:
@@ -188,6 +190,10 @@ class _Pairs:
         u, v = u[:, rows], v[:, cols]
         if self.terms:
             out = low_rank_sum(u, v, w, self.radius, self.terms) + b
+        elif traced():
+            act = torch.sigmoid if self.smooth else torch.relu
+            units = zip(u, v, w, strict=True)
+            out = sum((c * act(x[:, None] + y) for x, y, c in units), b)
         else:
             out = _SumNetwork.apply(u, v, w, b, self.smooth)
         if not self.squash:

@@ -15,6 +15,7 @@ from gcl.methods.provable.layers import gcn_layers
 from gcl.methods.provable.node_bounds import MODES, Mode
 from gcl.methods.provable.view_bounds import two_view_compactness
 from gcl.methods.provable.views import EncodedView, boundable, encoder_calls
+from gcl.ops.tracing import outside_graph
 
 
 class POT(Method):
@@ -101,6 +102,7 @@ class POT(Method):
     def prepare(self, data: Graph) -> Graph:
         return self.method.prepare(data)
 
+    @outside_graph
     def loss(self, data: Graph) -> Tensor:
         kappa = self.kappa * float(self.share)
         if kappa == 0:

@@ -22,6 +22,7 @@ from gcl.ops.clusters.pair_sum import pair_sum
 from gcl.ops.similarity import unit_rows
 from gcl.ops.sparse import row_dots
 from gcl.ops.tiles import blocks
+from gcl.ops.tracing import outside_graph
 
 # Numbers in the covariances of all clusters up to which a bound looks at them.
 COVARIANCES = 1 << 26
@@ -109,6 +110,7 @@ class BoundTerms(NamedTuple):
     upper: Tensor
 
 
+@outside_graph
 @torch.no_grad()
 def bound_terms(
     z: Tensor,

@@ -17,6 +17,7 @@ from gcl.ops.clusters.members import (
 from gcl.ops.clusters.node_sum import node_sum
 from gcl.ops.clusters.pair_sum import pair_sum
 from gcl.ops.similarity import unit_rows
+from gcl.ops.tracing import outside_graph
 
 
 def meta_node_logsumexp(
@@ -97,6 +98,35 @@ def meta_node_logsumexp(
         >>> meta_node_logsumexp(z, z, 1.0, labels).exp()  # 2 e + 1, 2 e + 1, 2 + e
         tensor([6.4366, 6.4366, 4.7183])
     """
+    return _sum(
+        z,
+        keys,
+        tau,
+        assignment,
+        clusters,
+        proxy,
+        within_cluster,
+        query_assignment,
+        second_order,
+        exclude,
+        normalize,
+    )
+
+
+@outside_graph
+def _sum(
+    z: Tensor,
+    keys: Tensor,
+    tau: Tensor | float,
+    assignment: Tensor,
+    clusters: int | None,
+    proxy: Proxy,
+    within_cluster: bool,
+    query_assignment: Tensor | None,
+    second_order: bool,
+    exclude: bool,
+    normalize: bool,
+) -> Float[Tensor, " n"]:
     name = "meta_node_logsumexp"
     if second_order and proxy == "paper":
         raise ValueError(f"{name}: second_order goes with proxy='node' or 'pair', not 'paper'.")

@@ -11,6 +11,7 @@ from gcl.ops.autograd import first_order_only
 from gcl.ops.clusters.members import Members, SumOptions, covariances, positive, safe_logsumexp
 from gcl.ops.similarity import unit_rows
 from gcl.ops.tiles import blocks
+from gcl.ops.tracing import traced
 
 # Numbers of a block of rows: on CPU a block and its gradient stay in the caches of a core.
 BLOCK = 1 << 19
@@ -42,6 +43,11 @@ def node_sum(
         max(16, step),
     )
     shares = None if apart is None else apart.shares
+    if traced():
+        every = slice(0, len(u))
+        shared = plan.head(plan.sums(slice(0, len(v)), v, members.shares), sizes, covariance, scale)
+        own = None if u is v or not plan.exclude else v
+        return plan.values(every, u, own, members.shares, shares, *shared, bonus)
     return _NodeSum.apply(
         plan, u, None if u is v else v, scale, members.shares, shares, sizes, covariance, bonus
     )
