@@ -202,6 +202,7 @@ class ContrastiveClustering(Method):
         )
 
 
+@outside_graph
 def influence_logsumexp(
     z: Tensor, pos_edge_index: Tensor, pos_weight: Tensor | None, tau: float
 ) -> Tensor:

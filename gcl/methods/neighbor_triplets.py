@@ -12,10 +12,9 @@ from gcl.checks import check_count, check_encoder, check_real
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import seed_rows
-from gcl.graphs.features import is_csr, with_values
 from gcl.graphs.kinds import check_input
 from gcl.losses import SUGRL
-from gcl.nn.dropout import dropout
+from gcl.nn.dropout import dropout, feature_dropout
 from gcl.nn.hops import propagate
 from gcl.ops.structure import structure, weighted_edges
 
@@ -71,7 +70,7 @@ class NeighborTriplets(Method):
 
     def loss(self, data: Any) -> Tensor:
         check_input("NeighborTriplets", data, self.encoder)
-        x = _dropout(data.x, self.input_dropout, self.training)
+        x = feature_dropout(data.x, self.input_dropout, self.training)
         h = self.encoder(x, data.edge_index, data.get("edge_weight"))
         around = propagate(dropout(h, self.dropout, self.training), data, 1)
         edges = weighted_edges(data.edge_index, data.get("edge_weight"))
@@ -112,9 +111,3 @@ def draw_neighbors(edge_index: Tensor, num_nodes: int, count: int) -> Tensor:
     # The last of degree + 1 places is the node's own.
     place = (graph.rowptr[:-1, None] + chosen).clamp(max=graph.num_edges - 1)
     return torch.where(chosen < degree, graph.col[place], itself)
-
-
-def _dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    return (
-        with_values(x, dropout(x.values(), p, training)) if is_csr(x) else dropout(x, p, training)
-    )

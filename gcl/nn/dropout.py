@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gcl.checks import check_real
+from gcl.graphs.features import is_csr, with_values
+from gcl.ops.tracing import outside_graph
 
 
 class Dropout(nn.Module):
@@ -46,3 +48,13 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     # Drawn in float32 for any x: half precision has too few numbers between 0 and 1.
     kept = torch.rand(x.shape, device=x.device) >= p
     return x.mul(kept).div_(1 - p)
+
+
+@outside_graph
+def feature_dropout(x: Tensor, p: float, training: bool) -> Tensor:
+    """`dropout` of features that may be a CSR matrix, whose zeros need none."""
+    if not training or p == 0:
+        return x
+    if not is_csr(x):
+        return dropout(x, p, training)
+    return with_values(x, dropout(x.values(), p, training))

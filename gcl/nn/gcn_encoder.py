@@ -15,9 +15,8 @@ from torch_geometric.nn.resolver import activation_resolver, normalization_resol
 
 from gcl.checks import check_count, check_real, check_width
 from gcl.graphs.kinds import check_edges
-from gcl.nn.dropout import Dropout
-from gcl.ops.propagation import Adjacency, gcn_adjacency, sparse_linear
-from gcl.ops.sparse import csr_tensor
+from gcl.nn.dropout import Dropout, feature_dropout
+from gcl.ops.propagation import Adjacency, gcn_adjacency, product, sparse_linear
 
 
 class GCNEncoder(nn.Module):
@@ -123,20 +122,24 @@ class GCNEncoder(nn.Module):
         adjacency = gcn_adjacency(edge_index, edge_weight, x.shape[0], dtype)
         z = x.to(dtype)
         for weight, bias, after in zip(self.weights, self.biases, self.afters, strict=True):
-            z = after(self._convolve(z, adjacency, weight) + bias)
+            z = self._layer(z, adjacency, weight, bias, after)
         return z
+
+    # A frame of its own, which torch.compile compiles where it leaves the loop.
+    def _layer(
+        self, x: Tensor, adjacency: Adjacency, weight: Tensor, bias: Tensor, after: nn.Module
+    ) -> Tensor:
+        return after(self._convolve(x, adjacency, weight) + bias)
 
     def _convolve(self, x: Tensor, adjacency: Adjacency, weight: Tensor) -> Tensor:
         if x.layout == torch.sparse_csr:
-            if self.dropout.p:  # zeros need no dropping
-                values, shape = self.dropout(x.values()), (x.shape[0], x.shape[1])
-                x = csr_tensor(x.crow_indices(), x.col_indices(), values, shape)
-            return adjacency @ sparse_linear(x, weight)
+            x = feature_dropout(x, self.dropout.p, self.training)
+            return product(adjacency, sparse_linear(x, weight))
         x = self.dropout(x)
         # A product with A_hat costs what it is wide: take the narrower side.
         if weight.shape[0] < weight.shape[1]:
-            return (adjacency @ x) @ weight
-        return adjacency @ (x @ weight)
+            return product(adjacency, x) @ weight
+        return product(adjacency, x @ weight)
 
     def __repr__(self) -> str:  # a layer a line; PyTorch's would list weights, biases, rest apart
         layers = [

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from gcl.graphs.kinds import check_one_type
-from gcl.ops.propagation import gcn_adjacency
+from gcl.ops.propagation import gcn_adjacency, product
 
 
 def propagate(z: Tensor, data: Any, hops: int) -> Tensor:
@@ -33,7 +33,7 @@ def propagate(z: Tensor, data: Any, hops: int) -> Tensor:
         check_one_type("propagate", data)
         adjacency = gcn_adjacency(data.edge_index, data.get("edge_weight"), z.shape[0], z.dtype)
         for _ in range(hops):
-            z = adjacency @ z
+            z = product(adjacency, z)
     return z
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_count
 from gcl.nn.dropout import Dropout
-from gcl.ops.propagation import Adjacency
+from gcl.ops.propagation import Adjacency, product
 
 
 class MetaPathGCN(nn.Module):
@@ -81,7 +81,7 @@ class GlobalNorm(nn.Module):
 
 
 def _mean_product(adjacencies: Sequence[Adjacency], x: Tensor) -> Tensor:
-    total = adjacencies[0] @ x
+    total = product(adjacencies[0], x)
     for adjacency in adjacencies[1:]:
-        total = total + adjacency @ x
+        total = total + product(adjacency, x)
     return total / len(adjacencies)

@@ -38,20 +38,25 @@ class Adjacency:
     ):
         self.pattern, self.values, self.loop, self.scale = pattern, values, loop, scale
 
-    @outside_graph
     def __matmul__(self, x: Tensor) -> Tensor:
         """`y_i = s_i sum_{j -> i} w_ji s_j x_j + loop_i x_i`; for x, values, loop a gradient."""
-        # Sums over many neighbours stay in the precision of the weights, also under autocast.
-        with torch.autocast(x.device.type, enabled=False):
-            x = x.to(self.values.dtype)
-            if traced():
-                return _by_edges(self, x)
-            return _Propagate.apply(x, self.values, self.loop, self)
+        return product(self, x)
 
     @cached_property
     def transposed_values(self) -> Tensor:
         # Half the time of indexing with brackets, on CPU.
         return self.values.detach().index_select(0, self.pattern.transpose[2])
+
+
+@outside_graph
+def product(adjacency: Adjacency, x: Tensor) -> Tensor:
+    """`adjacency @ x` as a call: at an operator of ours torch.compile would leave a whole frame."""
+    # Sums over many neighbours stay in the precision of the weights, also under autocast.
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.to(adjacency.values.dtype)
+        if traced():
+            return _by_edges(adjacency, x)
+        return _Propagate.apply(x, adjacency.values, adjacency.loop, adjacency)
 
 
 @outside_graph

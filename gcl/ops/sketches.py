@@ -12,7 +12,7 @@ from torch import Tensor
 from gcl.checks import check_columns, check_count, check_real
 from gcl.ops.autograd import first_order_only
 from gcl.ops.propagation import Adjacency
-from gcl.ops.structure import Structure
+from gcl.ops.structure import EdgeList, Structure
 from gcl.ops.tiles import blocks
 from gcl.ops.tracing import outside_graph, traced
 
@@ -117,6 +117,7 @@ def _sign(z: Tensor, k: int, density: float) -> Float[Tensor, "k d"]:
     mixture = torch.randint(k, (n * c,), device=z.device)
     sign = 1 - 2 * torch.randint(2, (n * c,), device=z.device)
     source = torch.arange(n, device=z.device).repeat_interleave(c)
-    pattern = Structure(torch.stack([source, mixture]), n, k)
+    made = EdgeList if traced() else Structure
+    pattern = made(torch.stack([source, mixture]), n, k)
     values = pattern.to_slots(sign / math.sqrt(c)).to(torch.promote_types(z.dtype, torch.float32))
     return Adjacency(pattern, values) @ z

@@ -116,7 +116,7 @@ class Structure:
 
 
 class EdgeList(Structure):
-    """An edge list in its own order: only what needs no sort, so only `row`, `col` and the sizes."""
+    """An edge list in its own order: what needs no sort, so only `row`, `col` and the sizes."""
 
     def __init__(self, edge_index: Tensor, num_src: int, num_dst: int):
         self.num_src, self.num_dst, self.perm = num_src, num_dst, None

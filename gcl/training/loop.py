@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._dynamo.eval_frame import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
@@ -47,7 +48,7 @@ from gcl.training.state import (
 
 
 def fit(
-    method: Method | DistributedDataParallel,
+    method: Method | DistributedDataParallel | OptimizedModule,
     data: BaseData | Iterable[Any],
     *,
     epochs: int,
@@ -68,7 +69,7 @@ def fit(
     (`method.prepare`) is then yours to apply before the loader is made.
 
     Args:
-        method: a `Method`, or one wrapped in DistributedDataParallel.
+        method: a `Method`, or one wrapped in DistributedDataParallel or by torch.compile.
         data: a `Data`, `Batch` or `HeteroData`, or an iterable of them. What it holds stays as it
             is: features to be trained are parameters of the encoder.
         epochs: passes over the data in all, counted from the start of the run, >= 0.
@@ -104,7 +105,7 @@ def fit(
         >>> state.epoch, len(state.history)
         (3, 3)
     """
-    inner = method.module if isinstance(method, DistributedDataParallel) else method
+    inner = _unwrapped(method)
     _check_method("fit", inner)
     check_graph_or_loader("fit", data)
     if isinstance(data, BaseData):
@@ -210,7 +211,10 @@ def _are_single_graphs(data: Any) -> bool:
 
 
 def embed(
-    method: Method, data: BaseData | Iterable[Any], *, device: str | torch.device | None = None
+    method: Method | DistributedDataParallel | OptimizedModule,
+    data: BaseData | Iterable[Any],
+    *,
+    device: str | torch.device | None = None,
 ) -> Tensor:
     """The frozen embeddings of a graph, or of the batches of a loader one after another.
 
@@ -218,7 +222,7 @@ def embed(
     mode as it was.
 
     Args:
-        method: a trained (or untrained) method.
+        method: a trained (or untrained) method; what is wrapped around it plays no part.
         data: a graph, prepared here by `method.prepare`, or an iterable of batches.
         device: where to compute; where the method is if None.
 
@@ -231,6 +235,7 @@ def embed(
         >>> embed(gcl.methods.grace(data, hidden=8), data).shape
         torch.Size([34, 8])
     """
+    method = _unwrapped(method)
     _check_method("embed", method)
     if device is not None:
         check_device("embed", device)
@@ -395,6 +400,14 @@ def _elsewhere(data: BaseData, device: torch.device) -> bool:
 
 def _device_of(method: torch.nn.Module) -> torch.device:
     return next((p.device for p in method.parameters()), torch.device("cpu"))
+
+
+def _unwrapped(method: Any) -> Any:
+    """The method itself, without what DistributedDataParallel or torch.compile put around it."""
+    while isinstance(method, DistributedDataParallel | OptimizedModule):
+        wrapped = isinstance(method, DistributedDataParallel)
+        method = method.module if wrapped else method._orig_mod
+    return method
 
 
 def _check_method(name: str, method: Any) -> None:
