@@ -71,7 +71,10 @@ class Method(nn.Module, ABC):
         """
 
     def forward(self, data: Any) -> Tensor:
-        """The loss, so that DistributedDataParallel and torch.compile work as on any module."""
+        """The loss, so that DistributedDataParallel and torch.compile work as on any module.
+
+        What draws, sorts edges, or sums over pairs of rows stays outside compiled graphs.
+        """
         return self.loss(data)
 
 

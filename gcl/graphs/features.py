@@ -10,6 +10,7 @@ from torch import Tensor
 from gcl.contracts import Graph
 from gcl.graphs.kinds import check_graph
 from gcl.ops.sparse import csr_tensor
+from gcl.ops.tracing import traced
 
 
 def feature_stores(owner: str, data: Graph) -> list[Any]:
@@ -34,6 +35,20 @@ def feature_stores(owner: str, data: Graph) -> list[Any]:
 def is_csr(x: Tensor) -> bool:
     """Whether x is a torch CSR matrix."""
     return x.layout == torch.sparse_csr
+
+
+def as_features(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Features as they enter an encoder: in the dtype of its weights.
+
+    Raises:
+        TypeError: a sparse matrix where torch must follow every operation, which it cannot.
+    """
+    if x.layout != torch.strided and traced():
+        raise TypeError(
+            f"torch.export and torch.func take dense features, got a {x.layout} matrix; give "
+            "x.to_dense()."
+        )
+    return x.to(dtype)
 
 
 def zero_columns(x: Tensor, drop: Tensor, graph: Tensor | None = None) -> Tensor:

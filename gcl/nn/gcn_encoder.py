@@ -14,6 +14,7 @@ from torch_geometric.nn.inits import glorot
 from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
 
 from gcl.checks import check_count, check_real, check_width
+from gcl.graphs.features import as_features
 from gcl.graphs.kinds import check_edges
 from gcl.nn.dropout import Dropout, feature_dropout
 from gcl.ops.propagation import Adjacency, gcn_adjacency, product, sparse_linear
@@ -120,7 +121,7 @@ class GCNEncoder(nn.Module):
         check_edges("GCNEncoder", edge_index, "")
         dtype = self.weights[0].dtype
         adjacency = gcn_adjacency(edge_index, edge_weight, x.shape[0], dtype)
-        z = x.to(dtype)
+        z = as_features(x, dtype)
         for weight, bias, after in zip(self.weights, self.biases, self.afters, strict=True):
             z = self._layer(z, adjacency, weight, bias, after)
         return z

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.inits import glorot
 
 from gcl.checks import check_choice, check_count, check_width
+from gcl.graphs.features import as_features
 from gcl.ops.propagation import sparse_linear
 
 
@@ -85,7 +86,7 @@ class MLPEncoder(nn.Module):
     ) -> Float[Tensor, "n d"]:
         check_width("MLPEncoder", x, self.in_channels)
         first, *others = cast("list[nn.Linear]", list(self.layers))
-        x = x.to(first.weight.dtype)
+        x = as_features(x, first.weight.dtype)
         if x.layout == torch.sparse_csr:
             z = sparse_linear(x, first.weight.t()) + first.bias
         else:

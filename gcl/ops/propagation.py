@@ -88,19 +88,19 @@ def _normalize(pattern: Structure, values: Tensor) -> Adjacency:
     row, col = pattern.row, pattern.col
     loop = values.new_ones(pattern.num_dst)
     is_loop = row == col
-    if traced():
+    if traced() or bool(is_loop.any()):
         loop, values = _own_loops(row, values, is_loop, loop)
-    elif bool(is_loop.any()):
-        own = values[is_loop]
-        loop = loop.index_put((row[is_loop],), torch.where(own != 0, own, 1.0))
-        values = values.masked_fill(is_loop, 0.0)
     degree = loop.index_add(0, row, values)
     scale = torch.where(degree > 0, degree, 1.0).rsqrt() * (degree > 0)
     return Adjacency(pattern, scale[row] * values * scale[col], scale * scale * loop)
 
 
 def _own_loops(row: Tensor, values: Tensor, is_loop: Tensor, loop: Tensor) -> tuple[Tensor, Tensor]:
-    """What `_normalize` does with the loops of the list, with no size that depends on them."""
+    """Loops of the list take the place of added ones: their weights, and the values without them.
+
+    The last of several loops of a node counts, in value and gradient, in any order of execution;
+    no size depends on how many there are.
+    """
     place = torch.arange(1, row.shape[0] + 1, device=row.device) * is_loop
     last = torch.zeros_like(loop, dtype=torch.long).scatter_reduce(0, row, place, "amax")
     own = torch.cat([values.new_zeros(1), values])[last]  # place 0: the node has none
@@ -121,7 +121,7 @@ def _by_edges(adjacency: Adjacency, x: Tensor) -> Tensor:
 def sparse_linear(x: Tensor, weight: Tensor) -> Tensor:
     """`x @ weight` for a sparse CSR x `[n, f]` without gradient and a dense weight `[f, d]`."""
     with torch.autocast(weight.device.type, enabled=False):
-        return x @ weight if traced() else _SparseLinear.apply(x, weight)
+        return _SparseLinear.apply(x, weight)
 
 
 class _Propagate(torch.autograd.Function):

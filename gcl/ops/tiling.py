@@ -53,7 +53,8 @@ def tiling(
         implementation: "tiled" never stores an n x m array: tiles of it are computed, used and
             forgotten, and computed again for the backward pass. "dense" is plain PyTorch, always
             in full precision, and the one with second derivatives. "auto" takes the dense form for
-            at most 65,536 pairs of rows.
+            at most 65,536 pairs of rows, and, whatever their number, inside the transforms of
+            `torch.func`, which must follow every operation; "tiled" is refused there.
         tile: rows of a tile, >= 1; chosen from shapes and device where no context says.
         precision: "bf16" multiplies the streamed products in bfloat16 (sums and exponentials stay
             in float32): faster where the hardware has bfloat16 units. Relative gradient error of

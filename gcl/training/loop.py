@@ -235,15 +235,15 @@ def embed(
         >>> embed(gcl.methods.grace(data, hidden=8), data).shape
         torch.Size([34, 8])
     """
-    method = _unwrapped(method)
-    _check_method("embed", method)
+    inner: Method = _unwrapped(method)
+    _check_method("embed", inner)
     if device is not None:
         check_device("embed", device)
-        method = method.to(device)
+        inner = inner.to(device)
     check_graph_or_loader("embed", data)
-    device = _device_of(method)
+    device = _device_of(inner)
     return embed_prepared(
-        method, _prepare(method, data, device) if isinstance(data, BaseData) else data
+        inner, _prepare(inner, data, device) if isinstance(data, BaseData) else data
     )
 
 
