@@ -15,7 +15,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 SIZES = [(20, 50), (7, 3), (300, 2000)]
 # Those that read weights of edges; the others take them and look away.
 WEIGHTED = {"AddHops", "GCN", "GCN with all", "Product", "Propagate", "side by side"}
-USUAL = [("GCN with all", True), ("GIN", False)]  # of those to ONNX, seconds each
+USUAL = [("GCN with all", True)]  # of those to ONNX, seconds each
 CASES = [
     pytest.param(
         name, weighted, id=f"{name}{', weighted' * weighted}",

@@ -89,22 +89,24 @@ def _normalize(pattern: Structure, values: Tensor) -> Adjacency:
     loop = values.new_ones(pattern.num_dst)
     is_loop = row == col
     if traced() or bool(is_loop.any()):
-        loop, values = _own_loops(row, values, is_loop, loop)
+        some = slice(None) if traced() else is_loop  # few, but no size may depend on their number
+        loop = _own_loops(row[some], values[some], is_loop[some], loop)
+        values = values.masked_fill(is_loop, 0.0)
     degree = loop.index_add(0, row, values)
     scale = torch.where(degree > 0, degree, 1.0).rsqrt() * (degree > 0)
     return Adjacency(pattern, scale[row] * values * scale[col], scale * scale * loop)
 
 
-def _own_loops(row: Tensor, values: Tensor, is_loop: Tensor, loop: Tensor) -> tuple[Tensor, Tensor]:
-    """Loops of the list take the place of added ones: their weights, and the values without them.
+def _own_loops(row: Tensor, values: Tensor, is_loop: Tensor, loop: Tensor) -> Tensor:
+    """Weights of loops: those of the list in place of the added ones.
 
-    The last of several loops of a node counts, in value and gradient, in any order of execution;
-    no size depends on how many there are.
+    The last of several loops of a node counts, in value and in gradient, in whatever order a
+    device writes.
     """
     place = torch.arange(1, row.shape[0] + 1, device=row.device) * is_loop
     last = torch.zeros_like(loop, dtype=torch.long).scatter_reduce(0, row, place, "amax")
     own = torch.cat([values.new_zeros(1), values])[last]  # place 0: the node has none
-    return torch.where(own != 0, own, loop), values.masked_fill(is_loop, 0.0)
+    return torch.where(own != 0, own, loop)
 
 
 def _by_edges(adjacency: Adjacency, x: Tensor) -> Tensor:
