@@ -119,6 +119,6 @@ def communal_edge_rates(
     if strength.numel() == 0:
         return strength.double()
     # w_e / mean(w) = (min - s_e) / (min - mean(s)) are GCA's weights of -s.
-    tolerance = 1e-6 * float(strength.abs().max())
+    tolerance = 1e-6 * strength.abs().max().double()
     keep = adaptive_rates(-strength, 1 - p, 1.0, group, num_groups, tolerance)
     return 1 - keep.clamp(min=1 - threshold)

@@ -14,7 +14,7 @@ from gcl.contracts import Graph
 from gcl.describe import describe
 from gcl.graphs.pairing import edge_pairs
 from gcl.graphs.selection import edge_attributes, edge_stores, ends, fix_num_nodes, graphs, take
-from gcl.ops.structure import pointer, stable_order
+from gcl.ops.structure import pointer, stable_order, tally
 
 
 def _local(graph: Tensor, num_graphs: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,7 +132,7 @@ class EdgeAdding(BaseTransform):
         taken_per_graph = pointer(torch.bucketize(taken, base + total, right=True), num_graphs)
         free = total - taken_per_graph.diff()
 
-        edges = torch.bincount(graph, minlength=num_graphs)
+        edges = tally(graph, num_graphs)
         mean = self.p * edges.double() / (2 if both else 1)
         wanted = (mean + torch.rand_like(mean)).floor().long()
         if only is not None:

@@ -12,6 +12,7 @@ from gcl.checks import shown
 from gcl.contracts import Graph, Transform
 from gcl.graphs.kinds import check_graph
 from gcl.graphs.merge import merge_graphs, split_graphs
+from gcl.ops.structure import tally
 
 
 class RandomChoice(BaseTransform):
@@ -80,11 +81,13 @@ class RandomChoice(BaseTransform):
             return self.transforms[int(torch.multinomial(chances, 1))](data)
         if isinstance(data, HeteroData):
             raise TypeError("RandomChoice: per_graph=True takes a batch of Data, got HeteroData.")
+        chances = chances.to(data.batch.device)
         drawn = torch.multinomial(chances, data.num_graphs, replacement=True)
-        used = drawn.unique().tolist()
+        number = tally(drawn, len(self.transforms))
+        used = [t for t, graphs in enumerate(number.tolist()) if graphs]
         if len(used) == 1:
             return self.transforms[used[0]](data)
-        group = torch.searchsorted(torch.tensor(used), drawn).to(data.batch.device)
+        group = ((number > 0).cumsum(0) - 1).index_select(0, drawn)
         parts = split_graphs(data, group, len(used))
         done = [self.transforms[t](part) for t, part in zip(used, parts, strict=True)]
         return merge_graphs(data, done)

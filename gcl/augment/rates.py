@@ -9,6 +9,7 @@ from torch import Tensor
 from torch_geometric.utils import scatter
 
 from gcl.graphs.features import zero_columns
+from gcl.ops.host import all_finite
 
 
 def importance(
@@ -33,7 +34,7 @@ def importance(
             f"{owner}: '{name}' of {where} must hold one number per {unit} "
             f"({min(lengths)}), got {value.numel()}."
         )
-    if not bool(torch.isfinite(value).all()):
+    if not all_finite(value):
         raise ValueError(
             f"{owner}: '{name}' of {where} holds NaN or infinite numbers; every {unit} needs a "
             "finite one (for a logarithm take log(max(value, eps)))."
@@ -47,7 +48,7 @@ def adaptive_rates(
     p_max: float,
     group: Tensor | None = None,
     num_groups: int = 1,
-    tolerance: float = 0.0,
+    tolerance: float | Tensor = 0.0,
 ) -> Tensor:
     """GCA's drop probabilities: rare things keep, common things drop (Zhu et al., WWW 2021).
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gcl.ops.structure import stable_order
+from gcl.ops.structure import stable_order, tally
 
 
 def distinct(count: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,7 +46,7 @@ def distinct(count: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
         draw = (torch.rand(group.numel(), dtype=torch.float64, device=count.device) * limit).long()
         draw = start[group] + torch.minimum(draw, limit - 1)
         taken = sorted_unique(torch.cat([taken, draw]))
-        have = torch.bincount(_group(taken, start, size), minlength=count.numel())
+        have = tally(_group(taken, start, size), count.numel())
         missing = torch.where(dense, 0, count) - have
     found = sorted_unique(torch.cat([kept, taken]))
     group = _group(found, start, size)

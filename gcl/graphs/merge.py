@@ -23,7 +23,7 @@ from gcl.graphs.selection import (
     tell_owners,
 )
 from gcl.ops.sparse import csr_tensor
-from gcl.ops.structure import stable_order
+from gcl.ops.structure import stable_order, tally
 
 
 def split_graphs(data: Any, group: Tensor, num_groups: int) -> list[Any]:
@@ -59,7 +59,7 @@ def split_graphs(data: Any, group: Tensor, num_groups: int) -> list[Any]:
     )
     counts = {
         "node": data.ptr.diff(),
-        "edge": torch.bincount(graph_of_edge, minlength=data.num_graphs),
+        "edge": tally(graph_of_edge, data.num_graphs),
     }
     parts, begin = [], {"node": 0, "edge": 0}
     for g in range(num_groups):

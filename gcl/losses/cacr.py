@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.utils import softmax
 
-from gcl.checks import check_pairs, check_positive, check_real, check_views
+from gcl.checks import check_positive, check_real, check_views
+from gcl.ops.pairs import known_pairs
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_softmax_mean
 from gcl.ops.tracing import outside_graph
@@ -94,7 +95,7 @@ class CACR(nn.Module):
         if pos_edge_index is None:
             pos_edge_index = torch.arange(n, device=device).repeat(2, 1)
         else:
-            check_pairs("CACR", pos_edge_index, None, n)
+            known_pairs("CACR", pos_edge_index, None, n)
         if n < 2:
             if n == 1:
                 warnings.warn("CACR: one row has no negatives, so the loss is 0.", stacklevel=2)

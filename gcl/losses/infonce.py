@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.checks import check_choice, check_pairs, check_real
+from gcl.checks import check_choice, check_real
 from gcl.losses.softmax import Negatives, Rule, SoftmaxLoss, Temperature
 from gcl.ops.multi_view import log_add
-from gcl.ops.pairs import pair_dots, segment_logsumexp
+from gcl.ops.pairs import known_pairs, pair_dots, segment_logsumexp
 from gcl.ops.similarity import Similarity, as_products, row_similarity
 from gcl.ops.tiling import current_tiling
 from gcl.ops.tracing import outside_graph
@@ -126,7 +126,7 @@ class InfoNCE(SoftmaxLoss):
                 raise ValueError("InfoNCE: pos_weight needs pos_edge_index, the pairs it weighs.")
             return super().forward(z1, z2)
         u, v = self.rows(z1, z2)
-        check_pairs("InfoNCE", pos_edge_index, pos_weight, len(u))
+        known_pairs("InfoNCE", pos_edge_index, pos_weight, len(u))
         if self.margin:
             raise ValueError("InfoNCE: margin goes with the node's own pair, not pos_edge_index.")
         with torch.autocast(z1.device.type, enabled=False):

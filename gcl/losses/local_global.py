@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 from gcl.checks import check_columns
 from gcl.ops.pairs import pair_dots
 from gcl.ops.streaming import streaming_softplus
+from gcl.ops.structure import remember
 from gcl.ops.tiles import LN2
 from gcl.ops.tracing import outside_graph
 
@@ -80,8 +81,10 @@ def _check_batch(batch: Tensor, nodes: int, graphs: int) -> None:
             f"LocalGlobalJSD: batch must name the graph of each of the {nodes} nodes, got shape "
             f"{list(batch.shape)}."
         )
-    if nodes and not 0 <= int(batch.min()) <= int(batch.max()) < graphs:
+    least, most = 0, -1
+    if nodes:
+        least, most = remember(batch, ("ends",), lambda: torch.stack(batch.aminmax()).tolist())
+    if least < 0 or most >= graphs:
         raise ValueError(
-            f"LocalGlobalJSD: batch must lie in [0, {graphs}), got values from {int(batch.min())} "
-            f"to {int(batch.max())}."
+            f"LocalGlobalJSD: batch must lie in [0, {graphs}), got values from {least} to {most}."
         )

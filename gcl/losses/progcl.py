@@ -11,6 +11,7 @@ from torch import Tensor
 from gcl.checks import check_count, check_real
 from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.losses.weights.beta_mixture import fit_beta_mixture, mixture_weights
+from gcl.ops.host import all_finite, number, set_number
 from gcl.ops.multi_view import log_add
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tracing import outside_graph
@@ -85,13 +86,17 @@ class ProGCL(SoftmaxLoss):
 
     def after_step(self, step: int, total: int) -> None:
         """Moves t to the steps done."""
-        self.t.fill_(step)
+        set_number(self.t, step)
 
     @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
-        if int(self.t) >= self.t0 and bool(self.mixture.isnan().any()) and len(z1) > 1:
+        if number(self.t) >= self.t0 and len(z1) > 1 and not self._fitted:
             self.fit(z1, z2)
         return super().forward(z1, z2)
+
+    @property
+    def _fitted(self) -> bool:
+        return all_finite(self.mixture)
 
     @torch.no_grad()
     def fit(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> None:
@@ -107,7 +112,7 @@ class ProGCL(SoftmaxLoss):
     def denominators(
         self, u: Tensor, v: Tensor, tau: Tensor | float, *, exclude: bool
     ) -> list[Tensor]:
-        if bool(self.mixture.isnan().any()) or not exclude:
+        if not self._fitted or not exclude:
             return super().denominators(u, v, tau, exclude=exclude)
         sides = []
         for q, k in ((u, v), (v, u))[: 2 if self.symmetric else 1]:

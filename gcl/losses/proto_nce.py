@@ -159,11 +159,12 @@ def _temperatures(spread: Tensor, labels: Tensor, counts: Tensor, tau: float) ->
     several = counts > 1
     # Without other members there is no extent to measure.
     phi = torch.where(several, phi, torch.where(several, phi, 0.0).max())
-    phi = phi.clamp(*torch.quantile(phi, phi.new_tensor([0.1, 0.9])))
+    # Made there: a list of two numbers would be copied, which waits.
+    shares = torch.linspace(0.1, 0.9, 2, dtype=phi.dtype, device=phi.device)
+    phi = phi.clamp(*torch.quantile(phi, shares))
     mean = phi.mean()
-    if mean <= 10 * torch.finfo(phi.dtype).eps:
-        return torch.full_like(phi, tau)
-    return (tau * phi / mean).clamp(min=1e-6 * tau)
+    scaled = (tau * phi / mean).clamp(min=1e-6 * tau)
+    return torch.where(mean <= 10 * torch.finfo(phi.dtype).eps, tau, scaled)
 
 
 def _granularities(
@@ -192,10 +193,10 @@ def _granularities(
             f"clustering, got {[list(mu.shape) for mu in given if mu is not None]}."
         )
     for row, mu in zip(labels, given, strict=True):
-        if row.numel() and (int(row.min()) < 0 or (mu is not None and int(row.max()) >= len(mu))):
+        least, most = torch.stack(row.aminmax()).tolist() if row.numel() else (0, -1)
+        if least < 0 or (mu is not None and most >= len(mu)):
             below = "" if mu is None else f" and below K = {len(mu)}"
             raise ValueError(
-                f"ProtoNCE: labels must be at least 0{below}, got values from {int(row.min())} to "
-                f"{int(row.max())}."
+                f"ProtoNCE: labels must be at least 0{below}, got values from {least} to {most}."
             )
     return labels, given

@@ -81,9 +81,9 @@ class SelfTraining(nn.Module):
 
     def _current(self, q: Tensor) -> Tensor:
         if self.every == 1 or (self.target is None and not self.training):
-            return sharpened(q)
+            return _sharpened(q)
         if self.target is None or (self.training and self.age >= self.every):
-            self.target, self.age = sharpened(q), 0
+            self.target, self.age = _sharpened(q), 0
         if self.training:
             self.age += 1
         return self.target.to(q)
@@ -116,6 +116,11 @@ def sharpened(q: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
                 [0.1306, 0.8694]])
     """
     _check_assignments("sharpened", q)
+    return _sharpened(q)
+
+
+@torch.no_grad()
+def _sharpened(q: Tensor) -> Tensor:
     q = q.to(torch.promote_types(q.dtype, torch.float32))
     floor = torch.finfo(q.dtype).tiny
     # q / f is at most 1, so no product leaves the range of the type.

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gcl.checks import check_pairs, check_positive, check_real, check_views
+from gcl.checks import check_positive, check_real, check_views
+from gcl.ops.pairs import known_pairs
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_softplus
 from gcl.ops.tracing import outside_graph
@@ -85,7 +86,7 @@ class Sigmoid(nn.Module):
     ) -> Tensor:
         check_views("Sigmoid", z1, z2)
         if pos_edge_index is not None:
-            check_pairs("Sigmoid", pos_edge_index, None, len(z1))
+            known_pairs("Sigmoid", pos_edge_index, None, len(z1))
         u, v = unit_rows(z1), unit_rows(z2)
         n = len(u)
         if n < 2:

@@ -12,6 +12,7 @@ from torch import Tensor
 from gcl.checks import check_positive, check_real
 from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.losses.weights.rules import rank_one
+from gcl.ops.host import all_finite, number, set_number
 from gcl.ops.multi_view import log_add, two_view_logsumexp
 from gcl.ops.similarity import row_similarity
 from gcl.ops.tracing import outside_graph
@@ -95,11 +96,11 @@ class TeamUp(SoftmaxLoss):
     @property
     def gamma(self) -> float:
         """The weight of the strengths in the next step."""
-        return min(max((int(self.t) - self.t0) / self.ramp, 0.0), self.gamma_max)
+        return min(max((number(self.t) - self.t0) / self.ramp, 0.0), self.gamma_max)
 
     def after_step(self, step: int, total: int) -> None:
         """Moves t to the steps done."""
-        self.t.fill_(step)
+        set_number(self.t, step)
 
     @outside_graph
     def forward(
@@ -132,7 +133,7 @@ class TeamUp(SoftmaxLoss):
 
 
 def _checked(strength: Tensor, rows: int) -> Tensor:
-    if strength.shape != (rows,) or not bool(strength.isfinite().all()):
+    if strength.shape != (rows,) or not all_finite(strength):
         raise ValueError(
             f"TeamUp: community_strength must hold {rows} finite numbers, one a row, got shape "
             f"{list(strength.shape)}."

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gcl.checks import check_count, check_encoder, check_pairs, check_positive, check_real
+from gcl.checks import check_count, check_encoder, check_positive, check_real
 from gcl.contracts import Encoder, Graph, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.kinds import check_input, check_one_type
@@ -19,7 +19,8 @@ from gcl.methods.denominators import Denominator
 from gcl.methods.pretraining import pretrain
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.nn.student_t_clustering import StudentTClustering
-from gcl.ops.pairs import pair_dots, segment_logsumexp
+from gcl.ops.host import number
+from gcl.ops.pairs import known_pairs, pair_dots, segment_logsumexp
 from gcl.ops.similarity import unit_rows
 from gcl.ops.tracing import outside_graph
 
@@ -174,7 +175,7 @@ class ContrastiveClustering(Method):
 
     @outside_graph
     def _check_started(self) -> None:
-        if not bool(self.started):
+        if not number(self.started):
             raise ValueError(
                 "ContrastiveClustering: the clusters have no start; call method.prepare(data) on "
                 "the whole graph first, which fit does for a graph but not for a loader."
@@ -215,11 +216,11 @@ def influence_logsumexp(
         -inf for a node without positives.
 
     Raises:
-        TypeError, ValueError: pairs or weights that do not fit, see `check_pairs`.
+        TypeError, ValueError: pairs or weights that do not fit, see `gcl.checks.check_pairs`.
     """
     n = len(z)
     try:
-        check_pairs("ContrastiveClustering", pos_edge_index, pos_weight, n)
+        known_pairs("ContrastiveClustering", pos_edge_index, pos_weight, n)
     except ValueError as error:
         raise ValueError(
             f"{error} A batch taken out of a prepared graph keeps the positions of the whole one: "

@@ -11,6 +11,8 @@ from gcl.augment import RandomChoice
 from gcl.checks import check_count, check_positive, check_real
 from gcl.contracts import Graph, Method, Transform
 from gcl.methods.two_view import TwoView
+from gcl.ops.host import number, set_number
+from gcl.ops.structure import remember
 from gcl.ops.tracing import outside_graph
 
 
@@ -86,11 +88,12 @@ class JOAO(Method):
 
     @outside_graph
     def _learns_now(self) -> bool:
-        return int(self.steps) % self.every == 0
+        return number(self.steps) % self.every == 0
 
     @outside_graph
     def _drawn(self) -> Transform:
-        chances = (self.chances / self.chances.sum()).tolist()
+        now = self.chances
+        chances = remember(now, ("shares",), lambda: (now / now.sum()).tolist())
         return RandomChoice(self.pool, chances, per_graph=True)
 
     def embed(self, data: Graph) -> Tensor:
@@ -98,7 +101,7 @@ class JOAO(Method):
 
     def after_step(self, step: int, total: int) -> None:
         self.method.after_step(step, total)
-        self.steps.fill_(step)
+        set_number(self.steps, step)
 
     @outside_graph
     @torch.no_grad()
@@ -131,4 +134,5 @@ def project_simplex(v: Tensor) -> Tensor:
     """
     falling = v.sort(descending=True).values
     shift = (falling.cumsum(0) - 1) / torch.arange(1, len(v) + 1, device=v.device)
-    return (v - shift[int((falling > shift).sum()) - 1]).clamp(min=0)
+    last = (falling > shift).sum(0, keepdim=True) - 1
+    return (v - shift.gather(0, last)).clamp(min=0)

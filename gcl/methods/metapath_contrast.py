@@ -130,7 +130,7 @@ class MetaPathContrast(Method):
     def _fine(self, data: HeteroData, h: dict[str, Tensor]) -> Tensor:
         names = _metapath_names(data)
         target = names[0][0]
-        generator = self._generator()
+        generator = self._generator(h[target].device)
         contexts = self.contexts(data, h)
         plain = self.contexts.fuse(h[target], contexts)
         masked = self.contexts.fuse(self._masked_target(data[target], target, generator), contexts)
@@ -151,11 +151,12 @@ class MetaPathContrast(Method):
         if p == 0:
             return self.projection.project(target, x)
         if x is None:
-            draws = torch.rand(int(nodes.num_nodes), generator=generator)
-            keep = (draws >= p).to(self.head.weight.device)
-            return self.projection.project(target, None, keep)
+            device = self.head.weight.device
+            draws = torch.rand(int(nodes.num_nodes), generator=generator, device=device)
+            return self.projection.project(target, None, draws >= p)
         values = x.values() if x.layout == torch.sparse_csr else x
-        values = values * (torch.rand(values.shape, generator=generator) >= p).to(values)
+        draws = torch.rand(values.shape, generator=generator, device=values.device)
+        values = values * (draws >= p).to(values)
         if x.layout == torch.sparse_csr:
             values = csr_tensor(x.crow_indices(), x.col_indices(), values, tuple(x.shape))
         return self.projection.project(target, values)
@@ -164,9 +165,9 @@ class MetaPathContrast(Method):
     def _masks(self) -> bool:
         return self.training or self.resample == "once"
 
-    def _generator(self) -> torch.Generator | None:
+    def _generator(self, device: torch.device) -> torch.Generator | None:
         # The same numbers at every call are the same masks, with nothing to store.
-        return torch.Generator().manual_seed(0) if self.resample == "once" else None
+        return torch.Generator(device).manual_seed(0) if self.resample == "once" else None
 
     def _project(self, z: Tensor) -> Tensor:
         return unit_rows(self.head(z.to(self.head.weight.dtype)).tanh())

@@ -77,7 +77,7 @@ def masked_adjacency(
         name: edge type of the meta-path.
         p: probability that an edge is dropped, in [0, 1).
         dtype: of the weights.
-        generator: where the draws come from; torch's own if None.
+        generator: where the draws come from, on the device of the data; torch's own if None.
     """
     edge_index, n = data[name].edge_index, int(data[name[0]].num_nodes)
     pattern = structure(edge_index, n)
@@ -85,7 +85,7 @@ def masked_adjacency(
     apart = remember(edge_index, ("apart", n), lambda: row != col)
     # In place where it can be: the lists of edges are the largest arrays of an epoch.
     if p > 0:
-        kept = (torch.rand(len(row), generator=generator) >= p).to(row.device)
+        kept = torch.rand(len(row), generator=generator, device=row.device) >= p
         weight = kept.logical_and_(apart).to(dtype)
     else:
         weight = apart.to(dtype)

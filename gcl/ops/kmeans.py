@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gcl.checks import check_columns, check_count
 from gcl.ops.similarity import unit_rows
+from gcl.ops.structure import tally
 from gcl.ops.tiles import blocks
 from gcl.ops.tracing import outside_graph
 
@@ -73,20 +74,30 @@ def spherical_kmeans(
         u = unit_rows(z)
         centroids = _spread(u, clusters, seed) if init is None else unit_rows(init.to(u))
         labels, similarity = _nearest(u, centroids)
+        # Elsewhere small sums are done sooner than a question: what has settled is kept instead.
+        asks = u.device.type == "cpu" or len(u) * clusters > PAIRS
+        settled = torch.zeros((), dtype=torch.bool, device=u.device)
         for _ in range(iterations):
-            before, centroids = labels, _means(u, clusters, labels, similarity)
+            before, moved = labels, _means(u, clusters, labels, similarity)
+            centroids = moved if asks else torch.where(settled, centroids, moved)
             labels, similarity = _nearest(u, centroids)
-            if torch.equal(labels, before):
+            if not asks:
+                settled |= (labels == before).all()
+            elif torch.equal(labels, before):
                 break
         return labels, centroids
 
 
 def _spread(u: Tensor, clusters: int, seed: int) -> Tensor:
     """k-means++: each next centroid is a row, drawn by its distance to those chosen before."""
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.rand(clusters, generator=generator, dtype=torch.float64).to(u.device)
+    keep = {
+        "generator": torch.Generator(u.device).manual_seed(seed),
+        "dtype": torch.float64,
+        "device": u.device,
+    }
+    draws = torch.rand(clusters, **keep)
     # Draw along a random direction instead of along positions: node order must not matter.
-    direction = torch.randn(u.shape[1], generator=generator, dtype=torch.float64).to(u)
+    direction = torch.randn(u.shape[1], **keep).to(u)
     u = u[(u @ direction).argsort(stable=True)]
     length = u.square().sum(1)
     gap, chosen = length, u.new_empty(clusters, u.shape[1])
@@ -108,10 +119,13 @@ def _nearest(u: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
 
 def _means(u: Tensor, clusters: int, labels: Tensor, similarity: Tensor) -> Tensor:
     centroids = unit_rows(u.new_zeros(clusters, u.shape[1]).index_add_(0, labels, u))
-    empty = (torch.bincount(labels, minlength=clusters) == 0).nonzero().flatten()
-    if len(empty):
-        gap = u.square().sum(1) - similarity
-        worst = gap.argsort(descending=True, stable=True)[: len(empty)]
-        worst = worst[gap[worst] > 10 * torch.finfo(u.dtype).eps]
-        centroids[empty[: len(worst)]] = u[worst]
-    return centroids
+    empty = tally(labels, clusters) == 0
+    if u.device.type == "cpu" and not bool(empty.any()):
+        return centroids
+    gap = u.square().sum(1) - similarity
+    worst = gap.argsort(descending=True, stable=True)[:clusters]
+    # The first empty cluster gets the row that fits worst, the next one the next.
+    turn = empty.cumsum(0) - 1
+    row = worst[turn.clamp(0, len(worst) - 1)]
+    misfit = gap[row] > 10 * torch.finfo(u.dtype).eps
+    return torch.where((empty & misfit & (turn < len(worst)))[:, None], u[row], centroids)

@@ -21,7 +21,7 @@ from gcl.ops.autograd import first_order_only
 from gcl.ops.log_weight import LogWeight, RuleGradient, add_rule, check_rule
 from gcl.ops.reductions import merge
 from gcl.ops.stream_rows import as_tau
-from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.streaming import logsumexp_rows
 from gcl.ops.tiles import LN2, LOG2E, SAFE_LOGIT, Products, blocks, default_tile
 from gcl.ops.tiling import Tiling, current_tiling
 from gcl.ops.tracing import outside_graph, traced
@@ -129,7 +129,7 @@ def _between_views(
     if not both_ways or tau.dim() > 0 or not symmetric:
 
         def one_way(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
-            return streaming_logsumexp(q, k, tau=tau, exclude=exclude, log_weight=log_weight)
+            return logsumexp_rows(q, k, tau, exclude, log_weight)
 
         return combine(views, one_way, intra=intra, exclude=exclude)
     plan = _Plan(first, len(views), intra, exclude, log_weight, settings)
@@ -223,11 +223,12 @@ class _PairLogSumExp(torch.autograd.Function):
         views, tensors = inputs[: plan.num_views], inputs[plan.num_views :]
         # Bounded logits need no running maximum: their powers stay in range.
         slack = 0.0 if rule is None else rule.bound
-        bounded = slack < SAFE_LOGIT and not any(
-            bool(z.square().sum(1).max() * scale > SAFE_LOGIT - slack) for z in views if len(z)
-        )
+        far = [z.square().sum(1).max() * scale > SAFE_LOGIT - slack for z in views if len(z)]
+        # One question to the device in place of three.
+        *large, unit = torch.stack([*(f.to(scale) for f in far), scale * LOG2E]).tolist()
+        bounded = slack < SAFE_LOGIT and not any(large)
         products = Products(plan.precision, views[0].device)
-        left, right, factor = plan.factors(products, views, scale)
+        left, right, factor = plan.factors(products, views, scale, unit)
         total = scale.new_full((plan.length,), 0.0 if bounded else -torch.inf)
         totals = total.split(plan.lengths)
         scratch, kept = plan.scratch(views[0]), list[Tensor]()
@@ -259,7 +260,7 @@ class _PairLogSumExp(torch.autograd.Function):
         lse = total.log2() if bounded else total
         # The kept tiles among them, so that they go as soon as the backward pass is over.
         ctx.save_for_backward(scale, lse, *views, *tensors, *kept)
-        ctx.plan, ctx.bounded = plan, bounded
+        ctx.plan, ctx.bounded, ctx.unit = plan, bounded, unit
         ctx.num_tensors = len(tensors)
         return lse * LN2
 
@@ -273,7 +274,7 @@ class _PairLogSumExp(torch.autograd.Function):
         needed = list(ctx.needs_input_grad[2 + plan.num_views :])
         rule = RuleGradient(plan.rule, tuple(tensors), needed)
         products = Products(plan.precision, lse.device)
-        left, right, factor = plan.factors(products, views, scale)
+        left, right, factor = plan.factors(products, views, scale, ctx.unit)
         # A row without candidates has no slope anywhere.
         nobody = lse == -torch.inf
         grad, shift = grad.masked_fill(nobody, 0.0), lse.masked_fill(nobody, 0.0)
@@ -341,15 +342,18 @@ class _Plan:
         return [block for z in views for block in z.split(self.block_lengths)]
 
     def factors(
-        self, products: Products, views: Sequence[Tensor], scale: Tensor
+        self, products: Products, views: Sequence[Tensor], scale: Tensor, unit: float
     ) -> tuple[list[Tensor], list[Tensor], float]:
-        """Blocks to multiply by each other, and a factor of the result: base-2 logits."""
+        """Blocks to multiply by each other, and a factor of the result: base-2 logits.
+
+        `unit` is `scale * LOG2E` as a number.
+        """
         right = self.split([products.factor(z) for z in views])
-        unit = scale * LOG2E
         if not products.cast:
-            return right, right, float(unit)
+            return right, right, unit
         # Rounded results would be rounded once more by a factor.
-        return self.split([products.factor(z * unit) for z in views]), right, 1.0
+        scaled = [products.factor(z * (scale * LOG2E)) for z in views]
+        return self.split(scaled), right, 1.0
 
     def scratch(self, like: Tensor) -> Tensor:
         return like.new_empty(max(self.lengths, default=0) ** 2)

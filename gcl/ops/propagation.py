@@ -87,10 +87,14 @@ def gcn_adjacency(
 def _normalize(pattern: Structure, values: Tensor) -> Adjacency:
     row, col = pattern.row, pattern.col
     loop = values.new_ones(pattern.num_dst)
-    is_loop = row == col
-    if traced() or bool(is_loop.any()):
-        some = slice(None) if traced() else is_loop  # few, but no size may depend on their number
-        loop = _own_loops(row[some], values[some], is_loop[some], loop)
+    if traced():  # no size may depend on how many loops there are
+        is_loop = row == col
+        loop = _own_loops(row, values, is_loop, loop)
+        values = values.masked_fill(is_loop, 0.0)
+    elif pattern.loops is not None:
+        is_loop, last = pattern.loops
+        own = values.index_select(0, last)
+        loop = loop.index_put((row.index_select(0, last),), torch.where(own != 0, own, 1.0))
         values = values.masked_fill(is_loop, 0.0)
     degree = loop.index_add(0, row, values)
     scale = torch.where(degree > 0, degree, 1.0).rsqrt() * (degree > 0)

@@ -206,6 +206,8 @@ def as_vector(name: str, q: Tensor, value: Tensor | float) -> Tensor:
         ValueError: of another shape.
     """
     dtype = torch.promote_types(q.dtype, torch.float32)
+    if isinstance(value, int | float):  # filled there: a copy would have to wait
+        return torch.full((), value, dtype=dtype, device=q.device)
     value = torch.as_tensor(value, dtype=dtype, device=q.device)
     if value.dim() > 1 or (value.dim() == 1 and len(value) != len(q)):
         raise ValueError(
@@ -220,10 +222,12 @@ def as_tau(q: Tensor, tau: Tensor | float) -> Tensor:
     Raises:
         ValueError: of another shape, or not above 0 (as a learned one can become).
     """
-    tau = as_vector("tau", q, tau)
-    if not bool((tau > 0).all()):
+    vector = as_vector("tau", q, tau)
+    # A number is known here; of a tensor the device has to be asked.
+    right = tau > 0 if isinstance(tau, int | float) else bool((vector > 0).all())
+    if not right:
         raise ValueError(
-            f"tau must be above 0 everywhere, got {float(tau.detach().min()):g}; a learned one "
+            f"tau must be above 0 everywhere, got {float(vector.detach().min()):g}; a learned one "
             "needs a smaller learning rate, or its logarithm as the parameter."
         )
-    return tau
+    return vector

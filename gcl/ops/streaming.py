@@ -75,7 +75,14 @@ def _logsumexp(
     check_columns("streaming_logsumexp", q, k)
     tau = as_tau(q, tau)
     check_rule(log_weight, len(q), len(k))
-    keep: dict[str, Any] = {"exclude": check_exclude(q, exclude), "rule": log_weight}
+    return logsumexp_rows(q, k, tau, check_exclude(q, exclude), log_weight)
+
+
+def logsumexp_rows(
+    q: Tensor, k: Tensor, tau: Tensor, exclude: bool | Tensor, log_weight: LogWeight | None
+) -> Tensor:
+    """`streaming_logsumexp` of arguments that have been checked: checks ask the device."""
+    keep: dict[str, Any] = {"exclude": exclude, "rule": log_weight}
     if takes_dense(q, k):
         logits = dense_logits(q, k, 1 / tau, None, **keep)
         # The gradient of a row that is -inf throughout would be NaN.

@@ -66,6 +66,22 @@ class Structure:
         return torch.repeat_interleave(nodes, self.rowptr.diff(), output_size=self.num_edges)
 
     @cached_property
+    def loops(self) -> tuple[Tensor, Tensor] | None:
+        """Slots of self-loops as a mask, and the last such slot of every node that has any.
+
+        None where no node has one: asking is what costs.
+        """
+        with torch.inference_mode(False):  # kept, and saved by backward passes to come
+            mask = self.row == self.col
+            slots = mask.nonzero().view(-1)
+            if not len(slots):
+                return None
+            # Copies of an edge lie side by side: the last of them is the one that counts.
+            nodes = self.row.index_select(0, slots)
+            last = torch.cat([nodes[1:] != nodes[:-1], mask.new_ones(1)])
+            return mask, slots[last]
+
+    @cached_property
     def transpose(self) -> tuple[Tensor, Tensor, Tensor]:
         """CSR of the transpose: `(rowptr, col, slots)`; its values are `values[slots]`."""
         return csr_transpose(self.rowptr, self.col, self.num_src)
@@ -223,8 +239,18 @@ def _order(major: Tensor, num_major: int, minor: Tensor, num_minor: int) -> Tens
 
 def pointer(ids: Tensor, size: int) -> Tensor:
     """`[size + 1]`: where the rows of each number begin, once they lie one after another."""
-    counts = torch.bincount(ids, minlength=size)
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    ends = tally(ids, size).cumsum(0)
+    return torch.cat([ends.new_zeros(1), ends])
+
+
+def tally(ids: Tensor, size: int) -> Tensor:
+    """`torch.bincount(ids, minlength=size)` of whole numbers in [0, size).
+
+    On a GPU that function asks for the smallest and the largest number.
+    """
+    if ids.device.type == "cpu":
+        return torch.bincount(ids, minlength=size)
+    return ids.new_zeros(size, dtype=torch.long).index_add_(0, ids, torch.ones_like(ids).long())
 
 
 @outside_graph

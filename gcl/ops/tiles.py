@@ -53,7 +53,16 @@ class Products:
             setting.fp32_precision = before
 
     def factor(self, z: Tensor) -> Tensor:
-        """Rows as they enter products."""
+        """Rows as they enter products.
+
+        Raises:
+            ValueError: float64 rows, of which nothing would be left in bfloat16.
+        """
+        if self.low and z.dtype == torch.float64:
+            raise ValueError(
+                "precision='bf16' multiplies in bfloat16 and takes rows of float32 or less, got "
+                "float64; set precision='fp32', or give z.float()."
+            )
         return z.bfloat16() if self.cast else z
 
     def logits(self, q: Tensor, k: Tensor, out: Tensor, factor: float = 1.0) -> Tensor:
@@ -125,8 +134,11 @@ def exclude_from(tile: Tensor, rows: slice, cols: slice, exclude: bool | Tensor)
     """Set left-out pairs of a tile to -inf: (i, i), or (i, exclude[i])."""
     if isinstance(exclude, Tensor):
         position = exclude[rows]
-        inside = ((position >= cols.start) & (position < cols.stop)).nonzero().flatten()
-        tile[inside, position[inside] - cols.start] = -torch.inf
+        inside = ((position >= cols.start) & (position < cols.stop))[:, None]
+        # What is outside writes back what is there, which asks the device for no number.
+        at = (position - cols.start).clamp(0, max(tile.shape[1] - 1, 0))[:, None]
+        if tile.numel():
+            tile.scatter_(1, at, tile.gather(1, at).masked_fill(inside, -torch.inf))
     elif exclude:
         first, last = max(rows.start, cols.start), min(rows.stop, cols.stop)
         if first < last:

@@ -13,6 +13,7 @@ from gcl.checks import check_columns, check_count
 from gcl.losses.weights.rules import rank_one
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.structure import remember
 
 # Scaled similarities are kept this far from 0 and 1, where logarithms end.
 EDGE = 1e-4
@@ -118,7 +119,7 @@ def mixture_weights(
     check_columns("mixture_weights", q, k)
     if mixture.shape != (5,):
         raise ValueError(f"mixture_weights: expected five numbers, got {list(mixture.shape)}.")
-    w, a0, b0, a1, b1 = mixture.double().cpu().tolist()
+    w, a0, b0, a1, b1 = remember(mixture, ("numbers",), mixture.double().tolist)
     rule = _MixtureRule(a0, b0, a1, b1, w)
     made = LogWeight(rule, q.detach(), k.detach(), bound=rule.bound(), shape=(len(q), len(k)))
     nothing = q.new_zeros(len(q), 1)

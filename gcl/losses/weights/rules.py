@@ -48,15 +48,28 @@ def rank_one(
     for v in vectors:
         if not isinstance(v, Tensor):
             raise TypeError(f"rank_one: row and col must be tensors, got {shown(v)}.")
-        if v.dim() != 1 or bool((v.isnan() | v.isposinf()).any()):
+        if v.dim() != 1:
             raise ValueError(
                 f"rank_one: row and col must be vectors without NaN or +inf, got {list(v.shape)}."
             )
-    ends = [v.detach()[v.isfinite()] for v in vectors]
-    largest = [float(v.abs().max()) if len(v) else 0.0 for v in ends]
+    # All that the host must know in one question to the device.
+    facts = torch.stack([fact for v in vectors for fact in _facts(v.detach())]).tolist()
+    for v, wrong in zip(vectors, facts[::2], strict=True):
+        if wrong:
+            raise ValueError(
+                f"rank_one: row and col must be vectors without NaN or +inf, got {list(v.shape)}."
+            )
+    largest = facts[1::2]
     bound = abs(scale) * (largest[0] + largest[-1])
     shape = len(vectors[0]), len(vectors[-1])
     return LogWeight(_RankOne(scale), *vectors, symmetric=col is None, bound=bound, shape=shape)
+
+
+def _facts(v: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether NaN or +inf is in it, and the largest finite size."""
+    wrong = (v.isnan() | v.isposinf()).any().double()
+    finite = torch.where(v.isfinite(), v.abs(), 0.0).double()
+    return wrong, finite.max() if len(v) else torch.zeros_like(wrong)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from gcl.methods.provable.layers import gcn_layers
 from gcl.methods.provable.node_bounds import MODES, Mode
 from gcl.methods.provable.view_bounds import two_view_compactness
 from gcl.methods.provable.views import EncodedView, boundable, encoder_calls
+from gcl.ops.host import number, set_number
 from gcl.ops.tracing import outside_graph
 
 
@@ -104,7 +105,7 @@ class POT(Method):
 
     @outside_graph
     def loss(self, data: Graph) -> Tensor:
-        kappa = self.kappa * float(self.share)
+        kappa = self.kappa * number(self.share)
         if kappa == 0:
             return self.method.loss(data)
         with encoder_calls(self.method) as views:
@@ -139,7 +140,7 @@ class POT(Method):
     def after_step(self, step: int, total: int) -> None:
         self.method.after_step(step, total)
         if self.warmup:
-            self.share.fill_(min(1.0, step / (self.warmup * total)))
+            set_number(self.share, min(1.0, step / (self.warmup * total)))
 
     def extra_repr(self) -> str:
         chosen = [f"kappa={self.kappa:g}", f"mode={self.mode!r}"]

@@ -10,6 +10,7 @@ from torch import Tensor
 from gcl.checks import check_choice, check_columns, check_count
 from gcl.ops.similarity import unit_rows
 from gcl.ops.stream_rows import as_tau
+from gcl.ops.structure import tally
 
 Proxy: TypeAlias = Literal["node", "pair", "paper"]
 PROXIES = ("node", "pair", "paper")
@@ -28,7 +29,7 @@ class Members(NamedTuple):
         if self.shares is not None:
             return self.shares.sum(0)
         assert self.labels is not None
-        return torch.bincount(self.labels, minlength=self.number).to(like.dtype)
+        return tally(self.labels, self.number).to(like.dtype)
 
     def sums(self, x: Tensor) -> Tensor:
         """`sum_j q_jb x_j` for rows x `[m, e]` -> `[K, e]`."""
@@ -45,7 +46,7 @@ class Members(NamedTuple):
         if self.shares is not None:
             return torch.stack([(x * share[:, None]).t() @ x for share in self.shares.unbind(1)])
         assert self.labels is not None
-        sizes = torch.bincount(self.labels, minlength=self.number).tolist()
+        sizes = tally(self.labels, self.number).tolist()
         return torch.stack([part.t() @ part for part in x[self.labels.argsort()].split(sizes)])
 
     def of_rows(self, values: Tensor) -> Tensor:
@@ -146,12 +147,11 @@ def read_members(name: str, key: str, given: Tensor, rows: Tensor, clusters: int
             f"{name}: {key} must be one label a row [{len(rows)}], got {list(given.shape)}."
         )
     given = given.long()
-    largest = int(given.max()) if len(given) else -1
+    smallest, largest = torch.stack(given.aminmax()).tolist() if len(given) else (0, -1)
     count = max(1, largest + 1) if clusters is None else clusters
-    if len(given) and (int(given.min()) < 0 or largest >= count):
+    if smallest < 0 or largest >= count:
         raise ValueError(
-            f"{name}: labels must lie in [0, {count}), got values from {int(given.min())} to "
-            f"{largest}."
+            f"{name}: labels must lie in [0, {count}), got values from {smallest} to {largest}."
         )
     return Members(given, None, count)
 
@@ -185,8 +185,8 @@ def safe_logsumexp(logits: Tensor) -> Tensor:
     """`logsumexp(1)` with a finite gradient also where all is -inf."""
     value = logits.logsumexp(1)
     nothing = value.detach() == -torch.inf
-    if not bool(nothing.any()):
-        return value
+    if logits.device.type == "cpu" and not bool(nothing.any()):
+        return value  # elsewhere the question costs more than the second sum
     safe = logits.masked_fill(nothing[:, None], 0.0).logsumexp(1)
     return safe.masked_fill(nothing, -torch.inf)
 

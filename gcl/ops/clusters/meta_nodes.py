@@ -140,7 +140,8 @@ def _sum(
         options = SumOptions(within_cluster, second_order, exclude, late)
         scale = inverse_tau(name, u, tau, proxy)
         if len(u) == 0 or len(v) == 0:
-            return u.sum(1).masked_fill(torch.ones(len(u), dtype=torch.bool), -torch.inf)
+            nobody = torch.ones(len(u), dtype=torch.bool, device=u.device)
+            return u.sum(1).masked_fill(nobody, -torch.inf)
         if proxy == "node":
             return node_sum(u, v, scale, members, queries, options)
         assert queries is not None  # prepare_rows has seen to it
