@@ -300,9 +300,8 @@ def _factory(watch: Watch, make: Callable[..., Tensor]) -> Callable[..., Tensor]
             if given is not None and make.__name__ != "new_tensor":
                 return given.to(device, kwargs.get("dtype"))
             watch.count(watch.copies, make.__name__)
-        elif given is not None and given.device == OTHER and device == CPU:
-            if make.__name__ == "as_tensor":
-                return given.to(device, kwargs.get("dtype"))
+        elif given is not None and make.__name__ == "as_tensor":
+            return given.to(device, kwargs.get("dtype"))
         with watch.making(device):
             return make(*args, **{**kwargs, "device": CPU})
 

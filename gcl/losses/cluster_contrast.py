@@ -15,6 +15,7 @@ from gcl.losses.infonce import InfoNCE
 from gcl.losses.proto_nce import ProtoNCE
 from gcl.losses.softmax import SoftmaxLoss
 from gcl.losses.weights.rules import cluster_pairs
+from gcl.ops.host import number, set_number
 from gcl.ops.kmeans import spherical_kmeans
 from gcl.ops.tracing import outside_graph
 
@@ -86,8 +87,8 @@ class ClusterContrast(nn.Module):
         numbers = list(clusters) if isinstance(clusters, Iterable) else [clusters]
         if not numbers:
             raise ValueError("ClusterContrast: clusters is empty; give at least one number.")
-        for number in numbers:
-            check_count("ClusterContrast", clusters=number)
+        for each in numbers:
+            check_count("ClusterContrast", clusters=each)
         self.tau, self.lam, self.clusters = tau, lam, tuple(map(int, numbers))
         self.weighted, self.every, self.iterations = weighted, every, iterations
         self.warm_start = warm_start
@@ -115,16 +116,16 @@ class ClusterContrast(nn.Module):
     @torch.no_grad()
     def cluster(self, z: Float[Tensor, "n d"]) -> Tensor:
         """Labels `[G, n]`; in training this moves the centroids."""
-        moves = self.training and int(self.calls) % self.every == 0
+        moves = self.training and number(self.calls) % self.every == 0
         labels = []
-        for g, number in enumerate(self.clusters):
+        for g, clusters in enumerate(self.clusters):
             old = self._centroids(g)
             known = old.shape[1] == z.shape[1]
             start = old.to(z.device) if known and (self.warm_start or not moves) else None
             rounds = self.iterations if start is None else max(1, self.iterations // 4)
             found, centroids = spherical_kmeans(
                 z,
-                number,
+                clusters,
                 iterations=rounds if moves or start is None else 0,
                 seed=g,
                 init=start,
@@ -133,7 +134,7 @@ class ClusterContrast(nn.Module):
                 self.register_buffer(f"centroids_{g}", centroids)
             labels.append(found)
         if self.training:
-            self.calls += 1
+            set_number(self.calls, number(self.calls) + 1)
         return torch.stack(labels)
 
     def _centroids(self, g: int) -> Tensor:

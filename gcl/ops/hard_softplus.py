@@ -36,7 +36,7 @@ def hard_softplus(
         sharpness = float(beta / scale)
         norm = reduce(log_add, parts)
         norm = norm if bias is None else norm + sharpness * bias
-    factor = q.new_tensor(scale)
+    factor = q.new_full((), scale)
     sums = []
     for k in others:
         if takes_dense(q, k):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -90,7 +92,7 @@ def spherical_kmeans(
 
 def _spread(u: Tensor, clusters: int, seed: int) -> Tensor:
     """k-means++: each next centroid is a row, drawn by its distance to those chosen before."""
-    keep = {
+    keep: dict[str, Any] = {
         "generator": torch.Generator(u.device).manual_seed(seed),
         "dtype": torch.float64,
         "device": u.device,

@@ -49,8 +49,10 @@ class Structure:
         self.rowptr = pointer(dst, num_dst)
         # A list sorted by (source, target), as PyG makes them, with both directions of every edge:
         # sorted by (target, source) it reads the other way round, and no second sort is needed.
+        # Elsewhere than on a CPU three questions cost more than the sort.
         self._mirrored = (
             self.perm is not None
+            and edge_index.device.type == "cpu"
             and torch.equal(self.col, dst)
             and torch.equal(dst.index_select(0, self.perm), src)
         )
@@ -229,6 +231,8 @@ def stable_order(ids: Tensor, size: int) -> Tensor:
 def _order(major: Tensor, num_major: int, minor: Tensor, num_minor: int) -> Tensor | None:
     """Stable permutation that sorts by (major, minor); None where the list is sorted already."""
     key = major * max(num_minor, 1) + minor
+    if key.device.type != "cpu":  # the sort is the shorter way than the question
+        return torch.argsort(key, stable=True) if key.numel() > 1 else None
     if key.numel() < 2 or bool((key[1:] >= key[:-1]).all()):
         return None
     if bool((minor[1:] >= minor[:-1]).all()):  # as in the lists that PyG makes

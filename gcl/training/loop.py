@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,6 +45,10 @@ from gcl.training.state import (
     read_checkpoint,
     with_names_of_now,
 )
+
+
+# Steps of a loader whose losses wait on a GPU to be read together.
+UNREAD = 1000
 
 
 def fit(
@@ -302,8 +306,9 @@ def _epoch(
     constant: bool,
 ) -> None:
     method.train()
-    started, losses = time.perf_counter(), []
-    single = isinstance(state.data, BaseData)
+    started, done = time.perf_counter(), 0
+    losses, unread = list[float](), list[_Figures]()
+    single, on_cpu = isinstance(state.data, BaseData), device.type == "cpu"
     batches = [state.data] if single else state.data
     for batch in batches:
         if not single:
@@ -314,7 +319,9 @@ def _epoch(
             batch = batch.to(device)
         with computing_in(precision, device):
             loss = method(batch)
-        losses.append(_checked(loss, state, precision))
+        _check_loss(loss)
+        if on_cpu:
+            _check_finite("loss", float(loss.detach()), state, precision)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if clip is not None:
@@ -323,19 +330,25 @@ def _epoch(
             norm = torch.nn.utils.get_total_norm(
                 [p.grad for p in method.parameters() if p.grad is not None]
             )
-        if not math.isfinite(float(norm)):
-            raise NonFiniteLossError(_diagnosis("gradient", float(norm), state, precision))
+        # On a GPU every reading waits for all that is under way, so batches share one.
+        at_once = single or on_cpu
+        largest = None if at_once else _largest(state.method)
+        unread.append(_Figures(state.step, loss.detach(), norm, largest))
+        if at_once or len(unread) == UNREAD:
+            losses += _read(unread, state, precision)
         lr = state.optimizer.param_groups[0]["lr"]
         state.optimizer.step()
         if state.scheduler is not None:
             state.scheduler.step()
         state.step += 1
+        done += 1
         known = len(batches) if hasattr(batches, "__len__") else None
-        per_epoch = len(losses) if known is None else known
+        per_epoch = done if known is None else known
         state.method.after_step(state.step, state.epochs * per_epoch)
         for callback in state.callbacks:
             callback.on_step_end(state, 1 if single else known)
-    if not losses:
+    losses += _read(unread, state, precision)
+    if not done:
         raise ValueError(
             "fit: the loader gave no batch; check its batch size and drop_last, and that it can be "
             "iterated more than once."
@@ -362,20 +375,60 @@ def computing_in(precision: Precision, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _checked(loss: Any, state: State, precision: Precision) -> float:
+class _Figures(NamedTuple):
+    """What a step says of itself, perhaps not known to the host yet."""
+
+    step: int
+    loss: Tensor
+    gradient: Tensor
+    weight: Tensor | None  # the largest before the step, where the step does not wait
+
+
+def _read(unread: list[_Figures], state: State, precision: Precision) -> list[float]:
+    """The losses of the steps up to now, in one question to the device; empties the list.
+
+    Raises:
+        NonFiniteLossError: a loss or a gradient is not finite; it names the first step.
+    """
+    if not unread:
+        return []
+    figures = [f.double() for row in unread for f in row[1:] if f is not None]
+    rows = torch.stack(figures).view(len(unread), -1).tolist()
+    for (step, *_), (loss, gradient, *weight) in zip(unread, rows, strict=True):
+        for what, value in (("loss", loss), ("gradient", gradient)):
+            _check_finite(what, value, state, precision, step, *weight)
+    unread.clear()
+    return [row[0] for row in rows]
+
+
+def _largest(method: torch.nn.Module) -> Tensor:
+    return torch.nn.utils.get_total_norm(
+        [p.detach() for p in method.parameters() if p.numel()], norm_type=math.inf
+    )
+
+
+def _check_loss(loss: Any) -> None:
     if not isinstance(loss, Tensor) or loss.dim() != 0:
         got = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise TypeError(f"fit: method.loss must return a scalar tensor, got {got}.")
     if not loss.requires_grad:
         raise ValueError("fit: the loss does not depend on any parameter, so nothing can train.")
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise NonFiniteLossError(_diagnosis("loss", value, state, precision))
-    return value
 
 
-def _diagnosis(what: str, value: float, state: State, precision: Precision) -> str:
-    largest = max(float(p.detach().abs().max()) for p in state.method.parameters() if p.numel())
+def _check_finite(
+    what: str,
+    value: float,
+    state: State,
+    precision: Precision,
+    step: int | None = None,
+    largest: float | None = None,
+) -> None:
+    """Raises where a figure of a step (of the one under way if None) is not finite."""
+    if math.isfinite(value):
+        return
+    step = state.step if step is None else step
+    if largest is None:
+        largest = float(_largest(state.method))
     if not largest < 1e4:
         cause = f"weights have grown to {largest:.3g}: lower lr, or set clip=1"
     elif precision == "bf16":
@@ -385,7 +438,9 @@ def _diagnosis(what: str, value: float, state: State, precision: Precision) -> s
             "the weights are sound: look at the temperature (too small?), at embeddings that grow "
             "without bound, and at NaN edge attributes made by a view"
         )
-    return f"The {what} is {value} at step {state.step + 1} (epoch {state.epoch + 1}); {cause}."
+    raise NonFiniteLossError(
+        f"The {what} is {value} at step {step + 1} (epoch {state.epoch + 1}); {cause}."
+    )
 
 
 def _prepare(method: Method, data: BaseData, device: torch.device) -> Any:

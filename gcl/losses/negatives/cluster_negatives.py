@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gcl.checks import check_views
 from gcl.ops.log_weight import LogWeight
+from gcl.ops.stream_rows import as_vector
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tiling import current_tiling, tiling
 from gcl.ops.tracing import outside_graph, traced
@@ -67,8 +68,7 @@ class ClusterNegatives:
                 f"{len(self.labels)}; set the attribute labels."
             )
         labels, order = self.labels.to(q.device).sort(stable=True)
-        dtype = torch.promote_types(q.dtype, torch.float32)
-        tau = torch.as_tensor(tau, dtype=dtype, device=q.device)
+        tau = as_vector("tau", q, tau)
         taus = tau.expand(len(q))[order]
         parts = _groups(labels)
         # Small as the sums are, dense ones take 1.3 to 1.7 times as long (4,000 rows, one thread).

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gcl.checks import check_count, check_views
 from gcl.ops.pairs import pair_dots
+from gcl.ops.stream_rows import as_vector
 from gcl.ops.tiling import current_tiling
 from gcl.ops.tracing import outside_graph
 
@@ -56,7 +57,7 @@ class HardestNegatives:
             return dots.new_full((n,), -torch.inf)
         rows = torch.arange(n, device=q.device).repeat_interleave(chosen)
         pairs = pair_dots(q, k, rows, cols.flatten(), known=dots.flatten()).view(n, chosen)
-        tau = torch.as_tensor(tau, dtype=pairs.dtype, device=q.device)
+        tau = as_vector("tau", q, tau)
         return (pairs / tau.view(-1, 1)).logsumexp(1)
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from gcl.checks import check_choice, check_count, check_positive, check_views
 from gcl.ops.clusters.bound import bound_terms
 from gcl.ops.clusters.members import PROXIES, Proxy
 from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
+from gcl.ops.host import number, set_number
 from gcl.ops.kmeans import spherical_kmeans
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.similarity import unit_rows
@@ -294,15 +295,15 @@ class MetaNodeNegatives(nn.Module):
         """Count a step of training, and move the centres if it is time."""
         assert self.clusters is not None  # not with clusters of the user
         started = self.centers.shape[1] == k.shape[1]
-        if len(k) > self.clusters and (not started or int(self.steps) % self.every == 0):
+        if len(k) > self.clusters and (not started or number(self.steps) % self.every == 0):
             self.centers = self._cluster(k, self.centers if started else None)
-        self.steps += 1
+        set_number(self.steps, number(self.steps) + 1)
 
     def _cluster(self, z: Tensor, init: Tensor | None) -> Tensor:
         assert self.clusters is not None  # not with clusters of the user
         iterations = self.iterations if init is not None else max(FIRST_ITERATIONS, self.iterations)
         if self.batch is not None and len(z) > self.batch:
-            generator = torch.Generator().manual_seed(self.seed + int(self.steps))
+            generator = torch.Generator().manual_seed(self.seed + number(self.steps))
             z = z[torch.randperm(len(z), generator=generator)[: self.batch].to(z.device)]
         return spherical_kmeans(z, self.clusters, iterations=iterations, seed=self.seed, init=init)[
             1

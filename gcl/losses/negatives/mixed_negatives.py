@@ -11,6 +11,7 @@ from gcl.losses.negatives.hardest_negatives import hardest
 from gcl.ops.multi_view import log_add
 from gcl.ops.pairs import pair_dots
 from gcl.ops.sparse import row_dots
+from gcl.ops.stream_rows import as_vector
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tracing import outside_graph
 
@@ -79,7 +80,7 @@ class MixedNegatives:
         if len(q) < 2 or not self.synthetic + self.anchor_synthetic:
             return everyone
         scores = self._synthetic_scores(q, k)
-        tau = torch.as_tensor(tau, dtype=scores.dtype, device=q.device)
+        tau = as_vector("tau", q, tau)
         return log_add(everyone, (scores / tau.view(-1, 1)).logsumexp(1))
 
     def _synthetic_scores(self, q: Tensor, k: Tensor) -> Tensor:

@@ -82,10 +82,10 @@ def adjacency_bounds(
         weight = pattern.to_slots(edge_weight.detach().view(-1).double())
         if not bool((weight >= 0).all() & weight.isfinite().all()):
             raise ValueError("bounds: edge_weight must hold finite numbers >= 0.")
-    is_loop = row == col
     least = weight.new_ones(num_nodes)
     most = least.clone()
-    if bool(is_loop.any()):
+    if pattern.loops is not None:
+        is_loop = pattern.loops[0]
         at, own = row[is_loop], torch.where(weight[is_loop] > 0, weight[is_loop], 1.0)
         least.scatter_reduce_(0, at, own, "amin")
         most.scatter_reduce_(0, at, own, "amax")
@@ -110,10 +110,11 @@ def adjacency_bounds(
 
 
 def _both_directions(pattern: Structure, weight: Tensor) -> bool:
-    rowptr, col, slots = pattern.transpose
-    same = torch.equal(rowptr, pattern.rowptr) and torch.equal(col, pattern.col)
+    if pattern.partner is None:
+        return False
+    slots = pattern.transpose[2]
     # An edge whose reverse has weight 0 costs the other end nothing.
-    return same and bool(((weight > 0) == (weight[slots] > 0)).all())
+    return bool(((weight > 0) == (weight[slots] > 0)).all())
 
 
 def _largest(pattern: Structure, values: Tensor, count: Tensor) -> Tensor:

@@ -124,7 +124,8 @@ def edge_budget(view: Any, data: Any) -> tuple[Tensor, bool]:
     for part in _parts(view):
         if not isinstance(part, _EDGES) or part.p == 0:
             continue
-        rates = torch.as_tensor(part.edge_rates(data, store), dtype=keep.dtype, device=keep.device)
+        rates = part.edge_rates(data, store)
+        rates = rates.to(keep) if isinstance(rates, Tensor) else keep.new_full((), rates)
         rates = rates.expand_as(keep)
         symmetric = symmetric and part.undirected
         if part.undirected and partner is not None:
@@ -133,8 +134,8 @@ def edge_budget(view: Any, data: Any) -> tuple[Tensor, bool]:
     real = edge_index[0] != edge_index[1]
     if store.get("edge_weight") is not None:
         real = real & (store.edge_weight.view(-1) != 0)
-    target, drop = edge_index[1][real], 1 - keep[real]
-    degree = torch.bincount(target, minlength=n)
+    target, drop = edge_index[1], torch.where(real, 1 - keep, 0.0)
+    degree = target.new_zeros(n).index_add_(0, target, real.long())
     expected = _round(drop.new_zeros(n).index_add_(0, target, drop))
     return torch.minimum(expected, (degree - 1).clamp(min=0)), symmetric
 

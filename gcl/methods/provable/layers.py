@@ -57,7 +57,9 @@ def _slope(after: nn.Module, weight: Tensor) -> Tensor:
     if isinstance(act, nn.PReLU):
         slope = act.weight.detach().to(weight.dtype)
     else:
-        slope = weight.new_tensor(act.negative_slope if isinstance(act, nn.LeakyReLU) else 0.0)
+        slope = weight.new_full((), act.negative_slope if isinstance(act, nn.LeakyReLU) else 0.0)
+    if type(act) is nn.ReLU:
+        return slope
     if not bool(((slope >= 0) & (slope < 1)).all()):
         raise ValueError(
             "bounds need slopes of the activation in [0, 1), got "
