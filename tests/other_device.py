@@ -112,6 +112,8 @@ class Watch(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self._elsewhere: dict[int, StorageWeakRef] = {}
+        # Made by torch's own C++, which took the place from a tensor: it is where it is used.
+        self._anywhere: dict[int, StorageWeakRef] = {}
         self._target: torch.device | None = None
         self._strict = False
         self.waits: Counter[str] = Counter()  # of the host for the device, by place
@@ -159,6 +161,11 @@ class Watch(TorchDispatchMode):
         given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
         there = [self.holds(t) for t in given]
         elsewhere = any(there) if self._target is None else self._target == OTHER
+        if elsewhere and self._anywhere and not all(there):
+            for number, tensor in enumerate(given):
+                if not there[number] and _storage(tensor)._cdata in self._anywhere:
+                    self._tag(tensor)
+                    there[number] = True
         if self._target is None and elsewhere:
             if packet in ONLY_ON_CPUS:
                 raise WrongDevice(f"{func} exists on CPUs only, at {_place()}")
@@ -166,7 +173,7 @@ class Watch(TorchDispatchMode):
                 elsewhere = there[0]
                 if there[0] != there[1]:
                     self.count(self.copies if there[0] else self.waits, "copy_")
-            else:
+            elif not all(there):
                 self._check(func, given, there)
             times = _waits(func, args, kwargs)
             if times:
@@ -185,6 +192,8 @@ class Watch(TorchDispatchMode):
         if elsewhere:
             for tensor in results:
                 self._tag(tensor)
+        elif not given and self._target is None:
+            self._note(results, self._anywhere)
         return out
 
     def _check(self, func: Any, given: list[Tensor], there: list[bool]) -> None:
@@ -206,12 +215,17 @@ class Watch(TorchDispatchMode):
             raise WrongDevice(f"{func} draws from a generator of another device at {_place()}")
 
     def _tag(self, tensor: Tensor) -> None:
-        for part in _parts(tensor):
-            storage = part.untyped_storage()
-            self._elsewhere[storage._cdata] = StorageWeakRef(storage)
-        if len(self._elsewhere) > 1 << 14:
-            living = {k: r for k, r in self._elsewhere.items() if not r.expired()}
-            self._elsewhere = living
+        self._note(_parts(tensor), self._elsewhere)
+
+    @staticmethod
+    def _note(tensors: list[Tensor], places: dict[int, StorageWeakRef]) -> None:
+        for tensor in tensors:
+            storage = tensor.untyped_storage()
+            if storage._cdata not in places:
+                places[storage._cdata] = StorageWeakRef(storage)
+        if len(places) > 1 << 12:
+            for gone in [k for k, r in places.items() if r.expired()]:
+                del places[gone]
 
 
 class _Move(torch.autograd.Function):
@@ -292,10 +306,13 @@ def _factory(watch: Watch, make: Callable[..., Tensor]) -> Callable[..., Tensor]
         device = kwargs.get("device")
         if device is None and make.__name__ == "new_tensor":
             device = args[0].device
+        given = args[0] if args and isinstance(args[0], Tensor) else None
+        if device is None and given is None:
+            with watch.making(CPU):
+                return make(*args, **kwargs)
         if device is None or _full(device).type not in (OTHER.type, CPU.type):
             return make(*args, **kwargs)
         device = _full(device)
-        given = args[0] if args and isinstance(args[0], Tensor) else None
         if device == OTHER and make.__name__ in ("tensor", "as_tensor", "asarray", "new_tensor"):
             if given is not None and make.__name__ != "new_tensor":
                 return given.to(device, kwargs.get("dtype"))

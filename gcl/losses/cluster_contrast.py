@@ -97,8 +97,8 @@ class ClusterContrast(nn.Module):
         self.prototypes = ProtoNCE(tau, concentration=concentration) if lam else None
         self.register_buffer("calls", torch.tensor(0))
         # Without columns: no centroids yet. The width shows at the first call.
-        for g, number in enumerate(self.clusters):
-            self.register_buffer(f"centroids_{g}", torch.full((number, 0), torch.nan))
+        for g, size in enumerate(self.clusters):
+            self.register_buffer(f"centroids_{g}", torch.full((size, 0), torch.nan))
 
     @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:

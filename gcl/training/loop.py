@@ -46,7 +46,6 @@ from gcl.training.state import (
     with_names_of_now,
 )
 
-
 # Steps of a loader whose losses wait on a GPU to be read together.
 UNREAD = 1000
 
