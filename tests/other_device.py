@@ -32,8 +32,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.utils import clip_grad
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_leaves
 
 import gcl
 
@@ -158,7 +158,7 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         packet = func.overloadpacket
-        given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+        given = _tensors(*args, *kwargs.values())
         there = [self.holds(t) for t in given]
         elsewhere = any(there) if self._target is None else self._target == OTHER
         if elsewhere and self._anywhere and not all(there):
@@ -178,14 +178,15 @@ class Watch(TorchDispatchMode):
             times = _waits(func, args, kwargs)
             if times:
                 self.count(self.waits, str(packet).removeprefix("aten."), times)
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        draws = torch.Tag.nondeterministic_seeded in func.tags
+        if draws:
             self._check_draw(func, kwargs, elsewhere)
         if packet is aten.mm and func._overloadname == "dtype":
             out = _mm_into(*args)
         else:
             out = func(*args, **kwargs)
-        results = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
-        if self._strict and torch.Tag.nondeterministic_seeded in func.tags and not elsewhere:
+        results = _tensors(out)
+        if self._strict and draws and not elsewhere:
             largest = max(t.numel() for t in results)
             if largest > 1:
                 raise WrongDevice(f"{func} draws {largest} numbers on the CPU at {_place()}")
@@ -206,7 +207,10 @@ class Watch(TorchDispatchMode):
             if packet in INDEXED and number > 0 and there[0] and not tensor.is_floating_point():
                 self.count(self.copies, "index")
                 continue
-            shapes = [f"{list(t.shape)} {'there' if o else 'here'}" for t, o in zip(given, there)]  # noqa: B905
+            shapes = [
+                f"{list(t.shape)} {'there' if o else 'here'}"
+                for t, o in zip(given, there, strict=True)
+            ]
             raise WrongDevice(f"{func} of two devices at {_place()}: {', '.join(shapes)}")
 
     def _check_draw(self, func: Any, kwargs: dict[str, Any], elsewhere: bool) -> None:
@@ -275,6 +279,7 @@ def _replacements(watch: Watch) -> Iterator[tuple[Any, str, Any]]:
         yield Tensor, name, _factory(watch, getattr(Tensor, name))
     for name in FACTORIES:
         yield torch, name, _factory(watch, getattr(torch, name))
+    yield clip_grad, _GROUPED, _grouped
     yield torch, "Generator", Generator
     yield torch, "autocast", _autocast
 
@@ -345,7 +350,14 @@ def _only_here(watch: Watch, name: str, original: Callable[..., np.ndarray]) -> 
     return method
 
 
-_AUTOCAST = torch.autocast
+_AUTOCAST, _GROUPED = torch.autocast, "_group_tensors_by_device_and_dtype"
+_GROUP = getattr(clip_grad, _GROUPED)
+
+
+def _grouped(lists: Any, *args: Any) -> dict[Any, Any]:
+    """Torch's groups of gradients of one device, which it tells by what memory they are in."""
+    groups = _GROUP(lists, *args)
+    return {(found[0][0].device, dtype): (found, i) for (_, dtype), (found, i) in groups.items()}
 
 
 def _autocast(device_type: str, *args: Any, **kwargs: Any) -> torch.autocast:
@@ -373,6 +385,16 @@ def _mm_into(a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
     if a.dtype != b.dtype or not (low or dtype == a.dtype):
         raise RuntimeError("out_dtype must be the same as input dtype or fp32 for fp16/bf16 inputs")
     return torch.mm(a.to(dtype), b.to(dtype))
+
+
+def _tensors(*values: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += _tensors(*value)
+    return found
 
 
 def _parts(tensor: Tensor) -> list[Tensor]:
