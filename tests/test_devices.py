@@ -20,7 +20,15 @@ from gcl.methods.recipes import __all__ as recipes
 from gcl.ops import kmeans, tiling
 from gcl.ops.pairs import pair_dots
 from gcl.ops.structure import structure
+from gcl.testing import (
+    check_augmentation,
+    check_loss,
+    check_method,
+    check_negatives,
+    check_variant,
+)
 from gcl.training import NonFiniteLossError, loop
+from tests import on_device
 from tests.other_device import CPU, OTHER, WrongDevice, other_device
 from tests.test_contracts import AUGMENTATIONS, DETERMINISTIC, LOSSES, NEGATIVES, PARTS, VARIANTS
 
@@ -401,6 +409,17 @@ def test_pairs_elsewhere_have_the_gradients_of_the_cpu():
             found = gradient(*there)
         assert watch.waited == 0
         torch.testing.assert_close(found.cpu(), expected)
+
+
+def test_the_suites_for_a_real_device_run_here_too():
+    """`tests/test_cuda.py` itself must not wait for a GPU to be found broken."""
+    with other_device():
+        check_loss(on_device.Loss(gcl.losses.InfoNCE(0.4), OTHER))
+        check_augmentation(on_device.View(gcl.augment.EdgeDropping(0.4), OTHER))
+        check_negatives(on_device.Loss(gcl.losses.HardestNegatives(3), OTHER), rows=9)
+        data = nodes(60)
+        check_method(M.grace(data, **SMALL).to(OTHER), data.to(OTHER))
+        check_variant(M.macl, M.grace(data, **SMALL).to(OTHER), data.to(OTHER))
 
 
 # The device itself: it must be able to fail.
