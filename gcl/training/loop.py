@@ -98,7 +98,9 @@ def fit(
     Raises:
         TypeError: arguments of another kind; lr or weight_decay beside an optimizer.
         ValueError: bad data (see `gcl.graphs.validate.validate_graph`) or arguments.
-        NonFiniteLossError: the loss or its gradient is NaN or infinite.
+        NonFiniteLossError: the loss or its gradient is NaN or infinite. On a CPU, and for one
+            graph, before the weights move; for the batches of a loader on a GPU, which is not asked
+            after every step, at the end of the epoch (after 1,000 steps at the latest).
         FileNotFoundError, CheckpointError: nothing, or nothing that fits, to resume from.
 
     Example:
