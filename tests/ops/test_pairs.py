@@ -4,7 +4,8 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from gcl.ops.pairs import pair_dots, segment_logsumexp
+from gcl.ops.pairs import known_pairs, pair_dots, segment_logsumexp
+from tests.other_device import OTHER, other_device
 
 ROWS = torch.tensor([2, 0, 2, 2, 1, 0, 2])  # unsorted, row 3 absent
 COLS = torch.tensor([1, 4, 1, 0, 3, 0, 4])  # one pair twice
@@ -117,3 +118,21 @@ def test_segment_logsumexp_with_weights():
     assert all(g.isfinite().all() for g in grads)
     assert grads[0][0].item() == pytest.approx(2 * math.exp(0.5 - first), rel=1e-12)
     assert grads[1][2].item() == pytest.approx(math.exp(-1 - first), rel=1e-12)
+
+
+def test_pairs_are_checked_once_and_again_after_a_change():
+    with other_device() as watch:
+        pairs, weight = torch.tensor([[0, 1], [1, 2]]).to(OTHER), torch.ones(2).to(OTHER)
+        with watch.step():
+            known_pairs("Loss", pairs, weight, 3)
+            first = watch.waited
+            known_pairs("Loss", pairs, weight, 3)
+            assert watch.waited == first > 0
+        with pytest.raises(ValueError, match=r"Loss: pos_edge_index must lie in \[0, 2\)"):
+            known_pairs("Loss", pairs, weight, 2)
+        weight[0] = -1
+        for _ in range(2):  # what was wrong is not remembered as right
+            with pytest.raises(ValueError, match="Loss: pos_weight must hold 2 finite numbers"):
+                known_pairs("Loss", pairs, weight, 3)
+    with pytest.raises(TypeError, match="Loss: pos_weight must be a tensor, got list"):
+        known_pairs("Loss", torch.zeros(2, 1, dtype=torch.long), [1.0], 3)

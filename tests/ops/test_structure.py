@@ -20,8 +20,10 @@ from gcl.ops.structure import (
     remember,
     stable_order,
     structure,
+    tally,
     weighted_edges,
 )
+from tests.other_device import OTHER, other_device
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -204,6 +206,7 @@ def test_every_tensor_of_an_answer_counts() -> None:
 
 
 def test_changes_under_inference_mode_are_seen() -> None:
+    torch.manual_seed(0)  # some weights make zeros of everything
     encoder = gcl.nn.GCNEncoder(3, 2)
     with torch.inference_mode():
         x, edges = torch.eye(3), torch.tensor([[0, 1], [1, 0]])
@@ -240,3 +243,33 @@ def test_threads_may_remember_at_once() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(8)))
+
+
+def test_loops_are_found_once_and_the_last_copy_counts():
+    edges = torch.tensor([[2, 0, 1, 1, 2, 1], [2, 1, 1, 0, 2, 1]])
+    found = Structure(edges, 3, 3)
+    mask, last = found.loops
+    assert torch.equal(mask, found.row == found.col)
+    # Slots back to places in the list: the later one of each pair of copies.
+    assert sorted(found.perm[last].tolist()) == [4, 5]
+    assert found.loops is found.loops
+    assert Structure(edges[:, [1, 3]], 3, 3).loops is None
+
+
+def test_loops_found_in_inference_can_be_trained_through():
+    edges = torch.tensor([[0, 1, 1], [0, 0, 1]])
+    pattern = structure(edges, 2)
+    with torch.inference_mode():
+        assert not pattern.loops[1].is_inference()
+
+
+def test_tallies_are_those_of_bincount():
+    for ids, size in ((torch.tensor([2, 0, 2, 1]), 5), (torch.empty(0, dtype=torch.long), 3)):
+        expected = torch.bincount(ids, minlength=size)
+        assert torch.equal(tally(ids, size), expected)
+        with other_device() as watch:
+            there = ids.to(OTHER)
+            with watch.step():
+                found = tally(there, size)
+            assert watch.waited == 0
+            assert torch.equal(found.cpu(), expected)
