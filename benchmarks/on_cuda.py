@@ -1,6 +1,6 @@
 """All that is to be known on a GPU, in one run of less than eight minutes.
 
-    GCL_DATA=... python benchmarks/cuda.py
+    GCL_DATA=... python benchmarks/on_cuda.py
 
 Runs the tests marked `cuda`, then measures, forward and backward: the contrastive losses on up to a
 million rows; one GCN layer on a graph of ogbn-arxiv's size against PyG's; an epoch of every recipe
@@ -304,7 +304,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("there is no CUDA device here; --device cpu tries the script itself")
     chosen.out.mkdir(parents=True, exist_ok=True)
     clock = Clock(60 * chosen.minutes)
-    command = "python benchmarks/cuda.py " + " ".join(
+    command = "python benchmarks/on_cuda.py " + " ".join(
         sys.argv[1:] if arguments is None else arguments
     )
     told = {"device": device_name(chosen.device), "command": command.strip(), **provenance()}

@@ -2,6 +2,8 @@
 
 import csv
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 
 import gcl
 
-SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "cuda.py"))
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "on_cuda.py"))
 MAIN = SCRIPT["main"]
 SMALL = [
     "--device", "cpu", "--nodes", "20", "300", "--dims", "8", "--graph-nodes", "50",
@@ -46,6 +48,13 @@ def test_what_has_no_time_is_left_out_and_said(tmp_path, capsys):
     assert "grace on karate (PyG) left out" in shown
     assert "InfoNCE on 300 rows left out" in shown
     assert not list(tmp_path.iterdir())
+
+
+def test_scripts_hide_no_package_from_torch():
+    """A script called cuda.py would be what torch imports from the folder of every script."""
+    folder = Path(__file__).parents[2] / "benchmarks"
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import torch"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_every_recipe_for_one_graph_is_measured():
