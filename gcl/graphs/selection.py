@@ -122,7 +122,7 @@ def _owners(data: Any, store: Any) -> dict[str, str]:
     for name in store:
         if name in told:
             owner = told[name]
-        elif name in _OF_NEITHER or _is_of_chosen_pairs(name):
+        elif name in _OF_NEITHER or _is_of_chosen_pairs(store, name):
             continue
         elif name in cuts and not (nodes is None and edges is None):
             cut = _cut(store[name], cuts[name])
@@ -150,9 +150,15 @@ def _names_edges(name: str) -> bool:
     return "edge" in name or name in E_KEYS
 
 
-def _is_of_chosen_pairs(name: str) -> bool:
-    """Pairs of nodes that are no edges of the graph: those to learn from, and their labels."""
-    return name != "edge_index" and ("edge_index" in name or "edge_label" in name)
+def _is_of_chosen_pairs(store: Any, name: str) -> bool:
+    """Pairs of nodes that are no edges of the graph, such as those to learn from, and theirs."""
+    if name == "edge_index":
+        return False
+    if "edge_index" in name or "edge_label" in name:
+        return True
+    # `across_edge_weight` goes with `across_edge_index`.
+    prefix, edge, _ = name.partition("edge_")
+    return bool(prefix and edge) and f"{prefix}edge_index" in store
 
 
 def _num_edges(store: Any) -> int:

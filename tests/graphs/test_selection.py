@@ -225,13 +225,14 @@ def test_pairs_to_learn_from_are_no_edges() -> None:
     """PyG's RandomLinkSplit gives as many labels as there are edges."""
     data = random_graph(9, 20, 0)
     count = data.num_edges
-    for name in ("edge_label", "pos_edge_label", "input_id"):
+    names = ("edge_label", "pos_edge_label", "input_id", "train_pos_edge_attr")
+    for name in names:
         data[name] = torch.arange(count)
     for name in ("edge_label_index", "pos_edge_index", "train_pos_edge_index"):
         data[name] = torch.zeros(2, count, dtype=torch.long)
     take_edges(data, data._store, torch.arange(3))
     assert data.edge_attr.shape == (3, 2)
-    assert {len(data[name]) for name in ("edge_label", "pos_edge_label", "input_id")} == {count}
+    assert {len(data[name]) for name in names} == {count}
     assert data.edge_label_index.shape == data.train_pos_edge_index.shape == (2, count)
 
 
