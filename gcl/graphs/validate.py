@@ -33,6 +33,7 @@ def validate_graph(data: Any) -> None:
             or lengths disagree.
 
     Example:
+        >>> from torch_geometric.data import Data
         >>> edge_index = torch.tensor([[0, 1], [1, 5]])
         >>> validate_graph(Data(x=torch.ones(3, 2), edge_index=edge_index))
         Traceback (most recent call last):
