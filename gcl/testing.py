@@ -18,7 +18,7 @@ import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -653,16 +653,14 @@ def _require_pairs(q: Tensor, k: Tensor, chosen: Tensor, value: Tensor) -> None:
 
 
 def _require_raises(loss: Loss, z1: Tensor, z2: Tensor, why: str) -> None:
-    came, cause = "", cast("Exception | None", None)
+    wanted = f"{why}: expected a ValueError or TypeError that says what is wrong"
     try:
         loss(z1, z2)
     except (ValueError, TypeError):
         return
     except Exception as error:
-        came, cause = f", got {type(error).__name__}", error
-    raise AssertionError(
-        f"{why}: expected a ValueError or TypeError that says what is wrong{came}."
-    ) from cause
+        raise AssertionError(f"{wanted}, got {type(error).__name__}.") from error
+    raise AssertionError(f"{wanted}.")
 
 
 def _require(condition: bool, complaint: str) -> None:
