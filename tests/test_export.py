@@ -66,7 +66,11 @@ def test_torch_export(name, weighted):
             torch.testing.assert_close(program(*given), module(*given), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "weighted"), CASES)
+# All but the head that needs a QR, which ONNX has not.
+TO_ONNX = [case for case in CASES if case.values[0] != "narrow projector"]
+
+
+@pytest.mark.parametrize(("name", "weighted"), TO_ONNX)
 def test_onnx(name, weighted, tmp_path):
     module, path = encoder(name), tmp_path / "encoder.onnx"
     arguments = taken(weighted, *SIZES[0])

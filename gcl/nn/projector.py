@@ -30,7 +30,8 @@ def projector(
         hidden_channels: width in between.
         out_channels: width of the result; `in_channels` if None, as in GRACE.
         inner_products: rotate the result into its own `hidden_channels + 1` columns where these are
-            fewer than `out_channels`. Not for losses of single columns (Barlow Twins, VICReg).
+            fewer than `out_channels`. Not for losses of single columns (Barlow Twins, VICReg), nor
+            for ONNX, which has no QR.
 
     Raises:
         ValueError: a width below 1.

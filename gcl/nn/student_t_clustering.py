@@ -60,10 +60,12 @@ class StudentTClustering(nn.Module):
         dtype = torch.promote_types(z.dtype, torch.float32)
         with torch.autocast(z.device.type, enabled=False):
             # From differences, not from products: one far centre would take the others' digits.
-            distance = torch.cdist(
-                z.to(dtype), self.centres.to(dtype), compute_mode=EXACT_DIFFERENCES
-            )
-            log_kernel = -(self.v + 1) / 2 * torch.log1p(distance.square() / self.v)
+            z, centres = z.to(dtype), self.centres.to(dtype)
+            if torch.compiler.is_exporting():  # ONNX knows no such distances
+                squared = (z[:, None] - centres).square().sum(2)
+            else:
+                squared = torch.cdist(z, centres, compute_mode=EXACT_DIFFERENCES).square()
+            log_kernel = -(self.v + 1) / 2 * torch.log1p(squared / self.v)
             return log_kernel.softmax(dim=1)
 
     @torch.no_grad()
