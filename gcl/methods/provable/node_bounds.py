@@ -16,6 +16,7 @@ from gcl.methods.provable.relaxation import Lines
 from gcl.methods.provable.views import EncodedView
 from gcl.ops.propagation import Adjacency, gcn_adjacency
 from gcl.ops.sparse import row_dots
+from gcl.ops.structure import Structure
 
 Mode: TypeAlias = Literal["pot", "sound", "certified", "legacy"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -161,12 +162,14 @@ def _legacy(
 
     With `V_i = w_i * s_i` and `Q_i = W2 V_i` of every node i, not of the node whose score it is,
 
-        score = A ( A r + c1 ) + c2
+        score = A^T ( A^T r + c1 ) + c2
         r_j   = <x_j W1, t_j * Q_j>
         c1_j  = <t_j * Q_j, b1> + <min(Q_j, 0), e_j>
         c2_i  = <V_i, b2> + <min(w_i, 0), d_i>
 
-    It bounds nothing; it is here to compare with published numbers.
+    It bounds nothing; it is here to compare with published numbers. A is that of the encoder, whose
+    rows are targets. The released code multiplies by its transpose, which is another matrix where
+    the two directions of an edge are dropped on their own.
 
     Args:
         layers: two.
@@ -193,8 +196,16 @@ def _legacy(
     c1 = (q.clamp(max=0) * rise).sum(1)
     q = q * slope
     c1 = c1 + q @ layers[0].bias
-    carried = drawn @ (product * q).sum(1, keepdim=True) + c1[:, None]
-    return (drawn @ carried).flatten() + c2
+    released = _transposed(drawn)
+    carried = released @ (product * q).sum(1, keepdim=True) + c1[:, None]
+    return (released @ carried).flatten() + c2
+
+
+def _transposed(a: Adjacency) -> Adjacency:
+    assert a.scale is None  # its weights hold all of it
+    turned = torch.stack([a.pattern.row, a.pattern.col])
+    pattern = Structure(turned, a.pattern.num_dst, a.pattern.num_src)
+    return Adjacency(pattern, pattern.to_slots(a.values), a.loop)
 
 
 @torch.no_grad()

@@ -210,7 +210,8 @@ def test_legacy_is_the_released_formula_with_every_nodes_weights():
     case = Case(WIDTHS[2], "prelu")
     lower, upper = case.layers
     weights, *_ = case.draw(2, seed=3)
-    a = dense_adjacency(case.edges, weights[1], N)
+    a = dense_adjacency(case.edges, weights[1], N).t()  # rows are sources there
+    assert not torch.allclose(a, a.t())  # each direction is dropped on its own
     (s1, d1), (s2, d2) = lines(case, case.reference)
     w2 = (case.targets * s2) @ upper.weight.t()
     b2 = ((case.targets * s2) * (upper.bias + (case.targets < 0) * d2)).sum(1)

@@ -140,6 +140,67 @@ def test_the_loss_is_the_papers_from_dense_matrices(data):
     assert torch.isclose(loss, expected, rtol=1e-10)
 
 
+def test_legacy_is_the_released_score_where_directions_are_dropped_on_their_own(data):
+    """Value and gradients from dense matrices: its sums run over the transposed adjacency."""
+    torch.manual_seed(0)
+    data.x = torch.randn(34, 5, dtype=torch.float64)
+    encoder = gcl.nn.GCNEncoder(5, 7, 4, num_layers=2, act="relu").double()
+    views = tuple(EdgeDropping(p, undirected=False) for p in (0.4, 0.3))
+    method = POT(TwoView(encoder, views, InfoNCE(0.5)), kappa=1.0, mode="legacy").double()
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter.normal_()
+    torch.manual_seed(1)
+    with encoder_calls(method.method) as seen:
+        method.method(data)
+    torch.manual_seed(1)
+    loss = method(data)
+
+    n, (w1, w2), (b1, b2) = 34, encoder.weights, encoder.biases
+    adjacent = torch.zeros(n, n, dtype=torch.float64)
+    adjacent[data.edge_index[1], data.edge_index[0]] = 1
+    degree = adjacent.sum(1)
+    drawn = []
+    for view in seen:
+        kept = torch.ones(view.edge_index.shape[1], dtype=torch.float64)
+        drawn.append(dense_adjacency(view.edge_index, kept, n))
+    assert not torch.allclose(drawn[0], drawn[0].t())
+    z = [dense_forward([(w1, b1, 0.0), (w2, b2, 0.0)], data.x, a)[1] for a in drawn]
+    terms = []
+    for p, a, other in zip((0.4, 0.3), drawn, reversed(z), strict=True):
+        budget = torch.minimum((p * degree).round(), (degree - 1).clamp(min=0))
+        movable = adjacent * (budget[:, None] > 0)
+        lost = torch.minimum(budget, movable.sum(1))
+        eye = torch.eye(n, dtype=torch.float64)
+        thin, full = (1 + degree - lost).rsqrt(), (1 + degree).rsqrt()
+        upper = thin[:, None] * (adjacent + eye) * thin
+        lower = full[:, None] * (adjacent - movable + eye) * full
+        clean = full[:, None] * (adjacent + eye) * full
+        lines = []
+        for c, b in ((data.x @ w1, b1), (torch.relu(clean @ data.x @ w1 + b1) @ w2, b2)):
+            low = upper @ c.clamp(max=0) + lower @ c.clamp(min=0) + b
+            high = upper @ c.clamp(min=0) + lower @ c.clamp(max=0) + b
+            both = (low < 0) & (high > 0)
+            s = torch.where(both, high / torch.where(both, high - low, 1.0), (low >= 0).double())
+            lines.append((s, torch.where(both, -low, 0.0)))
+        (s1, d1), (s2, d2) = lines
+        u = other / other.norm(dim=1, keepdim=True)
+        target = u - (u.sum(0) - u) / (n - 1)
+        second, first = target * s2, (target * s2) @ w2.t()
+        rise2 = (second * (b2 + (target < 0) * d2)).sum(1)
+        rise1 = (first * s1 * (b1 + (first < 0) * d1)).sum(1)
+        own = (data.x * ((first * s1) @ w1.t())).sum(1)
+        terms.append(softplus(-(a.t() @ (a.t() @ own + rise1) + rise2)).mean())
+    expected = (terms[0] + terms[1]) / 2
+    assert torch.isclose(loss, expected, rtol=1e-10)
+    parameters = list(encoder.parameters())
+    for found, right in zip(
+        torch.autograd.grad(loss, parameters), torch.autograd.grad(expected, parameters),
+        strict=True,
+    ):  # fmt: skip
+        assert torch.allclose(found, right, rtol=1e-9, atol=1e-12)
+
+
 def test_kappa_zero_is_the_method_itself_draw_for_draw(data):
     plain = small(data)
     wrapped = POT(copy.deepcopy(plain), kappa=0.0)
