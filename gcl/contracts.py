@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
 
@@ -74,8 +75,22 @@ class Method(nn.Module, ABC):
         """The loss, so that DistributedDataParallel and torch.compile work as on any module.
 
         What draws, sorts edges, or sums over pairs of rows stays outside compiled graphs.
+
+        Raises:
+            ValueError: what `loss` raises; one row where a BatchNorm in training mode needs two.
         """
-        return self.loss(data)
+        if torch.compiler.is_compiling():
+            return self.loss(data)
+        try:
+            return self.loss(data)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                f"{type(self).__name__}: BatchNorm needs at least two rows in training, and this "
+                "batch or one of its views has one; leave out batches of one node, or take parts "
+                "without BatchNorm."
+            ) from error
 
 
 def check_is_method(name: str, method: Any) -> None:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_positive, check_views
+from gcl.ops.similarity import in_one_type
 
 
 class BarlowTwins(nn.Module):
@@ -54,7 +55,7 @@ class BarlowTwins(nn.Module):
                 "no variance."
             )
         with torch.autocast(z1.device.type, enabled=False):
-            a, b = (standardize(z, self.eps) for z in (z1, z2))
+            a, b = (standardize(z, self.eps) for z in in_one_type(z1, z2))
             cross = a.t() @ b / len(a)
             diagonal = cross.diagonal()
             lam = 1 / len(cross) if self.lam is None else self.lam
@@ -66,10 +67,15 @@ class BarlowTwins(nn.Module):
 
 
 def standardize(z: Tensor, eps: float) -> Tensor:
-    """Columns with mean 0 and variance 1 (1/N); constant columns become 0."""
+    """Columns with mean 0 and variance 1 (1/N); constant columns become 0.
+
+    NaN where the variance is beyond the type (deviations above 1e19 in float32).
+    """
     z = z.to(torch.promote_types(z.dtype, torch.float32))
     z = z - z.mean(dim=0)
     # The root of exactly 0 has no finite gradient: take it only where there is variance.
     variance = z.square().mean(dim=0)
     varies = variance > 0
-    return z / (torch.where(varies, variance, 1.0).sqrt() + eps)
+    # A square beyond the type would pass for a deviation that makes the column 0: NaN tells.
+    deviation = torch.where(varies, variance, 1.0).sqrt()
+    return z / (deviation.masked_fill(variance.detach() == torch.inf, torch.nan) + eps)

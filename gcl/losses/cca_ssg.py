@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gcl.checks import check_positive, check_views
 from gcl.losses.barlow_twins import standardize
+from gcl.ops.similarity import in_one_type
 
 
 class CCASSG(nn.Module):
@@ -55,7 +56,7 @@ class CCASSG(nn.Module):
                 "variance."
             )
         with torch.autocast(z1.device.type, enabled=False):
-            a, b = (standardize(z, self.eps) for z in (z1, z2))
+            a, b = (standardize(z, self.eps) for z in in_one_type(z1, z2))
             agreement = (a * b).sum() / len(a)
             return self.lam * (_decorrelation(a) + _decorrelation(b)) - agreement
 

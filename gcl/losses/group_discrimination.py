@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gcl.checks import check_views
+from gcl.ops.similarity import in_one_type
 
 
 class GroupDiscrimination(nn.Module):
@@ -38,8 +39,8 @@ class GroupDiscrimination(nn.Module):
 
     def forward(self, z_real: Float[Tensor, "n d"], z_corrupt: Float[Tensor, "n d"]) -> Tensor:
         check_views("GroupDiscrimination", z_real, z_corrupt)
-        dtype = torch.promote_types(z_real.dtype, torch.float32)
+        real, corrupt = in_one_type(z_real, z_corrupt)
         with torch.autocast(z_real.device.type, enabled=False):
-            total = softplus(-z_real.to(dtype).sum(1)).sum()
-            total = total + softplus(z_corrupt.to(dtype).sum(1)).sum()
+            total = softplus(-real.sum(1)).sum()
+            total = total + softplus(corrupt.sum(1)).sum()
             return total / max(2 * len(z_real), 1)

@@ -19,8 +19,7 @@ from gcl.ops.tiles import Products
 from gcl.ops.tiling import current_tiling
 from gcl.ops.tracing import outside_graph
 
-# Added to squared distances: the slope of ||u - v||^gamma, gamma < 2, stays finite where u = v,
-# and rounding errors of float32 products (1e-7) do not decide its direction.
+# Added to squared distances: the slope of ||u - v||^gamma, gamma < 2, stays finite where u = v.
 EPS = 1e-6
 
 
@@ -33,8 +32,9 @@ class KernelInfoNCE(SoftmaxLoss):
         L         = mix L_gamma + (1 - mix) L_2
 
     `gamma = 2` is InfoNCE with temperature tau / 2; smaller powers push less on rows that are far
-    apart and more on close ones. The distance is taken from the cosine,
-    `||a - b||^2 = 2 - 2 cos(a, b) + 1e-6`, which keeps the slope finite at distance 0.
+    apart and more on close ones. `||a - b||^2 = 2 - 2 cos(a, b) + 1e-6`, which keeps the slope
+    finite at distance 0; rows are compared around their mean, so that nearly parallel ones keep
+    their digits.
 
     Args:
         tau: temperature, > 0: a number, an `nn.Parameter`, or a module. The same tau means less
@@ -99,7 +99,8 @@ class KernelInfoNCE(SoftmaxLoss):
                     similarity = 2 * cosine
                     negatives = self.denominators(u, v, tau / 2, exclude=True)
                 else:
-                    similarity = _kernel(cosine, gamma)
+                    zero = _lacking(u) + _lacking(v)
+                    similarity = _kernel((u - v).square().sum(1) + zero, gamma)
                     negatives = self._denominators(u, v, tau, gamma)
                 sides = [self.combine_logits(similarity, negative, tau) for negative in negatives]
                 total = total + share * self.reduce(sides)
@@ -121,24 +122,40 @@ class KernelInfoNCE(SoftmaxLoss):
         # The products are made by the rule, so the precision is its business too.
         precision = "fp32" if takes_dense(u, v) else current_tiling().precision
         products = Products(precision, u.device)
+        # Distances know no origin: around the mean the products are no larger than they are.
+        centre = (u.detach().mean(0) + v.detach().mean(0)) / 2 if len(u) else 0.0
 
-        def weight(rows: slice, cols: slice, q: Tensor, k: Tensor, scale: Tensor) -> Tensor:
-            return _kernel(products.product(q[rows], k[cols]), gamma) * scale
+        def centred(z: Tensor) -> tuple[Tensor, Tensor]:
+            around = z - centre
+            return around, around.square().sum(1) + _lacking(z)
+
+        def weight(
+            rows: slice, cols: slice, q: Tensor, k: Tensor, a: Tensor, b: Tensor, scale: Tensor
+        ) -> Tensor:
+            square = a[rows, None] + b[cols]
+            square = square.sub(products.product(q[rows], k[cols]), alpha=2)
+            return _kernel(square, gamma) * scale
 
         def one_way(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
+            (left, a), (right, b) = centred(q), centred(k)
             return streaming_logsumexp(
                 q[:, :0],
                 k[:, :0],
                 tau=1.0,
                 exclude=exclude,
-                log_weight=LogWeight(weight, q, k, scale, bound=bound, width=4),
+                log_weight=LogWeight(weight, left, right, a, b, scale, bound=bound, width=4),
             )
 
         anchors = 2 if self.symmetric else 1
         return combine((u, v), one_way, intra=self.intra, exclude=True, anchors=anchors)
 
 
-def _kernel(cosine: Tensor, gamma: float) -> Tensor:
-    """`-||a - b||^gamma` of unit rows."""
-    square = (2 - 2 * cosine).clamp(min=0) + EPS
+def _kernel(square: Tensor, gamma: float) -> Tensor:
+    """`-||a - b||^gamma` from squared distances of unit rows."""
+    square = square.clamp(min=0) + EPS
     return -(square.sqrt() if gamma == 1 else square.pow(gamma / 2))  # the root is much faster
+
+
+def _lacking(z: Tensor) -> Tensor:
+    """What the squared length of a zero row lacks: it is at right angles to all others."""
+    return (z.detach() == 0).all(1).to(z.dtype)

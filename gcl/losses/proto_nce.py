@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_positive, check_views
 from gcl.ops.kmeans import spherical_kmeans
-from gcl.ops.similarity import unit_rows
+from gcl.ops.similarity import in_one_type, unit_rows
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tracing import outside_graph
 
@@ -105,7 +105,7 @@ class ProtoNCE(nn.Module):
         if n == 1:
             warnings.warn("ProtoNCE: one row has one cluster, so the loss is 0.", stacklevel=2)
         with torch.autocast(z1.device.type, enabled=False):
-            a, f = unit_rows(z1), unit_rows(z2.detach())
+            a, f = in_one_type(unit_rows(z1), unit_rows(z2.detach()))
             if assignment is None:
                 if centroids is not None:
                     raise ValueError("ProtoNCE: centroids need the assignment that goes with them.")
@@ -145,7 +145,7 @@ class ProtoNCE(nn.Module):
             phi = _temperatures(product.clamp(min=0).sqrt(), labels, counts, self.tau)
         else:
             phi = torch.full_like(mu[:, 0], self.tau)
-        scaled = (mu / phi[:, None]).to(a.dtype)
+        scaled = mu / phi[:, None]
         return streaming_logsumexp(a, scaled, tau=1.0) - (a * scaled[labels]).sum(1)
 
     def extra_repr(self) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from gcl.checks import check_choice, check_positive, check_views
-from gcl.ops.similarity import unit_rows
+from gcl.ops.similarity import in_one_type, unit_rows
 from gcl.ops.sinkhorn import sinkhorn
 
 
@@ -94,10 +94,9 @@ class SwAV(nn.Module):
                 "in_channels must be the width of what the loss sees."
             )
         with torch.autocast(z1.device.type, enabled=False):
-            views = unit_rows(z1), unit_rows(z2)
-            prototypes = unit_rows(self.prototypes)
-            dtype = torch.promote_types(views[0].dtype, prototypes.dtype)
-            a1, a2 = (z.to(dtype) @ prototypes.to(dtype).t() for z in views)
+            rows = (unit_rows(z) for z in (z1, z2, self.prototypes))
+            u, v, prototypes = in_one_type(*rows)
+            a1, a2 = (z @ prototypes.t() for z in (u, v))
             values = (self._predict(a1, a2) + self._predict(a2, a1)) / 2
             if len(values) == 1:
                 warnings.warn(

@@ -17,6 +17,11 @@ from gcl.ops.tracing import outside_graph, traced
 
 # Distances that exist at a time: 4 MiB in float32, and some arrays of that size.
 PAIRS = 1 << 20
+# Columns up to which differences are as fast as products.
+NARROW = 8
+# Squared distances from products are wrong by 1e-7 of the largest squared length: nearer than this
+# part of the largest length they have lost half of their digits.
+NEAR = 0.05
 
 
 class Triplet(nn.Module):
@@ -72,9 +77,12 @@ class Triplet(nn.Module):
             if len(u) == 1:
                 warnings.warn("Triplet: one row has no negatives, so the loss is 0.", stacklevel=2)
             return 0 * (u.sum() + v.sum())
-        pairs = [(u, v), (v, u), (u, u), (v, v)] if self.intra else [(u, v), (v, u)]
         with torch.autocast(z1.device.type, enabled=False):
             reach = row_distance(u, v) + self.margin
+            # Distances know no origin, and products of rows far from it lose their digits.
+            centre = (u.detach().mean(0) + v.detach().mean(0)) / 2
+            u, v = u - centre, v - centre
+            pairs = [(u, v), (v, u), (u, u), (v, v)] if self.intra else [(u, v), (v, u)]
             return torch.stack([self._mean(q, k, reach) for q, k in pairs]).mean()
 
     def _mean(self, q: Tensor, k: Tensor, reach: Tensor) -> Tensor:
@@ -102,9 +110,23 @@ class Triplet(nn.Module):
 
 def _hinges(q: Tensor, k: Tensor, reach: Tensor, start: int) -> Tensor:
     """Sum of the hinges of some anchors, row 0 being number `start`, with all others."""
-    gap = reach[:, None] - torch.cdist(q, k)
+    gap = reach[:, None] - distances(q, k)
     gap.diagonal(offset=start).fill_(-torch.inf)
     return relu(gap).sum()
+
+
+def distances(q: Tensor, k: Tensor) -> Tensor:
+    """Euclidean distances of all rows `[n, m]`, those of near ones from differences."""
+    exact = "donot_use_mm_for_euclid_dist"
+    if q.shape[1] <= NARROW:
+        return torch.cdist(q, k, compute_mode=exact)
+    found = torch.cdist(q, k)
+    with torch.no_grad():
+        length = torch.stack([z.square().sum(1).max() for z in (q, k)]).max().sqrt()
+        rows, cols = (found < NEAR * length).nonzero(as_tuple=True)
+    if len(rows) * q.shape[1] > PAIRS:
+        return torch.cdist(q, k, compute_mode=exact)
+    return found.index_put((rows, cols), row_distance(q[rows], k[cols])) if len(rows) else found
 
 
 def row_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from gcl.checks import check_positive, check_real, check_views
+from gcl.ops.similarity import in_one_type
 
 
 class VICReg(nn.Module):
@@ -73,7 +74,7 @@ class VICReg(nn.Module):
                 "variance."
             )
         with torch.autocast(z1.device.type, enabled=False):
-            a, b = (z.to(torch.promote_types(z.dtype, torch.float32)) for z in (z1, z2))
+            a, b = in_one_type(z1, z2)
             total = self.sim * (a - b).square().mean()
             for z in (a, b):
                 centred = z - z.mean(dim=0)

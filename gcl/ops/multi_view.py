@@ -20,6 +20,7 @@ from gcl.checks import check_views
 from gcl.ops.autograd import first_order_only
 from gcl.ops.log_weight import LogWeight, RuleGradient, add_rule, check_rule
 from gcl.ops.reductions import merge
+from gcl.ops.similarity import in_one_type
 from gcl.ops.stream_rows import as_tau
 from gcl.ops.streaming import logsumexp_rows
 from gcl.ops.tiles import LN2, LOG2E, SAFE_LOGIT, Products, blocks, default_tile
@@ -119,7 +120,8 @@ def _between_views(
     for view in views[1:]:
         check_views("multi_view_logsumexp", first, view)
     check_rule(log_weight, len(first), len(first))
-    dtype, n = torch.promote_types(first.dtype, torch.float32), len(first)
+    views, n = in_one_type(*views), len(first)
+    first = views[0]
     tau = as_tau(first, tau)
     settings = current_tiling()
     both_ways = not traced() and (
@@ -135,7 +137,7 @@ def _between_views(
     plan = _Plan(first, len(views), intra, exclude, log_weight, settings)
     tensors = () if log_weight is None else log_weight.tensors
     with torch.autocast(first.device.type, enabled=False):
-        rows = [view.to(dtype).contiguous() for view in views]
+        rows = [view.contiguous() for view in views]
         lse = _PairLogSumExp.apply(1 / tau, plan, *rows, *tensors)
     return list(lse.split(n)) if n else [lse] * len(views)
 
@@ -298,9 +300,12 @@ class _PairLogSumExp(torch.autograd.Function):
                     torch.add(shares[t.rows][:, None], shares[t.cols], out=both)
                     torch.mul(pair.exp2_() if kept is None else kept, both, out=pair)
                 else:
-                    torch.sub(pair, shifts[t.cols], out=both).exp2_().mul_(grads[t.cols])
+                    if t.turned:
+                        torch.sub(pair, shifts[t.cols], out=both).exp2_().mul_(grads[t.cols])
                     pair.sub_(shifts[t.rows][:, None]).exp2_().mul_(grads[t.rows][:, None])
-                    pair.add_(both)
+                    # A square tile holds every pair twice, and each row has seen its own of the
+                    # two: with large logits the last bit of the other decides.
+                    pair.add_(both if t.turned else both.copy_(pair.t()))
                 if rule.needed:
                     # The sums over a diagonal tile count both orders of a pair.
                     rule.add(weight, pair if t.turned else 0.5 * pair)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gcl.checks import check_columns, check_pairs
 from gcl.ops.autograd import first_order_only
+from gcl.ops.similarity import in_one_type
 from gcl.ops.sparse import csr_product, row_dots
 from gcl.ops.structure import pointer, remember
 from gcl.ops.tiling import current_tiling
@@ -61,11 +62,11 @@ def _dots(
             f"pair_dots: rows and cols must be two lists [p] of one length, got "
             f"{list(rows.shape)} and {list(cols.shape)}."
         )
-    dtype = torch.promote_types(q.dtype, torch.float32)
+    q, k = in_one_type(q, k)
     if current_tiling().implementation == "dense" or traced():
-        return (q.to(dtype)[rows] * k.to(dtype)[cols]).sum(1)
+        return (q[rows] * k[cols]).sum(1)
     with torch.autocast(q.device.type, enabled=False):
-        return _PairDots.apply(q.to(dtype), k.to(dtype), rows, cols, known)
+        return _PairDots.apply(q, k, rows, cols, known)
 
 
 def known_pairs(name: str, pairs: Tensor, weight: Tensor | None, rows: int) -> None:

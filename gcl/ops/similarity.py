@@ -15,7 +15,9 @@ def unit_rows(z: Tensor) -> Tensor:
     """`z / ||z||` row by row; a zero row stays zero and passes a finite gradient.
 
     (Dividing by `max(||z||, eps)` instead would multiply the gradient of a zero row by 1/eps.)
-    Half precision is raised to float32 first.
+    Half precision is raised to float32 first. Rows are as long or short as the type holds them, but
+    below 1e-30 in float32 and 1e-300 in float64 they count as zero: their gradient would not be
+    finite.
 
     Shape:
         `[n, d]` -> `[n, d]`.
@@ -28,7 +30,49 @@ def unit_rows(z: Tensor) -> Tensor:
     z = z.to(torch.promote_types(z.dtype, torch.float32))
     squared = z.square().sum(dim=1, keepdim=True)
     tiny = torch.finfo(z.dtype).tiny
+    if _out_of_range(z, squared):
+        power = _power(z, squared)
+        z = z * power
+        squared = z.square().sum(dim=1, keepdim=True)
     return z * torch.where(squared > tiny, squared, 1.0).rsqrt()
+
+
+def _bounds(z: Tensor) -> tuple[float, float]:
+    """Squared lengths whose inverse, to the power 3/2 in the gradient, is far within the range."""
+    least = torch.finfo(z.dtype).tiny ** 0.63
+    return least, 1 / least
+
+
+def _out_of_range(z: Tensor, squared: Tensor) -> bool:
+    """Whether rows have to be scaled before they are squared."""
+    if z.device.type != "cpu" or torch.compiler.is_compiling():
+        return True  # two more passes there cost less than the question
+    low, high = _bounds(z)
+    squared = squared.detach()
+    odd = (squared < low) | (squared > high)
+    if not bool(odd.any()):
+        return False
+    return bool(z.detach()[odd[:, 0]].any())  # not for rows of zeros
+
+
+@torch.no_grad()
+def _power(z: Tensor, squared: Tensor) -> Tensor:
+    """A power of two for every row: 1 for the usual ones, which stay the same to the last bit."""
+    low, high = _bounds(z)
+    info = torch.finfo(z.dtype)
+    largest = z.abs().amax(1, keepdim=True) if z.shape[1] else torch.zeros_like(squared)
+    exponent = torch.frexp(largest).exponent
+    scaled = torch.ldexp(torch.ones_like(largest), -exponent)
+    odd = ((squared < low) | (squared > high)) & largest.isfinite()
+    return torch.where(odd, torch.where(largest > 1e8 * info.tiny, scaled, 1.0), 1.0)
+
+
+def in_one_type(*views: Tensor) -> list[Tensor]:
+    """Rows in the widest of their types, at least float32: how views of two types compare."""
+    dtype = torch.float32
+    for z in views:
+        dtype = torch.promote_types(dtype, z.dtype)
+    return [z.to(dtype) for z in views]
 
 
 def comparable(z: Tensor, similarity: Similarity) -> Tensor:

@@ -17,6 +17,7 @@ from torch.nn.functional import softplus
 from gcl.checks import check_columns
 from gcl.ops.log_weight import LogWeight, check_rule
 from gcl.ops.reductions import LogSumExp, SoftmaxMean, SoftplusSum
+from gcl.ops.similarity import in_one_type
 from gcl.ops.stream_rows import (
     as_tau,
     as_vector,
@@ -73,6 +74,7 @@ def _logsumexp(
     q: Tensor, k: Tensor, tau: Tensor | float, exclude: bool | Tensor, log_weight: LogWeight | None
 ) -> Float[Tensor, " n"]:
     check_columns("streaming_logsumexp", q, k)
+    q, k = in_one_type(q, k)
     tau = as_tau(q, tau)
     check_rule(log_weight, len(q), len(k))
     return logsumexp_rows(q, k, tau, check_exclude(q, exclude), log_weight)
@@ -132,6 +134,7 @@ def _softplus(
     q: Tensor, k: Tensor, scale: Tensor | float, bias: Tensor | float, exclude: bool | Tensor
 ) -> Float[Tensor, " n"]:
     check_columns("streaming_softplus", q, k)
+    q, k = in_one_type(q, k)
     scale, bias = as_vector("scale", q, scale), as_vector("bias", q, bias)
     keep: dict[str, Any] = {"exclude": check_exclude(q, exclude), "rule": None}
     if takes_dense(q, k):
@@ -177,6 +180,7 @@ def _softmax_mean(
     q: Tensor, k: Tensor, tau: Tensor | float, exclude: bool | Tensor, detach_weights: bool
 ) -> Float[Tensor, " n"]:
     check_columns("streaming_softmax_mean", q, k)
+    q, k = in_one_type(q, k)
     scale = 1 / as_tau(q, tau)
     keep: dict[str, Any] = {"exclude": check_exclude(q, exclude), "rule": None}
     if takes_dense(q, k):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ContextDecorator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -24,7 +23,8 @@ class Tiling:
 
 
 DEFAULTS = Tiling()
-_CURRENT = ContextVar("gcl.ops.tiling", default=DEFAULTS)
+# Those of the contexts around here, the innermost last.
+_NESTED = ContextVar("gcl.ops.tiling", default=(DEFAULTS,))
 
 
 def current_tiling() -> Tiling:
@@ -34,7 +34,7 @@ def current_tiling() -> Tiling:
         >>> current_tiling()
         Tiling(implementation='auto', tile=None, precision='fp32')
     """
-    return _CURRENT.get()
+    return _NESTED.get()[-1]
 
 
 def tiling(
@@ -46,8 +46,8 @@ def tiling(
     """How every streamed loss and sum inside the context is computed, as `torch.autocast` does.
 
     The settings are read when a forward pass runs and kept by it, so that its backward pass agrees
-    wherever it runs. Contexts nest: what is not given stays as around. New threads start with the
-    defaults, "auto", None and "fp32".
+    wherever it runs. Contexts nest: what is not given stays as around. The object may be entered
+    again and again. New threads start with the defaults, "auto", None and "fp32".
 
     Args:
         implementation: "tiled" never stores an n x m array: tiles of it are computed, used and
@@ -60,7 +60,9 @@ def tiling(
             in float32): faster where the hardware has bfloat16 units. Relative gradient error of
             InfoNCE up to 1e-3 at tau = 0.4, of other losses up to 3e-3 at their defaults, growing
             with 1 / tau. `torch.set_float32_matmul_precision` is honoured too. Tiles of float64
-            rows raise ValueError.
+            rows raise ValueError. Without effect where rounding would decide: `Triplet`, the search
+            of `HardestNegatives` and `MixedNegatives`; and in `MetaNodeNegatives`, whose products
+            are not streamed.
 
     Raises:
         ValueError: an unknown word, or a tile below 1.
@@ -85,13 +87,18 @@ def tiling(
     if precision is not None:
         check_choice("tiling", "precision", precision, ("fp32", "bf16"))
         given["precision"] = precision
-    return _changed(given)
+    return _Changed(given)
 
 
-@contextmanager
-def _changed(given: dict[str, Any]) -> Iterator[None]:
-    token = _CURRENT.set(replace(_CURRENT.get(), **given))
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
+class _Changed(ContextDecorator, AbstractContextManager[None]):
+    """Settings to change; it keeps nothing of where it was entered, so it can be entered again."""
+
+    def __init__(self, given: dict[str, Any]):
+        self.given = given
+
+    def __enter__(self) -> None:
+        nested = _NESTED.get()
+        _NESTED.set((*nested, replace(nested[-1], **self.given)))
+
+    def __exit__(self, *_: object) -> None:
+        _NESTED.set(_NESTED.get()[:-1])

@@ -259,3 +259,26 @@ def test_auto_streams_above_256_rows(rows, tiled):
                 torch.autograd.grad(value.sum(), u, create_graph=True)
         else:
             assert torch.autograd.grad(value.sum(), u, create_graph=True)[0].requires_grad
+
+
+def test_one_object_is_entered_again_within_itself_and_in_threads():
+    chosen = tiling(tile=5)
+    for _ in range(2):
+        with chosen, tiling(precision="bf16"), chosen:
+            assert current_tiling() == Tiling(tile=5, precision="bf16")
+        assert current_tiling() == Tiling()
+    seen, started = [], threading.Barrier(2)
+
+    def inside():
+        with chosen:
+            started.wait(timeout=10)
+            seen.append(current_tiling().tile)
+
+    threads = [threading.Thread(target=inside) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [5, 5]
+    assert chosen(current_tiling)().tile == 5  # as a decorator
+    assert current_tiling().tile is None

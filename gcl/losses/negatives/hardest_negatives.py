@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gcl.checks import check_count, check_views
 from gcl.ops.pairs import pair_dots
+from gcl.ops.similarity import in_one_type
 from gcl.ops.stream_rows import as_vector
 from gcl.ops.tiling import current_tiling
 from gcl.ops.tracing import outside_graph
@@ -19,9 +20,9 @@ class HardestNegatives:
         lse_i = log sum_{j in H_i} exp( <q_i, k_j> / tau ),
         H_i   = the `num` largest <q_i, k_j>, j != i, after the `skip` very largest
 
-    The search streams over chunks of anchors without gradient; gradients flow through the chosen
-    pairs only. Memory O(n num). On graphs where neighbours share their class the very largest are
-    often false negatives: `skip` leaves them out.
+    The search streams over chunks of anchors without gradient, always in full precision; gradients
+    flow through the chosen pairs only. Memory O(n num). On graphs where neighbours share their
+    class the very largest are often false negatives: `skip` leaves them out.
 
     Args:
         num: negatives of an anchor among the rows of k, >= 1; more than there are takes all. A loss
@@ -73,8 +74,7 @@ def hardest(
     Shape:
         q, k `[n, d]` -> two `[n, h]` with h = min(num, n - 1).
     """
-    dtype = torch.promote_types(q.dtype, torch.float32)
-    q, k = q.to(dtype), k.to(dtype)
+    q, k = in_one_type(q, k)
     n, num = len(q), min(num, max(0, len(q) - 1))
     dots, cols = q.new_empty(n, num), torch.empty(n, num, dtype=torch.long, device=q.device)
     # Chunks of about 4 MB on CPU, of enough rows for the product to be fast. Always in full

@@ -73,7 +73,7 @@ class MetaNodeNegatives(nn.Module):
             memory again as they have. `gcl.callbacks.MonitorMetaNodes` sets it.
 
     A step is a call with rows that are not those of the calls before it; with
-    similarity="neg_sq_euclidean" every call is one.
+    similarity="neg_sq_euclidean" every call is one. Always in full precision.
 
     Shape:
         q, k `[n, d]`, tau a number, a scalar or (for "node") `[n]` -> `[n]`; -inf for a row
