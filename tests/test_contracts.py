@@ -501,3 +501,20 @@ def test_a_method_needs_a_loss_and_an_embedding():
         type("Half", (gcl.Method,), {"loss": Scale.loss})()
     with pytest.raises(TypeError, match=r"abstract.*loss"):
         type("Half", (gcl.Method,), {"embed": Scale.embed})()
+
+
+@pytest.mark.parametrize("name", ["afgrl", "bgrl", "gbt"])
+def test_one_node_where_batchnorm_needs_two_is_told_in_our_words(name):
+    one = Data(x=torch.rand(1, 6), edge_index=torch.zeros(2, 0, dtype=torch.long))
+    method = getattr(gcl.methods, name)(one, **RECIPES[name])
+    with pytest.raises(ValueError, match=r"BatchNorm needs at least two rows.*leave out batches"):
+        method(method.prepare(one))
+
+
+def test_a_methods_own_errors_stay_as_they_are():
+    class Wrong(Scale):
+        def loss(self, data):
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        Wrong()(Data())

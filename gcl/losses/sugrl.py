@@ -38,7 +38,7 @@ class SUGRL(nn.Module):
     Shape:
         anchor, positive1, positive2 `[n, d]` -> scalar.
 
-    One row alone has no negatives: the loss is 0, with a warning.
+    One row alone has no negatives: the loss is 0, with a warning. Distances as in `Triplet`.
 
     Raises:
         ValueError: a number outside its range, unequal shapes.

@@ -44,7 +44,8 @@ class Triplet(nn.Module):
         z1, z2 `[n, d]` -> scalar.
 
     One row alone has no negatives: the loss is 0, with a warning. Rows that coincide have a
-    distance of 0 and pass no gradient through it.
+    distance of 0 and pass no gradient through it, and so have those nearer than 1e-19 (1e-154 in
+    float64), whose squares vanish; beyond 1e19 the loss is NaN.
 
     Raises:
         ValueError: margin <= 0, num_negatives < 1, unequal shapes.

@@ -24,7 +24,7 @@ class Tiling:
 
 DEFAULTS = Tiling()
 # Those of the contexts around here, the innermost last.
-_NESTED = ContextVar("gcl.ops.tiling", default=(DEFAULTS,))
+_NESTED: ContextVar[tuple[Tiling, ...]] = ContextVar("gcl.ops.tiling", default=(DEFAULTS,))
 
 
 def current_tiling() -> Tiling:

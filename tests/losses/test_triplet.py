@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gcl.losses.triplet import Triplet, draw_others
+from gcl.losses.triplet import Triplet, distances, draw_others
 from gcl.testing import check_loss
 
 
@@ -121,3 +121,34 @@ def test_bad_input():
         Triplet(0)
     with pytest.raises(ValueError, match="num_negatives must be at least 1"):
         Triplet(num_negatives=0)
+
+
+@pytest.mark.parametrize("width", [2, 16])
+def test_near_rows_far_from_others_keep_the_digits_of_their_distances(width):
+    """Two tight groups: products of their rows leave nothing of what is within a group."""
+    torch.manual_seed(0)
+    place = 1000.0 + 100.0 * (torch.arange(60) % 2)[:, None]
+    z1, z2 = (place + 0.01 * torch.randn(60, width) for _ in range(2))
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        u, v = (z.to(dtype).requires_grad_() for z in (z1, z2))
+        gap = (u[:, None] - v[None]).square().sum(2).sqrt()
+        reach = gap.diagonal() + 0.05
+        others = ~torch.eye(60, dtype=torch.bool)
+        plain = sum((reach[:, None] - part).relu()[others].mean() / 2 for part in (gap, gap.t()))
+        for value in (Triplet(0.05)(u, v), plain):
+            found.append([value, *torch.autograd.grad(value, (u, v), retain_graph=True)])
+    for mine, oracle in zip(found[0], found[3], strict=True):
+        assert (mine - oracle).norm() <= 1e-4 * oracle.norm()
+
+
+def test_groups_of_many_near_rows_are_compared_by_differences():
+    torch.manual_seed(0)
+    q, k = (torch.randn(40, 9) * 1e-3 + 5.0 for _ in range(2))
+    q[0] = k[0] = -50.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gcl.losses.triplet.PAIRS", 100)
+        all_of_them = distances(q, k)
+    expected = (q.double()[:, None] - k.double()[None]).square().sum(2).sqrt()
+    for found in (distances(q, k), all_of_them):
+        assert torch.allclose(found.double(), expected, rtol=1e-5)

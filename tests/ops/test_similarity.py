@@ -78,3 +78,45 @@ def test_rows_as_short_as_floats_can_be():
     found = unit_rows(tiny)
     assert found.isfinite().all()
     assert found[1].tolist() == pytest.approx([0.5**0.5] * 2, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "lengths"),
+    [
+        (torch.float32, [1e-29, 1e-25, 1e-19, 1e-14, 1e-12, 1.0, 1e12, 1e19, 1e25, 1e37]),
+        (torch.float64, [1e-299, 1e-160, 1e-110, 1e-100, 1.0, 1e100, 1e110, 1e160, 1e300]),
+    ],
+)
+def test_rows_of_any_length_have_a_direction_and_its_slope(dtype, lengths):
+    generator = torch.Generator().manual_seed(0)
+    ways, slopes = torch.randn(2, len(lengths), 16, generator=generator, dtype=torch.float64)
+    length = torch.tensor(lengths, dtype=torch.float64)[:, None]
+    z = (length * ways).to(dtype).requires_grad_()
+    u = unit_rows(z)
+    (grad,) = torch.autograd.grad((u * slopes.to(dtype)).sum(), z)
+    right = (z.detach().double() / length).requires_grad_()
+    expected = right / right.norm(dim=1, keepdim=True)
+    (slope,) = torch.autograd.grad((expected * slopes).sum(), right)
+    assert torch.allclose(u.double(), expected, rtol=0, atol=3e-7)
+    assert torch.allclose(grad.double() * length, slope, rtol=1e-5, atol=1e-5)
+
+
+def test_a_row_of_odd_length_moves_no_bit_of_the_others():
+    torch.manual_seed(0)
+    z = torch.randn(20, 16)
+    alone = unit_rows(z)
+    for row in (torch.full((1, 16), 1e25), torch.full((1, 16), 1e-25), torch.zeros(1, 16)):
+        assert torch.equal(unit_rows(torch.cat([z, row]))[:20], alone)
+
+
+def test_rows_without_a_direction_stay_and_pass_a_finite_gradient():
+    z = torch.cat([torch.zeros(1, 4), torch.full((1, 4), 1e-35), torch.full((1, 4), 1e30)])
+    z.requires_grad_()
+    u = unit_rows(z)
+    (grad,) = torch.autograd.grad(u[:, 0].sum(), z)
+    assert u[0].tolist() == [0.0] * 4
+    assert u[2].tolist() == pytest.approx([0.5] * 4)
+    assert u[1].abs().max() < 1e-30
+    assert grad.isfinite().all()
+    assert unit_rows(torch.zeros(3, 0)).shape == (3, 0)
+    assert unit_rows(torch.full((1, 2), torch.nan)).isnan().all()
