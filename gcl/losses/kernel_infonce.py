@@ -125,25 +125,28 @@ class KernelInfoNCE(SoftmaxLoss):
         # Distances know no origin: around the mean the products are no larger than they are.
         centre = (u.detach().mean(0) + v.detach().mean(0)) / 2 if len(u) else 0.0
 
-        def centred(z: Tensor) -> tuple[Tensor, Tensor]:
-            around = z - centre
-            return around, around.square().sum(1) + _lacking(z)
-
-        def weight(
-            rows: slice, cols: slice, q: Tensor, k: Tensor, a: Tensor, b: Tensor, scale: Tensor
-        ) -> Tensor:
-            square = a[rows, None] + b[cols]
-            square = square.sub(products.product(q[rows], k[cols]), alpha=2)
+        def weight(rows: slice, cols: slice, q: Tensor, k: Tensor, scale: Tensor) -> Tensor:
+            left, right = q[rows], k[cols]
+            if products.low:  # squares would be rounded to three digits
+                square = products.product(left[:, :-2], right[:, :-2])
+                square = square + left[:, -2, None] + right[:, -1]
+            else:
+                square = left @ right.t()
             return _kernel(square, gamma) * scale
 
         def one_way(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
-            (left, a), (right, b) = centred(q), centred(k)
+            # ||a - b||^2 = <[-2a, ||a||^2, 1], [b, 1, ||b||^2]>
+            a, b = q - centre, k - centre
+            squares = [z.square().sum(1) + _lacking(whole) for z, whole in ((a, q), (b, k))]
+            one = torch.ones_like(squares[0])
+            left = torch.cat([-2 * a, torch.stack([squares[0], one], 1)], 1)
+            right = torch.cat([b, torch.stack([one, squares[1]], 1)], 1)
             return streaming_logsumexp(
                 q[:, :0],
                 k[:, :0],
                 tau=1.0,
                 exclude=exclude,
-                log_weight=LogWeight(weight, left, right, a, b, scale, bound=bound, width=4),
+                log_weight=LogWeight(weight, left, right, scale, bound=bound, width=4),
             )
 
         anchors = 2 if self.symmetric else 1

@@ -124,10 +124,12 @@ def distances(q: Tensor, k: Tensor) -> Tensor:
     found = torch.cdist(q, k)
     with torch.no_grad():
         length = torch.stack([z.square().sum(1).max() for z in (q, k)]).max().sqrt()
+        if bool(found.amin() >= NEAR * length):
+            return found
         rows, cols = (found < NEAR * length).nonzero(as_tuple=True)
     if len(rows) * q.shape[1] > PAIRS:
         return torch.cdist(q, k, compute_mode=exact)
-    return found.index_put((rows, cols), row_distance(q[rows], k[cols])) if len(rows) else found
+    return found.index_put((rows, cols), row_distance(q[rows], k[cols]))
 
 
 def row_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -37,28 +37,31 @@ def unit_rows(z: Tensor) -> Tensor:
     return z * torch.where(squared > tiny, squared, 1.0).rsqrt()
 
 
-def _bounds(z: Tensor) -> tuple[float, float]:
-    """Squared lengths whose inverse, to the power 3/2 in the gradient, is far within the range."""
-    least = torch.finfo(z.dtype).tiny ** 0.63
-    return least, 1 / least
+# Squared lengths whose inverse, to the power 3/2 in the gradient, is far within the range.
+BOUNDS = {
+    dtype: (torch.finfo(dtype).tiny ** 0.63, torch.finfo(dtype).tiny ** -0.63)
+    for dtype in (torch.float32, torch.float64)
+}
 
 
 def _out_of_range(z: Tensor, squared: Tensor) -> bool:
     """Whether rows have to be scaled before they are squared."""
     if z.device.type != "cpu" or torch.compiler.is_compiling():
         return True  # two more passes there cost less than the question
-    low, high = _bounds(z)
-    squared = squared.detach()
-    odd = (squared < low) | (squared > high)
-    if not bool(odd.any()):
+    if not len(z):
         return False
+    low, high = BOUNDS[z.dtype]
+    squared = squared.detach()
+    if float(squared.min()) >= low and float(squared.max()) <= high:
+        return False
+    odd = (squared < low) | (squared > high)
     return bool(z.detach()[odd[:, 0]].any())  # not for rows of zeros
 
 
 @torch.no_grad()
 def _power(z: Tensor, squared: Tensor) -> Tensor:
     """A power of two for every row: 1 for the usual ones, which stay the same to the last bit."""
-    low, high = _bounds(z)
+    low, high = BOUNDS[z.dtype]
     info = torch.finfo(z.dtype)
     largest = z.abs().amax(1, keepdim=True) if z.shape[1] else torch.zeros_like(squared)
     exponent = torch.frexp(largest).exponent

@@ -112,7 +112,7 @@ def test_nothing_quadratic_is_made():
     z1, z2 = (torch.randn(n, 4, requires_grad=True) for _ in range(2))
     with Watch(), tiling(implementation="tiled", tile=tile):
         KernelInfoNCE()(z1, z2).backward()
-    assert max(sizes) <= max(n * 4, tile * tile)
+    assert max(sizes) <= max(n * 6, tile * tile)  # two columns more, for the squares
 
 
 @pytest.mark.parametrize("options", [{}, {"gamma": 0.5, "mix": 0.5, "intra": False}], ids=str)
