@@ -61,7 +61,7 @@ HETERO = {
     "meow": ({"hidden": 16, "clusters": (4, 8)}, 5, 6),
 }
 GRAPHS = {
-    "graphcl": ({"hidden": 8}, 70, 70),
+    "graphcl": ({"hidden": 8}, 73, 73),
     "infograph": ({"hidden": 8}, 0, 0),
     "mvgrl_graph": (WALKED, 2, 2),
     "simgrace": ({"hidden": 8}, 0, 0),
@@ -131,7 +131,7 @@ def test_a_step_of_a_recipe_stays_on_the_device(name, streams):
 
 # Base recipe, variant, waits.
 WITH = {
-    "joao": 70,
+    "joao": 73,
     "macl": 1,
     "meta_nodes": 4,
     "pot": 2,

@@ -14,10 +14,13 @@ class ProgressBar(Callback):
     Args:
         label: shown before the bar.
         console: where to draw; standard error if None.
+        summary: whether there is that line.
     """
 
-    def __init__(self, label: str = "training", *, console: Console | None = None):
-        self.label = label
+    def __init__(
+        self, label: str = "training", *, console: Console | None = None, summary: bool = True
+    ):
+        self.label, self.summary = label, summary
         self.console = Console(stderr=True) if console is None else console
 
     def on_start(self, state: State) -> None:
@@ -47,7 +50,7 @@ class ProgressBar(Callback):
     def on_end(self, state: State) -> None:
         if hasattr(self, "_bar"):
             self._bar.stop()
-        if state.finished and not self.console.is_terminal:
+        if self.summary and state.finished and not self.console.is_terminal:
             seconds = sum(row["seconds"] for row in state.history)
             why = f"; stopped: {state.stop}" if state.stop else ""
             line = f"{self.label}: {state.epoch} epochs in {seconds:.1f} s, loss {state.loss:.4f}"

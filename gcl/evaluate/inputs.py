@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+from torch_geometric.data.data import BaseData
 
 Matrix: TypeAlias = Tensor | sp.csr_array
 """A dense tensor, or a SciPy CSR array where the input was sparse."""
@@ -99,6 +100,11 @@ def as_classes(y: Any, rows: int, where: str, of: str = "node") -> Tensor:
     if y is None:
         raise TypeError(f"{where}: expected one label a {of}, got None; pass y, e.g. data.y.")
     if not isinstance(y, Tensor):
+        if isinstance(y, BaseData):
+            raise TypeError(
+                f"{where}: expected whole numbers as labels, one a {of}, got a "
+                f"{type(y).__name__}; pass y, e.g. data.y."
+            )
         try:
             array = np.asarray(y)
         except ValueError as error:

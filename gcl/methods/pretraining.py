@@ -116,7 +116,7 @@ def pretrain(
         epochs=epochs,
         lr=lr,
         weight_decay=0.0,
-        callbacks=[ProgressBar("pre-training")],
+        callbacks=[ProgressBar("pre-training", summary=False)],
     )
     for parameter in model.parameters():
         parameter.grad = None
