@@ -93,6 +93,16 @@ def test_the_package_loads_its_rooms_when_they_are_asked_for():
     assert not {"torch", "scipy", "sklearn", "networkx"} & set(found)
 
 
+def test_rooms_and_their_modules_are_there_after_importing_the_package():
+    names = ("plot", "experiments.run", "experiments.results", "graphs.validate", "training.loop")
+    code = "import gcl\n" + "".join(f"gcl.{name}\n" for name in names)
+    code += "print(hasattr(gcl, 'nothing'), hasattr(gcl.experiments, 'nothing'))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert found.stdout.split() == ["False", "False"]
+
+
 def test_a_room_loads_no_library_that_it_does_not_need():
     rooms = "ops", "augment", "losses", "methods"
     code = "import sys, torch, torch_geometric, gcl\nprint(*sys.modules)\n" + "".join(
