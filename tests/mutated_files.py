@@ -349,7 +349,7 @@ def read_mutated(name: str, count: int, folder: Path, first: int = 0) -> dict[st
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                warnings.filterwarnings("ignore", "load: .* lists")
+                warnings.filterwarnings("ignore", "load: .* lists|EarlyStopping: no epoch")
                 warnings.filterwarnings("ignore", r"\s*(By default only one Jsonarg|Option '--)")
                 reader.read(home)
             told["read"] += 1

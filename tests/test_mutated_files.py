@@ -200,6 +200,7 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(trained, tmp_path, key):
         ),
         (["optimizer", "state", 0, "exp_avg"], torch.ones(9, 9), "its state makes no step"),
         (["optimizer", "state", 0], {"step": 1.0}, "its state makes no step: 'exp_avg'"),
+        (["optimizer", "state", 0], (), "its state makes no step"),
         (["scheduler", "last_epoch"], float("nan"), "its 'last_epoch' is nan"),
         (["scheduler", "step"], 5, "learning-rate scheduler: 'step' is no state of it"),
         (["scheduler"], {}, "learning-rate scheduler: it has no"),

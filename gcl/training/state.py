@@ -235,24 +235,24 @@ def _check_optimizer(optimizer: Optimizer, before: list[dict[str, Any]]) -> None
                 raise ValueError(f"its {key!r} is {group.get(key)!r}")
         for parameter in group["params"]:
             try:
-                _try_a_step(optimizer, parameter, own, {})
+                _try_a_step(optimizer, parameter, own)
             except Exception:  # of a class that is not made like torch's: nothing is known of it
                 continue
             try:
-                _try_a_step(optimizer, parameter, group, optimizer.state.get(parameter, {}))
+                _try_a_step(optimizer, parameter, group, optimizer.state.get(parameter))
             except Exception as error:
                 raise ValueError(f"its state makes no step: {error}") from None
 
 
 def _try_a_step(
-    optimizer: Optimizer, parameter: Tensor, settings: dict[str, Any], state: dict[str, Any]
+    optimizer: Optimizer, parameter: Tensor, settings: dict[str, Any], state: Any = None
 ) -> None:
     """A step of an optimizer of this class, of zeros in the place of a parameter."""
     kind = type(optimizer)
     known = set(inspect.signature(kind).parameters) - {"params"}
     zeros = torch.zeros_like(parameter, requires_grad=True)
     trial = kind([zeros], **{key: value for key, value in settings.items() if key in known})
-    if state:
+    if state is not None:
         trial.state[zeros] = copy.deepcopy(state)
     zeros.grad = torch.zeros_like(zeros)
     trial.step()
