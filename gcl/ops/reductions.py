@@ -77,7 +77,11 @@ class SoftplusSum:
 
 
 class SoftmaxMean:
-    """`sum softmax(l) l`, the log-sum-exp of every row being known."""
+    """`sum softmax(l) (l - lse)`, the log-sum-exp of every row being known.
+
+    Add `lse`: the mean of the logits. Less that, and divided by what the softmax sums up to, the
+    rounding of a large lse takes no digits from it.
+    """
 
     unit, scale = 1.0, 1.0
 
@@ -85,17 +89,20 @@ class SoftmaxMean:
         self.lse, self.detach = torch.where(lse == -torch.inf, 0.0, lse), detach
 
     def start(self, rows: int, like: Tensor, bounded: bool) -> Tensor:
-        return like.new_zeros(rows)
+        return like.new_zeros(2, rows)
 
     def add(self, state: Tensor, tile: Tensor, rows: slice) -> Tensor:
-        p = (tile - self.lse[rows, None]).exp_()
-        return state.add_(p.mul_(tile.clamp_(min=torch.finfo(tile.dtype).min)).sum(1))
-
-    def finish(self, state: Tensor) -> Tensor:
+        p = tile.sub_(self.lse[rows, None]).exp()
+        state[0] += p.sum(1)
+        state[1] += p.mul_(tile.clamp_(min=torch.finfo(tile.dtype).min)).sum(1)
         return state
 
+    def finish(self, state: Tensor) -> Tensor:
+        total, value = state
+        return value / torch.where(total > 0, total, 1.0)
+
     def slope(self, tile: Tensor, out: Tensor, grad: Tensor, rows: slice) -> Tensor:
-        p = (tile - self.lse[rows, None]).exp_().mul_(grad[:, None])
+        p = tile.sub_(self.lse[rows, None]).exp().mul_(grad[:, None])
         if self.detach:
             return p
         tile.clamp_(min=torch.finfo(tile.dtype).min / 2)

@@ -191,4 +191,5 @@ def _softmax_mean(
         return (p * logits.masked_fill(p == 0, 0.0)).sum(1) / scale
     with torch.no_grad():
         lse = stream_rows(q, k, scale, None, LogSumExp(), **keep)
-    return stream_rows(q, k, scale, None, SoftmaxMean(lse, detach_weights), **keep) / scale
+    mean = SoftmaxMean(lse, detach_weights)
+    return (stream_rows(q, k, scale, None, mean, **keep) + mean.lse) / scale
