@@ -19,7 +19,7 @@ class AddDiffusion(BaseTransform):
     what `gcl.methods.Infomax` reads for its second encoder (the structural views of MVGRL).
 
     Args:
-        alpha: probability to teleport back, in (0, 1].
+        alpha: probability to teleport back, in [0.001, 1].
         topk: weights to keep for every target, >= 1.
 
     Shape:

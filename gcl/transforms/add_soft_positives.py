@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.transforms import BaseTransform
 
-from gcl.checks import check_count, check_positive
+from gcl.checks import check_count, check_positive, shown
 from gcl.graphs.kinds import check_graph
 
 # Similarities that are held at a time: 64 MB in float32.
@@ -45,6 +45,7 @@ class AddSoftPositives(BaseTransform):
         wider.
 
     Raises:
+        TypeError: attr is no name.
         ValueError: k or power not above 0, no node type has the attribute, or it is no matrix.
 
     Reference:
@@ -65,6 +66,11 @@ class AddSoftPositives(BaseTransform):
     def __init__(self, k: int = 10, power: float = 2.0, attr: str = "x"):
         check_count("AddSoftPositives", k=k)
         check_positive("AddSoftPositives", power=power)
+        if not isinstance(attr, str):
+            raise TypeError(
+                "AddSoftPositives: attr must be the name of an attribute of nodes such as 'x', got "
+                f"{shown(attr)}."
+            )
         self.k, self.power, self.attr = k, power, attr
 
     def forward(self, data: Any) -> Any:

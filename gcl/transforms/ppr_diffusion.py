@@ -28,6 +28,9 @@ from gcl.graphs.selection import (
 from gcl.ops.sparse import csr_tensor
 from gcl.ops.structure import pointer
 
+# Below it the series takes more than 40,000 products of matrices, which looks like a hang.
+LEAST = 1e-3
+
 
 def _propagation(edge_index: Tensor, weight: Tensor, n: int, self_loops: bool) -> Tensor:
     """`S = D^-1/2 (A + I) D^-1/2` as CSR, rows = targets."""
@@ -61,7 +64,7 @@ class PPRDiffusion(BaseTransform):
     are replaced. Graphs of a batch are diffused together, at the cost of the largest.
 
     Args:
-        alpha: probability to teleport back, in (0, 1]; 0.2 in MVGRL.
+        alpha: probability to teleport back, in [0.001, 1]; 0.2 in MVGRL.
         topk: number of weights to keep for every target, >= 1 (zeros are never kept).
         threshold: smallest weight to keep, > 0. Give exactly one of topk and threshold.
         self_loops: add I to A.
@@ -102,6 +105,11 @@ class PPRDiffusion(BaseTransform):
         self.alpha = float(alpha)
         if not 0 < self.alpha <= 1:
             raise ValueError(f"PPRDiffusion: alpha must lie in (0, 1], got {alpha}.")
+        if self.alpha < LEAST:
+            raise ValueError(
+                f"PPRDiffusion: alpha must be at least {LEAST:g}, got {alpha}, which takes "
+                f"{40 / self.alpha:.0e} products of matrices."
+            )
         if (topk is None) == (threshold is None):
             raise ValueError(
                 "PPRDiffusion: give exactly one of topk and threshold, "

@@ -135,6 +135,7 @@ def test_errors() -> None:
         {"threshold": 0.0},
         {"topk": 1, "alpha": 0.0},
         {"topk": 1, "alpha": 1.5},
+        {"topk": 1, "alpha": 1e-12},
         {"topk": 1, "max_bytes": 0},
     ):
         with pytest.raises(ValueError, match=r"^PPRDiffusion: "):
