@@ -97,6 +97,11 @@ def hetero_probe(
                 "parts of the split are needed."
             )
     parts = [(take(x, part), y[part]) for part in rows]
+    if len(parts[2][1].unique()) < 2:
+        raise ValueError(
+            f"hetero_probe: all test nodes of protocol {protocol!r} are of one class, which has no "
+            "AUC; give a test mask with nodes of two classes."
+        )
     best_macro, best_micro = _adam_probes(parts, int(y.max()) + 1, table, lr, weight_decay,
                                           probes, seed)  # fmt: skip
     runs = _score(best_micro, parts[2][1])

@@ -29,7 +29,8 @@ def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
             z = z.cpu().to_sparse_coo().coalesce()
             # scikit-learn takes sparse matrices with 32-bit positions only.
             rows, cols = z.indices().int().numpy()
-            z = sp.csr_array((z.values().numpy(), (rows, cols)), shape=tuple(z.shape))
+            values = z.values() if z.dtype == torch.float64 else z.values().float()
+            z = sp.csr_array((values.numpy(), (rows, cols)), shape=tuple(z.shape))
     elif isinstance(z, np.ndarray):
         z = torch.from_numpy(np.require(z, requirements=["C", "W"]))
     elif not sp.issparse(z):

@@ -214,11 +214,11 @@ def _liblinear(x: Matrix, y: Tensor, splits: Splits, strengths: list[float], see
     labels = y.numpy()
     predicted, chosen = [], []
     for mask in splits.train.numpy():
-        few = int(mask.sum())
-        if few < 5 or len(np.unique(labels[mask])) < 2:
+        members = np.unique(labels[mask], return_counts=True)[1]
+        if len(members) < 2 or members.max() < 5:
             raise ValueError(
-                f"linear_probe: 5-fold cross-validation needs 5 training nodes of two classes, got "
-                f"{few}; use a larger training part."
+                "linear_probe: 5-fold cross-validation needs training nodes of two classes, 5 of "
+                f"one of them, got {members.tolist()} nodes of a class; use a larger training part."
             )
         base = LogisticRegression(solver="liblinear", random_state=seed)
         search = GridSearchCV(OneVsRestClassifier(base), {"estimator__C": strengths}, cv=5)

@@ -121,7 +121,7 @@ def photograph(value: Any) -> Any:
     if sp.issparse(value):
         return [id(value), value.shape, photograph(value.tocoo().toarray())[1:]]
     if isinstance(value, torch.nn.Module):
-        return photograph(dict(value.state_dict()))
+        return photograph([*value.named_parameters(), *value.named_buffers()])
     if isinstance(value, Mapping):
         return [(key, photograph(part)) for key, part in value.items()]
     if isinstance(value, list | tuple):

@@ -61,7 +61,7 @@ def finite(graph):
 
 
 @pytest.mark.parametrize("name", augment.__all__)
-@fuzz(60)
+@fuzz(25)
 @given(data=st.data())
 def test_a_view_of_a_graph(name, data):
     graph = data.draw(st.one_of(any_graphs(), any_graphs(), types()))

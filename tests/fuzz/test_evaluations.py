@@ -153,13 +153,13 @@ VALUES = {"GRAPH_PROTOCOLS", "HETERO_PROTOCOLS", "PROTOCOLS", "EdgeSplit", "Grap
 
 
 @pytest.mark.parametrize("name", sorted(set(E.__all__) - LINKS - VALUES))
-@fuzz(40)
+@fuzz(12)
 @given(data=st.data())
 def test_an_evaluation(name, data):
     judge(*(lambda call, inputs: (call, *inputs))(*draw_call(data, name)))
 
 
-@fuzz(80)
+@fuzz(25)
 @given(data=st.data())
 def test_links(data):
     graph = data.draw(st.one_of(graphs(), graphs(), types()))

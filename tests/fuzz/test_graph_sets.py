@@ -25,7 +25,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("name", sorted(OF_GRAPHS))
-@fuzz(40)
+@fuzz(12)
 @given(data=st.data())
 def test_a_recipe_on_graphs(name, data):
     graphs = data.draw(lists_of_graphs())
@@ -48,7 +48,7 @@ def test_a_recipe_on_graphs(name, data):
         judge(lambda: gcl.evaluate.knn(z, y, k=1), z, y)
 
 
-@fuzz(60)
+@fuzz(15)
 @given(data=st.data())
 def test_histograms_of_graphs(data):
     graphs = data.draw(lists_of_graphs())

@@ -38,7 +38,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("name", sorted(OF_TYPES))
-@fuzz(60)
+@fuzz(15)
 @given(data=st.data())
 def test_a_recipe_on_types(name, data):
     graph = data.draw(types())

@@ -146,7 +146,7 @@ def judged(loss, found, n):
 
 
 @pytest.mark.parametrize("name", PLAIN)
-@fuzz(35)
+@fuzz(12)
 @given(data=st.data())
 def test_a_loss_of_two_views(name, data):
     found = data.draw(views())
@@ -171,7 +171,7 @@ def _known(part, asked):
 
 
 @pytest.mark.parametrize("name", sorted(NEGATIVES))
-@fuzz(40)
+@fuzz(12)
 @given(data=st.data())
 def test_negatives_in_a_loss(name, data):
     found = data.draw(views())
@@ -181,7 +181,7 @@ def test_negatives_in_a_loss(name, data):
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
-@fuzz(40)
+@fuzz(12)
 @given(data=st.data())
 def test_weights_of_pairs_in_a_loss(name, data):
     found = data.draw(views())
@@ -193,7 +193,7 @@ def test_weights_of_pairs_in_a_loss(name, data):
 
 
 @pytest.mark.parametrize("name", sorted(OTHERS))
-@fuzz(40)
+@fuzz(12)
 @given(data=st.data())
 def test_what_is_called_otherwise(name, data):
     z1, z2 = data.draw(views())

@@ -60,7 +60,7 @@ def trained(method, data, given, epochs=1):
 
 
 @pytest.mark.parametrize("name", OF_NODES)
-@fuzz(40)
+@fuzz(8)
 @given(data=st.data())
 def test_a_recipe_on_a_graph(name, data):
     graph = data.draw(graphs())
@@ -80,7 +80,7 @@ NEGATIVES = {"negatives": st.sampled_from([gcl.losses.HardestNegatives(3),
 
 
 @pytest.mark.parametrize("name", variants.__all__)
-@fuzz(60)
+@fuzz(12)
 @given(data=st.data())
 def test_a_variant_of_a_recipe(name, data):
     wanted = ["graphcl"] if name == "joao" else ["grace", "gca", "costa", "csgcl", "progcl", "gbt"]

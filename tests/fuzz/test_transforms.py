@@ -35,7 +35,7 @@ def paths(graph):
 
 
 @pytest.mark.parametrize("name", transforms.__all__)
-@fuzz(60)
+@fuzz(25)
 @given(data=st.data())
 def test_a_transform_of_a_graph(name, data):
     both = st.one_of(any_graphs(), any_graphs(), types())
