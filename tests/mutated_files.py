@@ -350,7 +350,6 @@ def read_mutated(name: str, count: int, folder: Path, first: int = 0) -> dict[st
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 warnings.filterwarnings("ignore", "load: .* lists|EarlyStopping: no epoch")
-                warnings.filterwarnings("ignore", r"\s*(By default only one Jsonarg|Option '--)")
                 reader.read(home)
             told["read"] += 1
         except (ValueError, FileNotFoundError) as error:

@@ -69,6 +69,7 @@ def bench_command(arguments: list[str]) -> None:
         entries = [*suite.references(entries), *entries]
     out, command = Path(chosen.out), "gcl bench " + shlex.join(arguments)
     rows = results.read_rows(out, ("config", "options", "protocol", "seed", "features", *SHOWN))
+    results.check_numbers(out, rows, ("accuracy",))
     rows, failed = _fill(out, rows, suite.tasks(entries, chosen.seeds, rows), command, chosen.jobs)
     if chosen.protocol:
         _show_leaderboard(rows, entries, chosen, command)

@@ -40,7 +40,8 @@ def match_clusters(y: np.ndarray, assignment: np.ndarray) -> np.ndarray:
         >>> match_clusters(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 2]))
         array([0, 0, 1, 2])
     """
-    rows = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) else 0
+    several = hasattr(y, "__len__") and not (hasattr(y, "ndim") and y.ndim == 0)
+    rows = len(y) if several else 0
     y, assignment = (as_classes(v, rows, "match_clusters").numpy() for v in (y, assignment))
     # Only the names that occur: their numbers may be large.
     found, assignment = np.unique(assignment, return_inverse=True)

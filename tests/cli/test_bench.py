@@ -116,6 +116,15 @@ def test_a_data_set_that_is_not_there_leaves_the_others(
     assert "left out, as protocol random-10-10-80 is not for them: acm\n" in said.err
 
 
+def test_a_row_without_its_number_is_named(command, tmp_path, capsys):
+    assert main([*command, "--seeds", "1"]) == 0
+    rows = results.read_rows(tmp_path / "board.csv")
+    results.write_rows(tmp_path / "board.csv", [*rows[:-1], {**rows[-1], "accuracy": ""}])
+    capsys.readouterr()
+    assert main([*command, "--seeds", "1"]) == 2
+    assert "board.csv: the row of config grace/karate, seed 0" in capsys.readouterr().err
+
+
 def test_a_file_that_was_begun_and_has_no_row_is_gone_on_with(command, tmp_path):
     (tmp_path / "board.csv").write_text("")
     results.add_rows(tmp_path / "board.csv", [])
