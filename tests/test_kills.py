@@ -1,7 +1,7 @@
 """Kills at random moments: what was saved stays, and the end is that of a run left alone.
 
-Signals come at any time from the first import to the last write. A part of the trainings spends
-most of its time in writes (`slow` below), so that these are hit, too.
+Signals come at any time from the program's first line to the last write. A part of the trainings
+spends most of its time in writes (`slow` below), so that these are hit, too.
 """
 
 import contextlib
@@ -121,6 +121,17 @@ class Program:
                     found.append(int(path.parent.name))
         return found
 
+    def listens(self):
+        """Wait until the program answers signals itself: Python's own start is not ours."""
+        bit = 1 << (signal.SIGTERM - 1)
+        while self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{self.process.pid}/status").read_text()
+                caught = next(x for x in status.splitlines() if x.startswith("SigCgt"))
+                if int(caught.split()[1], 16) & bit:
+                    return
+            time.sleep(0.002)
+
     def end(self, seconds=120):
         """Exit code and what was said."""
         said = self.process.communicate(timeout=seconds)[1]
@@ -182,6 +193,7 @@ def kill_and_go_on(folder, recipe, kills, rng, epochs):
     out, hits = folder / "killed", []
     for number in range(kills):
         program = Program(folder, train_command(recipe, out, epochs), slow=number % 2 == 1)
+        program.listens()
         if number % 4 == 3:  # at any time, imports included
             time.sleep(rng.uniform(0, lasts))
         else:
@@ -245,6 +257,7 @@ def kill_a_board(folder, names, seeds, kills, rng, at_a_time=3):
         out = folder / f"killed-{killed}.csv"
         for _ in range(at_a_time):
             program = Program(folder, bench_command(out.name, seeds), slow=rng.random() < 0.5)
+            program.listens()
             time.sleep(rng.uniform(0.3, 1.0) * lasts)
             rows = rows_of(out)
             chosen, whom = rng.choice(SIGNALS), rng.choice(("parent", "worker", "all"))
