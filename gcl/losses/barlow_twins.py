@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_positive, check_views
+from gcl.checks import check_number, check_positive, check_views
 from gcl.ops.similarity import in_one_type
 
 
@@ -45,6 +45,7 @@ class BarlowTwins(nn.Module):
         super().__init__()
         if lam is not None:
             check_positive("BarlowTwins", lam=lam)
+        check_number("BarlowTwins", least=0, eps=eps)
         self.lam, self.eps = lam, eps
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:

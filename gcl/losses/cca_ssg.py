@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_positive, check_views
+from gcl.checks import check_number, check_positive, check_views
 from gcl.losses.barlow_twins import standardize
 from gcl.ops.similarity import in_one_type
 
@@ -46,6 +46,7 @@ class CCASSG(nn.Module):
     def __init__(self, lam: float = 1e-3, *, eps: float = 1e-5):
         super().__init__()
         check_positive("CCASSG", lam=lam)
+        check_number("CCASSG", least=0, eps=eps)
         self.lam, self.eps = lam, eps
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:

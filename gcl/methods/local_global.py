@@ -92,9 +92,19 @@ class LocalGlobal(Method):
         check_input("LocalGlobal", data, self.encoders[0])
         seen = [draw_view(view, data) for view in self.views]
         return [
-            encoder(view.x, view.edge_index, view.get("edge_weight"))
+            encoder(*_in_dtype_of(encoder, view.x, view.edge_index, view.get("edge_weight")))
             for encoder, view in zip(self.encoders, seen, strict=True)
         ]
 
     def extra_repr(self) -> str:
         return describe_parts(view=self.views)
+
+
+def _in_dtype_of(encoder: nn.Module, *given: Tensor | None) -> list[Tensor | None]:
+    """Features and weights in the number format of the encoder: PyG's mix no two."""
+    weight = next((p for p in encoder.parameters() if p.is_floating_point()), None)
+    if weight is None:
+        return list(given)
+    return [
+        z.to(weight.dtype) if isinstance(z, Tensor) and z.is_floating_point() else z for z in given
+    ]

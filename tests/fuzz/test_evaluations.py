@@ -142,7 +142,7 @@ def draw_call(data, name):
     elif name == "public_split":
         options = {"data": data.draw(masked(n))}
     else:
-        return None
+        raise AssertionError(f"{name} has no case yet")
     return lambda: part(**options), list(options.values())
 
 
@@ -156,7 +156,8 @@ VALUES = {"GRAPH_PROTOCOLS", "HETERO_PROTOCOLS", "PROTOCOLS", "EdgeSplit", "Grap
 @fuzz(12)
 @given(data=st.data())
 def test_an_evaluation(name, data):
-    judge(*(lambda call, inputs: (call, *inputs))(*draw_call(data, name)))
+    call, inputs = draw_call(data, name)
+    judge(call, *inputs)
 
 
 @fuzz(25)
@@ -187,3 +188,30 @@ def test_links(data):
     judge(lambda: E.link_prediction(**more), graph, z)
     if not hetero and data.draw(st.booleans()):
         judge(lambda: E.link_prediction_runs(lambda g, seed: g.x, graph, 2), graph)
+
+
+def test_found_sparse_rows_in_bfloat16():
+    z = torch.eye(12, dtype=torch.bfloat16).to_sparse_coo()
+    assert "hits@1" not in judge(lambda: E.similarity_search(z, torch.arange(12) % 2, ks=[1]), z)
+
+
+def test_found_a_training_part_with_few_of_every_class():
+    mask = torch.arange(12)[None] < 8
+    splits_ = E.Splits("few", mask, torch.zeros_like(mask), ~mask)
+    protocol = E.Protocol("few", None, 0.0, 1, True, "liblinear", Cs=(1.0,))
+    found = judge(lambda: E.linear_probe(torch.eye(12), torch.arange(12) % 4, splits=splits_,
+                                         protocol=protocol))  # fmt: skip
+    assert isinstance(found, Refused)
+
+
+def test_found_no_classes_to_match():
+    assert isinstance(judge(lambda: E.match_clusters(None, [0, 1])), Refused)
+
+
+def test_found_test_nodes_of_one_class():
+    graph = HeteroData()
+    graph["t"].y = torch.tensor([0, 1, 0, 1, 0, 0])
+    for number, kind in enumerate(("train", "val", "test")):
+        graph["t"][f"{kind}_mask_20"] = torch.arange(6) // 2 == number
+    found = judge(lambda: E.hetero_probe(torch.eye(6), graph, probes=1), graph)
+    assert isinstance(found, Refused)

@@ -54,3 +54,13 @@ def test_histograms_of_graphs(data):
     graphs = data.draw(lists_of_graphs())
     options = data.draw(options_of(gcl.baselines.wl_histograms))
     judge(lambda: gcl.baselines.wl_histograms(graphs, **options), graphs)
+
+
+def test_found_features_in_double_precision():
+    """PyG's encoders take no features of another format than their weights."""
+    graphs = [gcl.datasets.sbm(60, num_features=3, seed=seed) for seed in range(2)]
+    for graph in graphs:
+        graph.x = graph.x.double()
+    data = Batch.from_data_list(graphs)
+    method = gcl.methods.mvgrl_graph(data, hidden=4)
+    assert not isinstance(judge(lambda: gcl.fit(method, data, epochs=1), data), Refused)

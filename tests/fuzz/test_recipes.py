@@ -1,8 +1,11 @@
 """Every recipe for nodes and every variant: built, trained for an epoch or two, read."""
 
+import inspect
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch_geometric.data import Batch
 
 import gcl
 from gcl.methods import recipes, variants
@@ -31,22 +34,20 @@ OWN = {
     "gbt": {"drop_edge": st.sampled_from([0.0, 0.5, 1.0])},
     **{name: {"hidden": st.sampled_from([(4,), (2, 3)])} for name in ("pamc", "scgc", "sugrl")},
 }
-ONE_RATE = {"cca_ssg", "gbt", "ggd"}
 
 
 def strategies(name):
     """Strategies for the options of a recipe."""
-    import inspect
-
     asked = inspect.signature(getattr(recipes, name)).parameters
     found = {key: value for key, value in OPTIONS.items() if key in asked}
     for key in ("drop_edge", "mask_feature"):
         if key in asked and not isinstance(asked[key].default, tuple):
             found.pop(key)
-    return {**found, **OWN.get(name, {}), **PRETRAINING(asked)}
+    return {**found, **OWN.get(name, {}), **pretraining(asked)}
 
 
-def PRETRAINING(asked):
+def pretraining(asked):
+    """Few steps of what two recipes do before they are trained."""
     few = {"pretrain_epochs": st.sampled_from([0, 1, 2]), "restarts": st.sampled_from([1, 2])}
     return {key: value for key, value in few.items() if key in asked}
 
@@ -88,7 +89,7 @@ def test_a_variant_of_a_recipe(name, data):
         st.one_of(st.sampled_from(wanted), st.sampled_from(sorted(set(OF_NODES) | OF_GRAPHS)))
     )
     if recipe in OF_GRAPHS:
-        graph = data.draw(lists_of_graphs(2).map(gcl_batch))
+        graph = data.draw(lists_of_graphs(2).map(Batch.from_data_list))
     else:
         graph = data.draw(graphs())
     own = data.draw(options_of(getattr(recipes, recipe), strategies(recipe), wrong=False))
@@ -103,9 +104,3 @@ def test_a_variant_of_a_recipe(name, data):
         before = photograph(method)
         trained(changed, graph, graph)
         assert photograph(method) == before, "training a variant changed the method it is of"
-
-
-def gcl_batch(found):
-    from torch_geometric.data import Batch
-
-    return Batch.from_data_list(found)

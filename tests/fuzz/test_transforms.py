@@ -50,3 +50,12 @@ def test_a_transform_of_a_graph(name, data):
     made = judge(lambda: getattr(transforms, name)(**options))
     if not isinstance(made, Refused):
         judge(lambda: made(graph), graph, finite=finite(graph))
+
+
+def test_found_a_diffusion_without_end():
+    made = judge(lambda: transforms.PPRDiffusion(alpha=1e-12, topk=1))
+    assert isinstance(made, Refused)
+
+
+def test_found_a_list_for_the_name_of_an_attribute():
+    assert isinstance(judge(lambda: transforms.AddSoftPositives(attr=[])), Refused)
