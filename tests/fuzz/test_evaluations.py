@@ -60,8 +60,13 @@ def splits(draw, n):
     """Splits of n nodes; None now and then."""
     if n < 2 or draw(st.integers(0, 3)) == 0:
         return None
-    options = draw(options_of(E.random_splits, {"num_nodes": st.just(n), "num_splits": FEW,
-                   "train": st.sampled_from([0.2, 0.5]), "val": st.sampled_from([0.0, 0.2])}))  # fmt: skip
+    given_ = {
+        "num_nodes": st.just(n),
+        "num_splits": FEW,
+        "train": st.sampled_from([0.2, 0.5]),
+        "val": st.sampled_from([0.0, 0.2]),
+    }
+    options = draw(options_of(E.random_splits, given_))
     found = judge(lambda: E.random_splits(**options))
     return None if isinstance(found, Refused) else found
 
@@ -120,9 +125,13 @@ def draw_call(data, name):
     elif name in ("diagnostics", "geometry"):
         given_ = {"z1": st.just(z), "z2": st.one_of(st.none(), embeddings(n))}
         if name == "diagnostics":
-            given_ |= {"y": st.sampled_from([None, y]), "tau": st.sampled_from([0.05, 0.4, 0.0]),
-                       "edge_index": st.one_of(st.none(), edges(n)), "ks": st.sampled_from([(1,), (1, 50)]),
-                       "anchors": st.sampled_from([1, 3, 2048])}  # fmt: skip
+            given_ |= {
+                "y": st.sampled_from([None, y]),
+                "tau": st.sampled_from([0.05, 0.4, 0.0]),
+                "edge_index": st.one_of(st.none(), edges(n)),
+                "ks": st.sampled_from([(1,), (1, 50)]),
+                "anchors": st.sampled_from([1, 3, 2048]),
+            }
         options = data.draw(options_of(part, given_))
     elif name == "compare":
         options = {"evaluator": E.similarity_search, "embeddings": {"a": z, "b": z}, "y": y}
