@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import scipy.sparse as sp
 import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
 from torch import Tensor
 
@@ -110,7 +112,11 @@ def cluster(
     ]
     scores: list[dict[str, float]] = []
     for run in range(runs):
-        found = [KMeans(clusters, n_init=10, random_state=seed + run).fit_predict(x) for x in rows]
+        with warnings.catch_warnings():
+            # Embeddings that collapsed have fewer different rows than clusters: a low score says so.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            means = [KMeans(clusters, n_init=10, random_state=seed + run) for _ in rows]
+            found = [one.fit_predict(x) for one, x in zip(means, rows, strict=True)]
         scores.append(_best([_scores(truth, one, len(labels)) for one in found]))
     rows_text = "l2 rows" if l2 else "raw rows"
     told = f"k-means: k {clusters}, {rows_text}, best of 10 starts, {runs} runs"

@@ -168,6 +168,12 @@ def _divide(y: np.ndarray, folds: int, label_rate: float, seed: int) -> list[_Pa
     for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y):
         train = _labelled(train, y, label_rate, random)
         count = min(INNER, int(np.bincount(y[train]).min()))
+        if count < 2:
+            raise ValueError(
+                f"graph_classification: a training part of {folds} folds holds {count} graphs of a "
+                "class, too few to choose C by folds of its own; give classes of more graphs, or "
+                "leave the rare ones out."
+            )
         inner = StratifiedKFold(count, shuffle=True, random_state=seed).split(train, y[train])
         parts.append(_Part(train, test, [(train[a], train[b]) for a, b in inner]))
     return parts

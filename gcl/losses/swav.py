@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from gcl.checks import check_choice, check_positive, check_views
+from gcl.checks import check_choice, check_count, check_positive, check_views
 from gcl.ops.similarity import in_one_type, unit_rows
 from gcl.ops.sinkhorn import sinkhorn
 
@@ -74,8 +74,9 @@ class SwAV(nn.Module):
         reduction: Literal["mean", "none"] = "mean",
     ):
         super().__init__()
-        check_positive("SwAV", in_channels=in_channels, num_prototypes=num_prototypes)
-        check_positive("SwAV", tau=tau, eps=eps, iterations=iterations)
+        check_count("SwAV", in_channels=in_channels, num_prototypes=num_prototypes)
+        check_count("SwAV", iterations=iterations)
+        check_positive("SwAV", tau=tau, eps=eps)
         check_choice("SwAV", "reduction", reduction, ("mean", "none"))
         self.tau, self.eps, self.iterations, self.reduction = tau, eps, iterations, reduction
         self.prototypes = nn.Parameter(torch.empty(num_prototypes, in_channels))

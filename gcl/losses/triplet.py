@@ -74,6 +74,8 @@ class Triplet(nn.Module):
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("Triplet", z1, z2)
         u, v = comparable(z1, "dot"), comparable(z2, "dot")
+        wide = torch.promote_types(u.dtype, v.dtype)
+        u, v = u.to(wide), v.to(wide)
         if len(u) < 2:
             if len(u) == 1:
                 warnings.warn("Triplet: one row has no negatives, so the loss is 0.", stacklevel=2)

@@ -224,3 +224,15 @@ def test_found_test_nodes_of_one_class():
         graph["t"][f"{kind}_mask_20"] = torch.arange(6) // 2 == number
     found = judge(lambda: E.hetero_probe(torch.eye(6), graph, probes=1), graph)
     assert isinstance(found, Refused)
+
+
+def test_found_embeddings_that_collapsed():
+    z = torch.ones(12, 3)
+    assert judge(lambda: E.cluster(z, torch.arange(12) % 2, runs=1), z)["nmi"] == 0
+
+
+def test_found_a_class_with_one_graph_a_training_part():
+    protocol = E.GraphProtocol("few", "lr", folds=2, runs=1, Cs=(1.0,))
+    y = torch.tensor([0, 0, 1, 1])
+    found = judge(lambda: E.graph_classification(torch.eye(4), y, protocol=protocol))
+    assert isinstance(found, Refused)
