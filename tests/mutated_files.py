@@ -39,8 +39,9 @@ from gcl.datasets.source import Source
 from gcl.datasets.tu import read_tu
 from gcl.datasets.wikics import read_wikics
 from gcl.experiments.config import read_config
+from gcl.experiments.folder import Kept, read_run
 from gcl.experiments.results import read_rows
-from gcl.experiments.run import Run, read_run, write_run
+from gcl.experiments.run import Run
 from gcl.methods import pretrain
 from gcl.nn import MLPEncoder
 from gcl.nn.auto_encoder import AutoEncoder
@@ -255,7 +256,8 @@ def make_results(folder: Path) -> None:
 
 
 def make_run(folder: Path) -> None:
-    write_run(folder / "run.json", Run("grace", "karate", method={"hidden": 8, "tau": 0.4}), 3)
+    run = Run("grace", "karate", method={"hidden": 8, "tau": 0.4})
+    Kept(run, [0, 1, 2], "0123456789abcdef", [100, 200]).write(folder / "run.json")
 
 
 def make_config(folder: Path) -> None:

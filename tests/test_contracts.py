@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+from torch_geometric import nn as gnn
 from torch_geometric.data import Batch, Data
 
 import gcl
@@ -503,12 +504,24 @@ def test_a_method_needs_a_loss_and_an_embedding():
         type("Half", (gcl.Method,), {"embed": Scale.embed})()
 
 
-@pytest.mark.parametrize("name", ["afgrl", "bgrl", "gbt"])
+@pytest.mark.parametrize("name", ["bgrl", "grace"])
 def test_one_node_where_batchnorm_needs_two_is_told_in_our_words(name):
     one = Data(x=torch.rand(1, 6), edge_index=torch.zeros(2, 0, dtype=torch.long))
-    method = getattr(gcl.methods, name)(one, **RECIPES[name])
+    encoder = gnn.GCN(6, 4, 2, norm="batch_norm")
+    method = getattr(gcl.methods, name)(one, encoder=encoder)
     with pytest.raises(ValueError, match=r"BatchNorm needs at least two rows.*leave out batches"):
         method(method.prepare(one))
+
+
+@pytest.mark.parametrize("name", ["afgrl", "bgrl", "gbt"])
+def test_one_node_is_trained_or_refused_in_our_words(name):
+    one = Data(x=torch.rand(1, 6), edge_index=torch.zeros(2, 0, dtype=torch.long))
+    method = getattr(gcl.methods, name)(one, **RECIPES[name])
+    if name == "gbt":
+        with pytest.raises(ValueError, match="BarlowTwins: expected at least 2 rows, got 1"):
+            method(method.prepare(one))
+    else:
+        assert method(method.prepare(one)).isfinite()
 
 
 def test_a_methods_own_errors_stay_as_they_are():

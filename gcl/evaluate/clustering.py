@@ -113,7 +113,7 @@ def cluster(
     scores: list[dict[str, float]] = []
     for run in range(runs):
         with warnings.catch_warnings():
-            # Embeddings that collapsed have fewer different rows than clusters: a low score says so.
+            # Collapsed embeddings have fewer different rows than clusters: a low score says so.
             warnings.simplefilter("ignore", ConvergenceWarning)
             means = [KMeans(clusters, n_init=10, random_state=seed + run) for _ in rows]
             found = [one.fit_predict(x) for one, x in zip(means, rows, strict=True)]

@@ -18,6 +18,7 @@ def test_early_stopping_waits_and_puts_the_best_weights_back():
     assert (state.epoch, state.stop, method.w.item()) == (3, None, -3)
 
 
+@pytest.mark.filterwarnings("ignore:fit. the loss stood still")  # as it is scripted
 def test_early_stopping_on_an_evaluated_value_counts_observed_epochs_only():
     scores = iter([0.5, 0.7, 0.6, 0.6])
     watch = Evaluate(lambda z, data: {"val": next(scores)}, every=2)

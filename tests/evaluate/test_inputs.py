@@ -107,7 +107,7 @@ def test_labels_become_codes_in_their_order():
         ),
         (np.ones((1, 3)), ValueError, r"expected 3 labels, one a node, got shape \(1, 3\)"),
         (2, ValueError, r"got shape \(\)"),
-        (["a", "b", "b"], TypeError, r"got <U1; number the classes, e\.g\. by numpy\.unique"),
+        (["a", "b", "b"], TypeError, r"got text; number the classes, for example by numpy\.unique"),
         (np.array([0, 1, None]), TypeError, "got object; number the classes"),
         ([[0], [1, 2], [0]], ValueError, "ragged"),
     ],
