@@ -63,6 +63,10 @@ class Sketched(nn.Module):
             raise TypeError(
                 f"Sketched: loss must be an objective (z1, z2) -> scalar, got {shown(loss)}."
             )
+        if head is not None and (not callable(head) or isinstance(head, type)):
+            raise TypeError(
+                f"Sketched: head must be a module [n, d] -> [n, d'] or None, got {shown(head)}."
+            )
         check_choice("Sketched", "sketch", sketch, ("gaussian", "sign"))
         for name, value in (("ratio", ratio), ("density", density)):
             check_real("Sketched", **{name: value})

@@ -136,7 +136,9 @@ class _RowBatches:
         if x.layout != torch.strided:
             # torch cannot take rows out of a CSR matrix.
             csr = self.x.to_sparse_csr().cpu()
-            parts = (csr.values().numpy(), csr.col_indices().numpy(), csr.crow_indices().numpy())
+            half = csr.dtype.itemsize < 4  # SciPy has no matrices of these
+            values = csr.values().float() if half else csr.values()
+            parts = (values.numpy(), csr.col_indices().numpy(), csr.crow_indices().numpy())
             self.matrix = sp.csr_array(parts, shape=tuple(csr.shape))
 
     def __len__(self) -> int:

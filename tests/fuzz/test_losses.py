@@ -228,8 +228,12 @@ def test_what_is_called_otherwise(name, data):
 def test_found_views_of_two_number_formats():
     """The kernel's own products once took them as they came."""
     z1, z2 = torch.eye(3, 4), torch.eye(3, 4, dtype=torch.float64)
-    for loss in (L.KernelInfoNCE(0.4), L.BarlowTwins(), L.Triplet()):
+    for loss in (L.KernelInfoNCE(0.4), L.BarlowTwins(), L.Triplet(), L.ProGCL(t0=0)):
         assert judge(lambda loss=loss: loss(z1, z2), z1, z2) >= 0
+
+
+def test_found_a_head_that_is_no_module():
+    assert isinstance(judge(lambda: L.Sketched(L.InfoNCE(0.4), head=2.5)), Refused)
 
 
 def test_found_a_width_that_is_no_count():

@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Batch
@@ -104,3 +105,15 @@ def test_a_variant_of_a_recipe(name, data):
         before = photograph(method)
         trained(changed, graph, graph)
         assert photograph(method) == before, "training a variant changed the method it is of"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+@pytest.mark.parametrize("name", ["scgc", "pot"])
+def test_found_sparse_features_of_another_format(name, dtype):
+    graph = gcl.datasets.sbm(40, 2, num_features=6)
+    graph.x = graph.x.to(dtype).to_sparse_csr()
+    if name == "scgc":
+        method = recipes.scgc(graph, hidden=(4,), dim=2, pretrain_epochs=1, restarts=1)
+    else:
+        method = variants.pot(recipes.grace(graph, hidden=4, proj=4))
+    assert not isinstance(trained(method, graph, graph), Refused)

@@ -39,4 +39,5 @@ class CleanProducts:
 
 def feature_product(x: Float[Tensor, "n f"], weight: Float[Tensor, "f c"]) -> Float[Tensor, "n c"]:
     """`x @ weight` for dense or CSR features."""
-    return sparse_linear(x, weight) if is_csr(x) else x.to(weight.dtype) @ weight
+    x = x.to(weight.dtype)
+    return sparse_linear(x, weight) if is_csr(x) else x @ weight
