@@ -117,8 +117,6 @@ class KernelInfoNCE(SoftmaxLoss):
         self, u: Tensor, v: Tensor, tau: Tensor | float, gamma: float
     ) -> list[Tensor]:
         """Log of the sums of `exp(kernel / tau)`: weights of pairs whose own logits are all 0."""
-        wide = torch.promote_types(u.dtype, v.dtype)  # the rule multiplies them as they are
-        u, v = u.to(wide), v.to(wide)
         scale = 1 / as_tau(u, tau)
         bound = (4 + 2 * EPS) ** (gamma / 2) * float(scale.detach())
         # The products are made by the rule, so the precision is its business too.

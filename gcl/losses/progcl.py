@@ -103,8 +103,7 @@ class ProGCL(SoftmaxLoss):
         """Fit the mixture to the similarities of these views, own pairs left out."""
         u, v = self.rows(z1, z2)
         chosen = torch.randperm(len(u), device=u.device)[: self.columns]
-        wide = torch.promote_types(u.dtype, v.dtype)
-        s = u.to(wide) @ v[chosen].to(wide).t()
+        s = u @ v[chosen].t()
         other = torch.ones_like(s, dtype=torch.bool)
         other[chosen, torch.arange(len(chosen), device=u.device)] = False
         s = ((s[other] + 1) / 2).clamp(0, 1)

@@ -128,12 +128,14 @@ class SoftmaxLoss(nn.Module, ABC):
         """
 
     def rows(self, z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
-        """Both views, checked, as the similarity takes them."""
+        """Both views, checked, as the similarity takes them, in the wider of their formats."""
         name = type(self).__name__
         check_views(name, z1, z2)
         if len(z1) == 1:
             warnings.warn(f"{name}: one row has no negatives, so the loss is 0.", stacklevel=3)
-        return comparable(z1, self.similarity), comparable(z2, self.similarity)
+        u, v = comparable(z1, self.similarity), comparable(z2, self.similarity)
+        wide = torch.promote_types(u.dtype, v.dtype)
+        return u.to(wide), v.to(wide)
 
     def temperature(self, similarity: Tensor) -> Tensor | float:
         """The temperature of this step."""
