@@ -117,3 +117,10 @@ def test_found_sparse_features_of_another_format(name, dtype):
     else:
         method = variants.pot(recipes.grace(graph, hidden=4, proj=4))
     assert not isinstance(trained(method, graph, graph), Refused)
+
+
+@pytest.mark.parametrize("recipe", [recipes.bgrl, recipes.afgrl])
+def test_found_running_statistics_beyond_the_newest(recipe):
+    """A share of 2 makes running variances negative, and embeddings NaN."""
+    graph = gcl.datasets.load("karate")
+    assert isinstance(judge(lambda: recipe(graph, norm_momentum=2.0)), Refused)

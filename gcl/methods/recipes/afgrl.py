@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 from torch_geometric.transforms import Compose
 
-from gcl.checks import check_count
+from gcl.checks import check_count, check_fraction
 from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.losses.negatives.hardest_negatives import hardest
@@ -125,6 +125,7 @@ def afgrl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    check_fraction("afgrl", norm_momentum=norm_momentum)
     num_features = input_width("afgrl", data, encoder)
     check_count("afgrl", predictor=predictor)
     prepare = preparation(normalize, encoder is None)

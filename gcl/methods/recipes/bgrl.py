@@ -6,7 +6,7 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 
-from gcl.checks import check_count
+from gcl.checks import check_count, check_fraction
 from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.methods.bootstrap import Bootstrap
@@ -63,6 +63,7 @@ def bgrl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    check_fraction("bgrl", norm_momentum=norm_momentum)
     num_features = input_width("bgrl", data, encoder)
     check_count("bgrl", predictor=predictor)
     rates = view_rates("bgrl", drop_edge, mask_feature)
