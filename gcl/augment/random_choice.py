@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch_geometric.data import Batch, HeteroData
@@ -63,6 +63,10 @@ class RandomChoice(BaseTransform):
                 raise TypeError(
                     f"RandomChoice: transforms must be callable, got {shown(transform)}."
                 )
+        if p is not None and (not isinstance(p, Iterable) or isinstance(p, str)):
+            raise TypeError(
+                f"RandomChoice: p must be a list of one number per transform, got {shown(p)}."
+            )
         self.p = None if p is None else [float(chance) for chance in p]
         if self.p is None:
             return

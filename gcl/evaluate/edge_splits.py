@@ -256,6 +256,10 @@ def edge_split(
     check_positive("edge_split", negatives=negatives)
     check_count("edge_split", least=0, seed=seed)
     edge_type = _check_edge_type("edge_split", data, edge_type)
+    if not isinstance(hide, Sequence) or isinstance(hide, str):
+        raise TypeError(
+            f"edge_split: hide must be a list of edge types, got a {type(hide).__name__}."
+        )
     also = {_among("edge_split", data, key, edge_type) for key in hide}
     for store in data.stores:
         telling = [name for name in FROM_EDGES if name in store]
@@ -321,7 +325,7 @@ def _check_edge_type(
                 f"{type(data).__name__}; leave it out."
             )
         return None
-    if edge_type is None or tuple(edge_type) not in data.edge_types:
+    if not isinstance(edge_type, tuple | list) or tuple(edge_type) not in data.edge_types:
         got = "" if edge_type is None else f", got {edge_type!r}"
         listed = ", ".join(map(repr, data.edge_types)) or "none"
         raise ValueError(

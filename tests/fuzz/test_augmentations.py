@@ -77,3 +77,7 @@ def test_a_view_of_a_graph(name, data):
     view = judge(lambda: made(graph), graph, finite=finite(graph))
     if not isinstance(view, Refused) and valid:
         require_sound(view, graph)
+
+
+def test_found_a_number_for_the_chances_of_several():
+    assert isinstance(judge(lambda: augment.RandomChoice(PLAIN, p=0.5)), Refused)

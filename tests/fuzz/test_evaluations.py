@@ -236,3 +236,10 @@ def test_found_a_class_with_one_graph_a_training_part():
     y = torch.tensor([0, 0, 1, 1])
     found = judge(lambda: E.graph_classification(torch.eye(4), y, protocol=protocol))
     assert isinstance(found, Refused)
+
+
+@pytest.mark.parametrize("options", [{"edge_type": 3}, {"edge_type": ("t", "to", "a"), "hide": 3}])
+def test_found_numbers_for_edge_types(options):
+    graph = HeteroData({"t": {"num_nodes": 9}, "a": {"num_nodes": 9}})
+    graph["t", "to", "a"].edge_index = torch.arange(9).expand(2, 9)
+    assert isinstance(judge(lambda: E.edge_split(graph, **options), graph), Refused)

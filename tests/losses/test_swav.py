@@ -130,7 +130,7 @@ def test_few_rows():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="num_prototypes must be a number above 0"):
+    with pytest.raises(ValueError, match="num_prototypes must be at least 1, got 0"):
         SwAV(3, 0)
     with pytest.raises(ValueError, match="expected rows of width 3, got 4"):
         SwAV(3, 2)(torch.ones(2, 4), torch.ones(2, 4))
