@@ -124,3 +124,8 @@ def test_found_running_statistics_beyond_the_newest(recipe):
     """A share of 2 makes running variances negative, and embeddings NaN."""
     graph = gcl.datasets.load("karate")
     assert isinstance(judge(lambda: recipe(graph, norm_momentum=2.0)), Refused)
+
+
+def test_found_true_for_a_width():
+    graph = gcl.datasets.load("karate")
+    assert isinstance(judge(lambda: recipes.grace(graph, hidden=True)), Refused)
