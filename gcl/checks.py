@@ -317,6 +317,17 @@ def as_strengths(name: str, key: str, values: Any) -> list[float]:
     return [float(value) for value in found]
 
 
+def check_interval(name: str, key: str, value: Any) -> None:
+    """Two numbers `(low, high)`.
+
+    Raises:
+        TypeError: anything else.
+    """
+    pair = isinstance(value, tuple | list) and len(value) == 2
+    if not pair or not all(isinstance(v, Real) and not isinstance(v, bool) for v in value):
+        raise TypeError(f"{name}: {key} must be two numbers (low, high), got {shown(value)}.")
+
+
 def check_seed(name: str, seed: int, *, least: int = -(2**63)) -> None:
     """The seed of a generator.
 

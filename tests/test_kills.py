@@ -286,6 +286,7 @@ def kill_a_board(folder, names, seeds, kills, rng, at_a_time=3):
         assert set(left) <= {out.name, f".{out.name}.lock"}
 
 
+@pytest.mark.slow
 def test_a_board_goes_on_bit_for_bit(folder):
     kill_a_board(folder, ("grace", "dgi"), 1, 1, random.Random("board"), at_a_time=1)
 

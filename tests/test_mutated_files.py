@@ -104,7 +104,7 @@ CRAFTED: list[tuple[str, str, Any, str]] = [
     ("run", "run.json", lambda p: p.write_text(DEEP), "recursion"),
     ("run", "run.json", lambda p: p.write_bytes(b"\xff\xfe\0"), "decode"),
     ("run", "run.json", lambda p: replace(p, '"epochs": 200', '"epochs": "no"'), "epochs is 'no'"),
-    ("run", "run.json", lambda p: replace(p, '"seeds": 3', '"seeds": -1'), "seeds is -1"),
+    ("run", "run.json", lambda p: replace(p, '"seeds": [', '"seeds": -1, "x": ['), "seeds is -1"),
     ("run", "run.json", lambda p: replace(p, '"dataset": "karate"', '"dataset": 7'), "dataset is"),
     ("config", "toy.toml", lambda p: p.write_text(f"a = {DEEP}"), "is not valid TOML: .*recursion"),
     ("config", "toy.toml", lambda p: p.write_text("a = " + "9" * 5000), "is not valid TOML"),

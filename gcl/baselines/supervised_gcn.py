@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
-from gcl.checks import check_count
+from gcl.checks import check_count, check_seed
 from gcl.evaluate.inputs import as_labels
 from gcl.evaluate.linear_probe import choose_splits, look_up
 from gcl.evaluate.protocols import Protocol
@@ -74,6 +74,7 @@ def supervised_gcn(
         True
     """
     check_count("supervised_gcn", hidden=hidden, epochs=epochs)
+    check_seed("supervised_gcn", seed)
     y, classes = as_labels(data.y, int(data.num_nodes or 0), "supervised_gcn")
     splits = choose_splits(look_up(protocol), splits, data, len(y), 0)
     if not bool(splits.val.any(1).all()):

@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 from torch_geometric.data.data import BaseData
 
 from gcl import checkpoint
-from gcl.checks import check_count
+from gcl.checks import check_count, check_seed
 from gcl.evaluate import diagnostics
 from gcl.training.state import Callback, State, is_due
 
@@ -56,6 +56,7 @@ class Diagnose(Callback):
         **options: Any,
     ):
         check_count("Diagnose", every=every)
+        check_seed("Diagnose", seed)
         unknown = set(options) - {"tau", "intra", "anchors", "ks"}
         if unknown:
             raise TypeError(

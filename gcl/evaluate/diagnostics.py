@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.checks import check_count, check_counts, check_positive
+from gcl.checks import check_count, check_counts, check_positive, check_seed
 from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.geometry import geometry
 from gcl.evaluate.inputs import as_labels, as_matrix
@@ -122,6 +122,7 @@ def diagnostics(
         )
     check_count("diagnostics", least=2, anchors=anchors)
     check_counts("diagnostics", ks=ks)
+    check_seed("diagnostics", seed)
     check_positive("diagnostics", tau=tau)
     tau = float(tau)
     codes = None if y is None else as_labels(y, n, "diagnostics")[0].to(x.device)

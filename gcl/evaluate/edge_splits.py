@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch_geometric.data import Batch, Data, HeteroData
 
-from gcl.checks import check_count, check_node_pairs, check_number, check_positive
+from gcl.checks import check_count, check_node_pairs, check_number, check_positive, check_seed
 from gcl.graphs.selection import edge_stores, fix_num_nodes, take_edges
 
 EdgeType: TypeAlias = tuple[str, str, str]
@@ -260,6 +260,7 @@ def edge_split(
         raise TypeError(
             f"edge_split: hide must be a list of edge types, got a {type(hide).__name__}."
         )
+    check_seed("edge_split", seed)
     also = {_among("edge_split", data, key, edge_type) for key in hide}
     for store in data.stores:
         telling = [name for name in FROM_EDGES if name in store]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.checks import check_real
+from gcl.checks import check_real, check_seed
 from gcl.evaluate.inputs import as_matrix
 from gcl.evaluate.result import Result
 
@@ -74,6 +74,7 @@ def geometry(
         other = torch.nn.functional.normalize(other, dim=1)
         values["alignment"] = float(other.sub_(unit).square_().sum(1).mean())
         del other
+    check_seed("geometry", seed)
     sample, pairs = unit, "all pairs"
     if max_nodes is not None and len(unit) > max_nodes:
         order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(seed))

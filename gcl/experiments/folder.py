@@ -57,6 +57,8 @@ def read_run(folder: Path) -> Kept:
     try:
         content = json.loads(path.read_text())
         seeds = content["seeds"]
+        if isinstance(seeds, int) and (isinstance(seeds, bool) or seeds < 1):
+            raise TypeError(f"seeds is {seeds!r:.80}")
         _check_kinds(content["run"])
         kept = Kept(
             Run(**content["run"]),

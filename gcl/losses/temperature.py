@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gcl.checks import check_fraction, check_positive, check_real
+from gcl.checks import check_fraction, check_interval, check_positive, check_real
 from gcl.ops.tracing import outside_graph
 
 
@@ -59,6 +59,7 @@ class AdaptiveTemperature(nn.Module):
         check_real("AdaptiveTemperature", momentum=momentum)
         if not 0 <= momentum < 1:
             raise ValueError(f"AdaptiveTemperature: momentum must lie in [0, 1), got {momentum}.")
+        check_interval("AdaptiveTemperature", "bounds", bounds)
         if not 0 < bounds[0] <= bounds[1]:
             raise ValueError(
                 f"AdaptiveTemperature: bounds must be two numbers 0 < low <= high, got {bounds}."

@@ -152,6 +152,8 @@ class GCNEncoder(nn.Module):
 
 
 def _normalization(norm: str, width: int, options: dict[str, Any] | None) -> nn.Module:
+    if not isinstance(norm, str):
+        raise TypeError(f"GCNEncoder: norm must be the name of a normalization, got {norm!r}.")
     try:
         return normalization_resolver(norm, width, **(options or {}))
     except (AttributeError, ValueError):

@@ -190,6 +190,9 @@ def check_saved(saved: Any) -> None:
             raise _no_training(f"it has no {name!r}")
         if not isinstance(saved[name], kind) or isinstance(saved[name], bool):
             raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
+    for name, further in (("data", str), ("about", dict)):  # earlier versions have neither
+        if not isinstance(saved.get(name), further | None):
+            raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
     epoch, step, history = saved["epoch"], saved["step"], saved["history"]
     if not 0 <= epoch <= step or len(history) != epoch:
         raise _no_training(f"it tells of {epoch} epochs, {step} steps and {len(history)} losses")

@@ -24,6 +24,7 @@ def table(folder, name):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_measures_losses_layers_and_epochs(tmp_path, capsys):
     assert MAIN([*SMALL, "--recipes", "grace", "mvgrl", "pamc", "--out", str(tmp_path)]) == 0
     losses, layers, epochs = (table(tmp_path, name) for name in ("losses", "gcn", "epochs"))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_choice, check_count, check_positive, check_views
+from gcl.checks import check_choice, check_count, check_positive, check_seed, check_views
 from gcl.ops.clusters.bound import bound_terms
 from gcl.ops.clusters.members import PROXIES, Proxy
 from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
@@ -137,6 +137,7 @@ class MetaNodeNegatives(nn.Module):
         check_choice(name, "assign", assign, ("hard", "soft"))
         check_count(name, every=every, iterations=iterations)
         check_positive(name, softness=softness)
+        check_seed(name, seed)
         if second_order and proxy == "paper":
             raise ValueError(f"{name}: second_order goes with proxy='node' or 'pair', not 'paper'.")
         self.clusters, self.proxy, self.assign = clusters, proxy, assign

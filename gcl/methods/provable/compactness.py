@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.checks import check_choice
+from gcl.checks import check_choice, check_seed
 from gcl.contracts import Method, check_is_method
 from gcl.graphs.validate import validate_graph
 from gcl.methods.provable.node_bounds import MODES, Mode
@@ -62,6 +62,7 @@ def compactness(
         (torch.Size([34]), True)
     """
     check_choice("compactness", "mode", mode, MODES)
+    check_seed("compactness", seed)
     check_is_method("compactness", method)
     was_training = method.training
     method.eval()

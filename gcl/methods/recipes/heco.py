@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
-from gcl.checks import check_fraction
+from gcl.checks import check_fraction, shown
 from gcl.contracts import Graph, Method
 from gcl.describe import describe_parts
 from gcl.graphs.kinds import check_types
@@ -175,6 +175,11 @@ def heco(
     target = chains[0][0][0]
     edge_types, numbers = _neighbour_types(data, target, samples)
     others = [name[0] for name in edge_types]
+    if not isinstance(positives, AddHeCoPositives):
+        raise TypeError(
+            "heco: positives must be a gcl.transforms.AddHeCoPositives(threshold), got "
+            f"{shown(positives)}."
+        )
     prepare: list[BaseTransform] = [paths, positives]
     # Sparse features come out as CSR either way.
     prepare.append(NormalizeRows(sparse_only=True) if normalize else ToSparseFeatures(0.0))
