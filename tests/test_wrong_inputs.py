@@ -311,8 +311,10 @@ CASES = {
     "options: bounds": (lambda: L.ISogCLR(4, bounds=2.5), TypeError, "bounds must be two numbers"),
     "options: one bound": (lambda: L.AdaptiveTemperature(0.4, bounds=(1,)), TypeError, "bounds"),
     "options: norm": (lambda: M.bgrl(GRAPH, norm=True), TypeError, "norm must be the name"),
-    "options: positives": (lambda: M.heco(TYPES, paths=T.AddMetaPaths([["paper", "author", "paper"]]),
-                                          positives=5), TypeError, "AddHeCoPositives"),
+    "options: positives": (
+        lambda: M.heco(TYPES, paths=T.AddMetaPaths([["paper", "author", "paper"]]), positives=5),
+        TypeError, "AddHeCoPositives",
+    ),
     "evaluate: the graph": (lambda: E.linear_probe(Z, GRAPH), TypeError, "whole numbers.*a Data"),
     "evaluate: words": (lambda: E.cluster(Z, ["a"] * 60), TypeError, "whole numbers.* got text"),
     "evaluate: fractions": (lambda: E.knn(Z, torch.rand(60)), ValueError, "NaN or fractions"),
