@@ -121,6 +121,15 @@ class Program:
                     found.append(int(path.parent.name))
         return found
 
+    def workers(self):
+        """Processes that train; beside them Python has one that tracks what they share."""
+        found = []
+        for pid in self.members():
+            with contextlib.suppress(OSError):
+                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return found
+
     def listens(self):
         """Wait until the program answers signals itself: Python's own start is not ours."""
         bit = 1 << (signal.SIGTERM - 1)
@@ -261,8 +270,7 @@ def kill_a_board(folder, names, seeds, kills, rng, at_a_time=3):
             time.sleep(rng.uniform(0.3, 1.0) * lasts)
             rows = rows_of(out)
             chosen, whom = rng.choice(SIGNALS), rng.choice(("parent", "worker", "all"))
-            members = program.members()
-            workers = [pid for pid in members if pid != program.process.pid]
+            workers = program.workers()
             if whom == "all":
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(program.process.pid, chosen)
