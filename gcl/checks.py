@@ -361,12 +361,14 @@ def check_device(name: str, device: str | torch.device) -> None:
     if not isinstance(device, str | int | torch.device) or isinstance(device, bool):
         raise TypeError(f"{name}: device must be a name such as 'cuda:0', got {shown(device)}.")
     try:
-        torch.device(device)
+        found = torch.device(device)
     except RuntimeError:
         raise ValueError(
             f"{name}: device {shown(device)} cannot be used here: torch knows no device of this "
             "name; give 'cpu', 'cuda' or 'cuda:1'."
         ) from None
+    if found.type == "meta":
+        raise ValueError(f"{name}: device 'meta' cannot be used here: it holds no numbers.")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -184,7 +184,7 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(trained, tmp_path, key):
         (["epoch"], True, "its 'epoch' is a bool"),
         (["step"], 1, "2 epochs, 1 steps and 2 losses"),
         (["history"], [], "2 epochs, 2 steps and 0 losses"),
-        (["history", 0], {"loss": "low"}, "no loss or no seconds"),
+        (["history", 0], {"loss": "low"}, "no number for one of"),
         (["callbacks", 0], ["EarlyStopping"], "no name with a state"),
         (["callbacks", 0, 1], {"best": 0.1}, "does not fit the callback EarlyStopping"),
         (["callbacks", 0, 1, "best_weights"], {"a": 1}, "best weights of EarlyStopping"),

@@ -36,7 +36,8 @@ class Parser(argparse.ArgumentParser):
         if found := re.match(r"unrecognized arguments: (\S+)", message):
             known = [name for action in self._actions for name in action.option_strings]
             message = f"unexpected {found[1]!r}; {did_you_mean(found[1], known)}".rstrip("; ")
-        raise ValueError(f"{self.prog}: {message}; see {self.prog} --help.")
+        stop = " See" if message.endswith("?") else "; see"
+        raise ValueError(f"{self.prog}: {message}{stop} {self.prog} --help.")
 
 
 def underscored(options: Sequence[str]) -> list[str]:

@@ -88,8 +88,8 @@ def _train_seeds(
         return rows
     needs = tuple(SHOWN) if has_labels(data) else ("loss",)
     with folder.opened(out, run, seeds, data, resume=resume, needs=needs) as (kept, rows):
-        done = {int(row["seed"]) for row in rows}
-        if NO_TRAINING not in done:
+        done = folder.finished(kept, rows)
+        if not any(int(row["seed"]) == NO_TRAINING for row in rows):
             rows += raw_rows(run, data)
             # A probe of many features takes minutes: not again on --resume.
             results.write_rows(out / "results.csv", rows)
@@ -97,7 +97,8 @@ def _train_seeds(
             if seed in done:
                 continue
             home = out / f"seed-{seed}"
-            rows += train_seed(run, data, seed, home, resume=resume, lengths=kept.lengths)[0]
+            new = train_seed(run, data, seed, home, resume=resume, lengths=kept.lengths)[0]
+            rows = [row for row in rows if int(row["seed"]) != seed] + new
             results.write_rows(out / "results.csv", rows)
     return [row for row in rows if int(row["seed"]) in (NO_TRAINING, *seeds)]
 

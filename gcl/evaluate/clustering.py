@@ -45,6 +45,8 @@ def match_clusters(y: np.ndarray, assignment: np.ndarray) -> np.ndarray:
     several = hasattr(y, "__len__") and not (hasattr(y, "ndim") and y.ndim == 0)
     rows = len(y) if several else 0
     y, assignment = (as_classes(v, rows, "match_clusters").numpy() for v in (y, assignment))
+    if not len(y):
+        return assignment
     # Only the names that occur: their numbers may be large.
     found, assignment = np.unique(assignment, return_inverse=True)
     names, y = np.unique(y, return_inverse=True)

@@ -170,6 +170,8 @@ def run_of(composition: Composition, dataset: str, chosen: Namespace) -> Run:
             raise ValueError(f"--{key} must be at least 0, got {getattr(run, key):g}.")
     if run.epochs < 0:
         raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
+    if run.warmup >= max(run.epochs, 1):
+        raise ValueError(f"--warmup must be below --epochs, got {run.warmup} and {run.epochs}.")
     if run.patience < 0:
         raise ValueError(f"--patience must be >= 0, got {run.patience}.")
     if run.protocol not in (*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS):

@@ -82,14 +82,24 @@ def _check_kinds(run: Mapping[str, Any]) -> None:
             raise TypeError(f"{key} is {value!r:.80}")
 
 
+def finished(kept: Kept, rows: Sequence[dict[str, Any]]) -> set[int]:
+    """The seeds that have all their rows, trained for as many epochs as are asked for."""
+    shorter = {str(epochs) for epochs in kept.lengths if epochs < kept.run.epochs}
+    return {
+        int(row["seed"])
+        for row in rows
+        if row["features"] == kept.run.recipe and str(row.get("trained_epochs")) not in shorter
+    }
+
+
 @contextmanager
 def opened(
     out: Path, run: Run, seeds: Sequence[int], data: Any, *, resume: bool, needs: Sequence[str]
 ) -> Iterator[tuple[Kept, list[dict[str, Any]]]]:
     """A folder for a run, locked until the block ends, with the rows that its results hold.
 
-    Rows of a seed that has no trained row, or was trained for fewer epochs than are asked for, are
-    left out: they are measured again.
+    Rows of a seed that has no trained row are left out: they are measured again. Those of a seed
+    that was trained for fewer epochs than are asked for stay until its longer training has ended.
 
     Args:
         out: the folder; made if missing.
@@ -122,13 +132,9 @@ def opened(
             kept = read_run(out)
             _check_same(out, kept, run, digest)
             rows = results.read_rows(out / "results.csv", ("seed", "features", *needs))
-            if run.epochs > kept.run.epochs:
-                rows = [row for row in rows if row["features"] != run.recipe]
             whole = {row["seed"] for row in rows if row["features"] == run.recipe}
             rows = [row for row in rows if row["seed"] in {*whole, str(NO_TRAINING)}]
             results.check_numbers(out / "results.csv", rows, ("seed", *needs))
-            if (out / "results.csv").is_file():
-                results.write_rows(out / "results.csv", rows)
         lengths = [*kept.lengths, *([] if run.epochs in kept.lengths else [run.epochs])]
         kept = Kept(run, sorted({*kept.seeds, *seeds}), kept.data, lengths)
         kept.write(out / "run.json")
@@ -156,6 +162,10 @@ def _check_same(out: Path, kept: Kept, run: Run, digest: str) -> None:
 
 def _differences(earlier: Run, now: Run) -> list[str]:
     """Options that decide numbers and have other values, in words."""
+    if earlier.recipe != now.recipe:  # and with it most options
+        return [f"the recipe was {earlier.recipe!r} and is {now.recipe!r}"]
+    if earlier.dataset != now.dataset:
+        return [f"the data set was {earlier.dataset!r} and is {now.dataset!r}"]
     old, new = (_options(run) for run in (earlier, now))
     return [
         f"--{name} was {old.get(name)!r} and is {new.get(name)!r}"

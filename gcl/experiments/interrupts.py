@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 ENDING = tuple(
@@ -120,5 +119,6 @@ def _on_signal(number: int, frame: Any) -> None:
 
 
 def _write(line: str) -> None:
-    """Past Python's buffers, which the signal may have found half written."""
-    os.write(sys.stderr.fileno(), line.encode())
+    """Past Python's buffers, which the signal may have found half written, or may be replaced."""
+    with suppress(OSError):
+        os.write(2, line.encode())

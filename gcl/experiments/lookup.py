@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gcl.methods import recipes, variants
+from gcl.names import did_you_mean
 
 
 def find_recipe(name: str) -> Callable[..., Any]:
@@ -47,7 +48,7 @@ def imported(name: str, kind: str) -> Callable[..., Any]:
         sys.path.insert(0, os.getcwd())
     try:
         module = _from_file(path) if is_path(path) else importlib.import_module(path)
-        found = getattr(module, attribute or _only_function(module))
+        found = _attribute(module, path, attribute or _only_function(module))
     except (ImportError, AttributeError, ValueError, OSError, SyntaxError) as error:
         raise ValueError(f"{kind} {name!r} cannot be imported: {error}.") from None
     if not callable(found):
@@ -75,6 +76,13 @@ def _from_file(path: str) -> types.ModuleType:
             del sys.modules[name]
             raise
     return sys.modules[name]
+
+
+def _attribute(module: types.ModuleType, path: str, name: str) -> Any:
+    if hasattr(module, name):
+        return getattr(module, name)
+    meant = did_you_mean(name, [n for n, value in vars(module).items() if callable(value)])
+    raise ValueError(f"{path} has no {name!r}{'; ' if meant else ''}{meant.strip()}")
 
 
 def _only_function(module: types.ModuleType) -> str:

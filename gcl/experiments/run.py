@@ -31,6 +31,7 @@ from gcl.experiments.lookup import imported, is_path
 from gcl.experiments.memory import peak_extra_mb
 from gcl.graphs.digest import data_digest
 from gcl.graphs.validate import validate_graph
+from gcl.names import did_you_mean
 from gcl.nn.readouts import sum_readout
 from gcl.training.loop import embed, fit, warmup_cosine
 from gcl.training.state import Callback, State, read_checkpoint
@@ -211,7 +212,7 @@ def train_seed(
     earlier = []
     if goes_on and saved is not None:
         content = read_checkpoint(saved)
-        _check_about(saved, content.get("about"), about, (run.epochs, *lengths))
+        _check_about(saved, content.get("about"), about, (run.epochs, *lengths), content["epoch"])
         earlier = content["history"]
     total = run.epochs if run.epochs > 0 else 1
     states: list[State] = []
@@ -253,12 +254,14 @@ def _without_epochs(run: Run) -> str:
     return options_digest(replace(run, epochs=0))
 
 
-def _check_about(path: Path, found: Any, own: dict[str, Any], lengths: Sequence[int]) -> None:
+def _check_about(
+    path: Path, found: Any, own: dict[str, Any], lengths: Sequence[int], epoch: int
+) -> None:
     """Raises CheckpointError where a checkpoint does not say that it is of this run."""
     found = found if isinstance(found, dict) else {}
     names = {"run": "another recipe or other options", "seed": "another seed", "data": "other data"}
     other = [what for key, what in names.items() if found.get(key) != own[key]]
-    if found.get("epochs") not in lengths:
+    if found.get("epochs") not in lengths or epoch > found["epochs"]:
         other.append("a run of another length")
     if other:
         raise CheckpointError(
@@ -385,8 +388,18 @@ def as_json(value: Any) -> Any:
 
 
 def optimizer_class(name: str) -> Any:
-    """A class of torch.optim by its name; ValueError where there is none."""
+    """A class of torch.optim by its name; ValueError where there is none that `fit` can step."""
     found = getattr(torch.optim, name, None)
     if not (inspect.isclass(found) and issubclass(found, torch.optim.Optimizer)):
-        raise ValueError(f"optimizer must be a class of torch.optim such as AdamW, got {name!r}.")
+        meant = did_you_mean(name, [n for n in dir(torch.optim) if n[0].isupper()])
+        raise ValueError(
+            f"optimizer must be a class of torch.optim such as AdamW, got {name!r}; {meant}see its "
+            "documentation."
+        )
+    takes = inspect.signature(found).parameters
+    if not {"lr", "weight_decay"} <= {*takes}:
+        raise ValueError(
+            f"optimizer {name} does not take lr and weight_decay; choose another one, such as "
+            "AdamW."
+        )
     return found

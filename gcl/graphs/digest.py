@@ -34,6 +34,7 @@ def data_digest(data: BaseData | InMemoryDataset) -> str:
     digest = hashlib.sha256()
     if isinstance(data, InMemoryDataset):
         _add(digest, "slices", data.slices)
+        _add(digest, "chosen", torch.tensor(list(data.indices())))  # of a part, and in its order
         data = data._data
     for store in sorted(data.stores, key=lambda store: repr(getattr(store, "_key", None))):
         _add(digest, repr(getattr(store, "_key", None)), dict(store.items()))

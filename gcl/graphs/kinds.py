@@ -23,13 +23,13 @@ def what_came(value: Any) -> str:
 
     Example:
         >>> what_came(None)
-        'None; does the function that makes it return it?'
+        'None; see that the function that makes it returns it'
         >>> what_came({"x": 1})
         'dict; make a graph: torch_geometric.data.Data.from_dict(...)'
     """
     name, package = type(value).__name__, type(value).__module__.partition(".")[0]
     if value is None:
-        return "None; does the function that makes it return it?"
+        return "None; see that the function that makes it returns it"
     if isinstance(value, type):
         return f"the class {value.__name__}; make an object of it: {value.__name__}(...)"
     if isinstance(value, str | Path):

@@ -51,6 +51,8 @@ class Reconstruction(Method):
         return self.encoder(data.x, data.edge_index, data.get("edge_weight"))
 
 
+@torch.inference_mode(False)  # it trains wherever it is asked for,
+@torch.enable_grad()  # also by `embed`
 def pretrain(
     encoder: MLPEncoder,
     x: Float[Tensor, "n f"],
@@ -112,7 +114,7 @@ def pretrain(
         model = AutoEncoder(encoder).to(device)
     state = fit(
         Reconstruction(model.encoder, model.decoder),
-        _RowBatches(x, batch_size, seed),
+        _RowBatches(x.clone() if x.is_inference() else x, batch_size, seed),
         epochs=epochs,
         lr=lr,
         weight_decay=0.0,

@@ -13,7 +13,7 @@ from gcl.checks import check_encoder, shown
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership, seed_rows
-from gcl.graphs.kinds import check_input
+from gcl.graphs.kinds import check_input, check_one_type
 from gcl.graphs.selection import node_attributes
 from gcl.graphs.views import draw_view
 from gcl.losses.pairwise_views import PairwiseViews
@@ -94,6 +94,7 @@ class TwoView(Method):
 
     def compare(self, data: Graph, views: Sequence[Transform]) -> Tensor:
         """The loss between views of your choice."""
+        check_one_type("TwoView", data)
         drawn = list(self._project_views(data, views))
         return self.objective(*(h for _, h in drawn), **self._asked_for(drawn[0][0], data))
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,7 +122,7 @@ def fit(
             f"fit: a {type(data).__name__} of graphs would be trained on graph by graph; give "
             "torch_geometric.loader.DataLoader(graphs, batch_size=128, shuffle=True)."
         )
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+    if isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 0:
         raise ValueError(f"fit: epochs must be a whole number >= 0, got {epochs!r}.")
     if clip is not None:
         check_real("fit", clip=clip)
@@ -189,10 +190,15 @@ def _tell_of_collapse(state: State) -> None:
     """A warning where the loss no longer moves: random views of rows that all became one."""
     losses = [row["loss"] for row in state.history[-11:]]
     still = sum(abs(a - b) <= 1e-6 * abs(b) for a, b in pairwise(losses))
-    if len(losses) > 5 and still >= len(losses) / 2 and losses[-1] != 0:
+    stands = len(losses) > 5 and still >= len(losses) / 2 and losses[-1] != 0
+    # Rows that are all alike but for little come near what InfoNCE gives them.
+    rows = getattr(state.data, "num_nodes", None) if isinstance(state.data, BaseData) else None
+    alike = math.log(2 * rows - 1) if rows and not state.method.graph_level else math.nan
+    near = sum(abs(loss - alike) <= 1e-4 * alike for loss in losses)
+    if stands or (len(losses) > 10 and near >= 10):
         lr = state.optimizer.param_groups[0]["lr"]
         warnings.warn(
-            f"fit: the loss stood still in {still} of the last {len(losses) - 1} epochs, at "
+            f"fit: the loss stood still in the last {len(losses) - 1} epochs, at "
             f"{statistics.median(losses):.6g}: the method has collapsed (all rows alike give "
             f"InfoNCE log(2N - 1)) and learns no more; train again with an lr below {lr:g}.",
             stacklevel=3,
@@ -500,20 +506,42 @@ def _optimizer(
     method: Method, optimizer: Any, lr: float | None, weight_decay: float | None
 ) -> Optimizer:
     if isinstance(optimizer, Optimizer):
-        return optimizer
+        return _of_method(optimizer, method)
     parameters = [p for p in method.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("fit: the method has no trainable parameter.")
     if optimizer is not None:
-        made = optimizer(parameters)
+        try:
+            made = optimizer(parameters)
+        except TypeError as error:
+            raise TypeError(
+                "fit: optimizer must make an optimizer of the parameters alone, such as "
+                f"functools.partial(torch.optim.SGD, lr=0.1); it said: {error}."
+            ) from None
         if not isinstance(made, Optimizer):
             raise TypeError(f"fit: optimizer must make a torch.optim.Optimizer, got {made!r}.")
-        return made
+        return _of_method(made, method)
     return torch.optim.Adam(
         parameters,
         lr=1e-3 if lr is None else lr,
         weight_decay=1e-5 if weight_decay is None else weight_decay,
     )
+
+
+def _of_method(optimizer: Optimizer, method: Method) -> Optimizer:
+    """An optimizer that `fit` can step, of parameters of the method."""
+    if isinstance(optimizer, torch.optim.LBFGS | torch.optim.SparseAdam):
+        raise TypeError(
+            f"fit: {type(optimizer).__name__} does not train dense parameters by one gradient a "
+            "step; take another optimizer, such as torch.optim.Adam."
+        )
+    own = {id(p) for p in method.parameters()}
+    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError(
+            "fit: the optimizer holds no parameter of the method, so nothing would train; make it "
+            "of method.parameters()."
+        )
+    return optimizer
 
 
 def _scheduler(optimizer: Optimizer, scheduler: Any) -> LRScheduler | None:

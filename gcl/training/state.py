@@ -23,6 +23,8 @@ from gcl import checkpoint
 from gcl.contracts import Method
 from gcl.graphs.digest import data_digest
 
+EVERY_EPOCH = ("epoch", "step", "loss", "lr", "seconds")  # what the history tells of each
+
 
 class Callback:
     """Hooks into `fit`; override what you need.
@@ -194,12 +196,14 @@ def check_saved(saved: Any) -> None:
         if not isinstance(saved.get(name), further | None):
             raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
     epoch, step, history = saved["epoch"], saved["step"], saved["history"]
-    if not 0 <= epoch <= step or len(history) != epoch:
+    if not 0 <= epoch <= step < 2**63 or len(history) != epoch:
         raise _no_training(f"it tells of {epoch} epochs, {step} steps and {len(history)} losses")
     for row in history:
-        told = isinstance(row, dict) and [row.get(key) for key in ("loss", "seconds")]
-        if not told or not all(map(_is_number, told)):
-            raise _no_training("an epoch of its history has no loss or no seconds")
+        told = isinstance(row, dict) and [row.get(key) for key in EVERY_EPOCH]
+        if not told or not all(map(_is_finite, told)):
+            raise _no_training(
+                f"an epoch of its history has no number for one of {', '.join(EVERY_EPOCH)}"
+            )
     if not all(isinstance(name, str) for name in saved["method"]):
         raise _no_training("its weights have no names")
     if not {"state", "param_groups"} <= set(saved["optimizer"]):
@@ -291,6 +295,10 @@ def _is_like(value: Any, own: Any) -> bool:
             return value.numel() == 1
         return _is_number(value) and (math.isfinite(value) or not math.isfinite(own))
     return True
+
+
+def _is_finite(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value)
 
 
 def _is_number(value: Any) -> bool:

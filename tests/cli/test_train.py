@@ -191,7 +191,7 @@ def test_every_listed_graph_can_be_trained_on(recipe, monkeypatch, capsys):
 def test_a_collapse_is_named(capsys):
     assert main(["train", "grace", "karate", *SMALL[:4], "--epochs", "60", "--lr", "10"]) == 0
     err = capsys.readouterr().err
-    assert re.search(r"warning: fit: the loss stood still in \d+ of the last 10 epochs, at", err)
+    assert re.search("warning: fit: the loss stood still in the last 10 epochs, at", err)
     assert "at 4.20469: the method has collapsed" in err  # log(2 * 34 - 1)
     assert main(["train", "grace", "karate", *SMALL[:4], "--epochs", "30"]) == 0
     assert "collapsed" not in capsys.readouterr().err

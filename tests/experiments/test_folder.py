@@ -106,6 +106,35 @@ def test_more_epochs_lengthen_a_run(folder, tmp_path, capsys):
     assert "--epochs was 6 and is 3" in capsys.readouterr().err
 
 
+def test_lengthening_one_seed_keeps_the_rows_of_the_others(folder):
+    assert trained(folder, "--seeds", "2") == 0
+    before = results.read_rows(folder / "results.csv")
+    assert trained(folder, "--epochs", "6", "--seed", "0", "--resume") == 0
+    after = results.read_rows(folder / "results.csv")
+    assert [row for row in after if row["seed"] == "1"] == [r for r in before if r["seed"] == "1"]
+    assert trained(folder, "--epochs", "6", "--seeds", "2", "--resume") == 0
+    rows = results.read_rows(folder / "results.csv")
+    assert {row["trained_epochs"] for row in rows if row["features"] == "grace"} == {"6"}
+    assert len(rows) == len(before)
+
+
+def test_another_recipe_is_named_without_its_options(folder, data):
+    begin(folder, Run("grace", "karate"), data)
+    with pytest.raises(ValueError, match="options: the recipe was 'grace' and is 'gbt'"):
+        begin(folder, Run("gbt", "karate"), data)
+
+
+def test_a_checkpoint_of_more_epochs_than_its_run_is_refused(tmp_path, data):
+    run = Run("grace", "karate", epochs=2, method={"hidden": 4, "proj": 4})
+    train_seed(run, data, 0, tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    saved = checkpoint.load(path)
+    longer = {"epoch": 4, "step": 4, "history": saved["history"] * 2}
+    checkpoint.save({**saved, **longer}, path)
+    with pytest.raises(CheckpointError, match="a run of another length"):
+        train_seed(run, data, 0, tmp_path, resume=True)
+
+
 def test_a_warm_up_cannot_be_lengthened(folder, capsys):
     assert trained(folder, "--warmup", "1") == 0
     assert trained(folder, "--warmup", "1", "--epochs", "6", "--resume") == 2

@@ -1,5 +1,7 @@
 """Signals: when they end a program, and with which code."""
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -55,6 +57,16 @@ def test_a_first_signal_waits_and_a_second_does_not(capfd):
         stretch(signal.SIGTERM, signal.SIGINT)
     assert seen == [True]
     assert not interrupts.asked_to_leave()
+
+
+def test_replaced_streams_change_nothing():
+    with (
+        contextlib.redirect_stderr(io.StringIO()),
+        pytest.raises(interrupts.Interrupt),
+        interrupts.handled(),
+        interrupts.deferred(),
+    ):
+        send(signal.SIGTERM)
 
 
 def test_what_the_program_was_told_to_ignore_stays_ignored():

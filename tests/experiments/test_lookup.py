@@ -20,7 +20,10 @@ def test_names_of_the_package_and_of_elsewhere():
     [
         ("macl", "Unknown recipe 'macl'; known: adameow, afgrl, .*sugrl, or your own as package"),
         ("no_such_module:f", "recipe 'no_such_module:f' cannot be imported: No module named"),
-        ("statistics:nothing", "recipe 'statistics:nothing' cannot be imported: .*no attribute"),
+        (
+            "statistics:nothing",
+            "recipe 'statistics:nothing' cannot be imported: .*has no 'nothing'",
+        ),
         (":f", "recipe ':f' cannot be imported: Empty module name"),
         ("math:pi", "recipe 'math:pi' is not a function"),
     ],

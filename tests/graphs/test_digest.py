@@ -71,4 +71,6 @@ def test_types_and_sets():
             del each.sparse, each.table, each.matrix
         return gcl.datasets.GraphSet("toy", *InMemoryDataset.collate([one, two]))
 
+    both = graphs(1.0)
+    assert len({data_digest(d) for d in (both, both[:1], both[1:], both[[1, 0]])}) == 4
     assert data_digest(graphs(1.0)) == data_digest(graphs(1.0)) != data_digest(graphs(2.0))

@@ -35,7 +35,7 @@ class TwoGraphs(InMemoryDataset):
 
 
 CAME = {
-    "None": (None, "None; does the function that makes it return it"),
+    "None": (None, "None; see that the function that makes it returns it"),
     "text": ("cora", r"the text 'cora'; gcl\.datasets\.load"),
     "path": (Path("g.pt"), r"the text 'g\.pt'"),
     "class": (Data, r"the class Data; .*Data\(\.\.\.\)"),

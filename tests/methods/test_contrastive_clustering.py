@@ -134,3 +134,16 @@ def test_resuming_does_not_start_again(data, tmp_path, monkeypatch):
     monkeypatch.setattr("gcl.methods.contrastive_clustering.pretrain", fail)
     state = gcl.fit(pamc(data, **SMALL), data, epochs=2, resume=path, **options)
     assert state.epoch == 2
+
+
+@pytest.mark.parametrize("recipe", ["pamc", "scgc"])
+def test_what_is_begun_under_inference_mode_can_be_trained(recipe):
+    data = gcl.datasets.load("karate")
+    torch.manual_seed(0)
+    method = getattr(gcl.methods, recipe)(data, pretrain_epochs=2)
+    with torch.inference_mode():
+        z = gcl.embed(method, data)
+    torch.manual_seed(0)
+    other = getattr(gcl.methods, recipe)(data, pretrain_epochs=2)
+    assert torch.equal(gcl.embed(other, data), z)
+    assert gcl.fit(method, data, epochs=1).finished
