@@ -10,7 +10,9 @@ def run() -> int:
     with interrupts.handled():
         with interrupts.ending_at_once():
             from gcl.cli import main
-        return main()
+        code = main()
+        interrupts.ignore()
+        return code
 
 
 if __name__ == "__main__":

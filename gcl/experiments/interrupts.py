@@ -50,7 +50,8 @@ def handled() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            if handler is not None:  # None: not set from Python
+            ours = signal.getsignal(number) is _on_signal
+            if ours and handler is not None:  # None: not set from Python
                 signal.signal(number, handler)
 
 
@@ -81,6 +82,12 @@ def ending_at_once() -> Iterator[None]:
         yield
     finally:
         _loading -= 1
+
+
+def ignore() -> None:
+    """From here on signals to end change nothing: the work is done, and its exit code is known."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def asked_to_leave() -> bool:

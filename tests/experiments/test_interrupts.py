@@ -59,6 +59,21 @@ def test_a_first_signal_waits_and_a_second_does_not(capfd):
     assert not interrupts.asked_to_leave()
 
 
+def test_a_signal_after_the_work_changes_no_exit_code():
+    code = """
+        import os, signal, sys
+        from gcl.experiments import interrupts
+
+        with interrupts.handled():
+            interrupts.ignore()
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        sys.exit(3)
+        """
+    found = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=60)
+    assert found.returncode == 3
+
+
 def test_replaced_streams_change_nothing():
     with (
         contextlib.redirect_stderr(io.StringIO()),
