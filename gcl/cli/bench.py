@@ -41,6 +41,11 @@ def bench_command(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=5, help="seeds a configuration (default 5)")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time (default 1)")
     parser.add_argument("--out", default="results.csv", help="results file; what it has is skipped")
+    parser.add_argument(
+        "--embeddings",
+        help="folder that keeps what is trained, for other protocols to measure without training",
+    )
+    parser.add_argument("--no-cluster", action="store_true", help="leave k-means out")
     parser.add_argument("--page", help="also write the leaderboard as a Markdown page, with a plot")
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
@@ -68,9 +73,16 @@ def bench_command(arguments: list[str]) -> None:
             _say(f"left out, as protocol {chosen.protocol} is not for them: {', '.join(without)}")
         entries = [*suite.references(entries), *entries]
     out, command = Path(chosen.out), "gcl bench " + shlex.join(arguments)
-    rows = results.read_rows(out, ("config", "options", "protocol", "seed", "features", *SHOWN))
+    rows = results.read_rows(out, ("config", "options", "protocol", "seed", "features", "accuracy"))
     results.check_numbers(out, rows, ("accuracy",))
-    rows, failed = _fill(out, rows, suite.tasks(entries, chosen.seeds, rows), command, chosen.jobs)
+    rows, failed = _fill(
+        out,
+        rows,
+        suite.tasks(entries, chosen.seeds, rows, not chosen.no_cluster),
+        command,
+        chosen.jobs,
+        Path(chosen.embeddings) if chosen.embeddings else None,
+    )
     if chosen.protocol:
         _show_leaderboard(rows, entries, chosen, command)
     else:
@@ -104,7 +116,12 @@ def _entries(folder: Path, only: list[str], told: dict[str, str]) -> list[Entry]
 
 
 def _fill(
-    out: Path, rows: list[dict[str, Any]], todo: list[suite.Task], command: str, jobs: int
+    out: Path,
+    rows: list[dict[str, Any]],
+    todo: list[suite.Task],
+    command: str,
+    jobs: int,
+    kept: Path | None,
 ) -> tuple[list[dict[str, Any]], dict[str, Exception]]:
     """Run what is missing; every row is kept as soon as it is there. Also what failed, and why."""
     failed: dict[str, Exception] = {}
@@ -112,7 +129,7 @@ def _fill(
         # Written before the first long run, so that an unwritable place shows at once.
         rows = results.add_rows(out, [])
     work = out.with_name(f"{out.name}.work")
-    for task, found in suite.run_tasks(todo, jobs, work):
+    for task, found in suite.run_tasks(todo, jobs, work, kept):
         if isinstance(found, Exception):
             failed[f"{task.name} seed {task.seed}"] = found
             _say(f"{task.name} seed {task.seed} failed, {type(found).__name__}: {found}")
@@ -129,7 +146,7 @@ def _say(sentence: str) -> None:
 
 def _summary(entry: Entry, rows: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
     mine = [row for row in suite.of_entry(rows, entry) if int(row["seed"]) < seeds]
-    table = results.summarize(mine, list(SHOWN))
+    table = results.summarize(mine, [key for key in SHOWN if all(row.get(key) for row in mine)])
     told = {"config": entry.name, "protocol": entry.run.protocol, "reported": entry.reported}
     return {**told, **table}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from gcl.experiments.run import (
 )
 from gcl.experiments.spelling import parsed
 
+KNOWN = {**SHOWN, **SHOWN_FURTHER}
+
 
 def train_command(arguments: list[str]) -> None:
     composition = compose(arguments[0])
@@ -45,12 +48,11 @@ def train_command(arguments: list[str]) -> None:
     out = Path(chosen.out) if chosen.out else None
     if chosen.resume and out is None:
         raise ValueError("--resume needs --out, the folder to go on in.")
-    rows = _train_seeds(run, seeds, out, resume=chosen.resume)
+    rows = _train_seeds(run, seeds, out, resume=chosen.resume, cluster=not chosen.no_cluster)
     if "accuracy" not in rows[-1]:
         _print_unlabelled(run, rows, out, as_json=chosen.json)
         return
-    further = [key for key in SHOWN_FURTHER if key in rows[-1]]
-    table = results.summarize(rows, [*SHOWN, *further])
+    table = results.summarize(rows, [key for key in KNOWN if all(row.get(key) for row in rows)])
     if chosen.json:
         print(json.dumps({"run": asdict(run), "results": table, **provenance()}))
     else:
@@ -71,7 +73,7 @@ def _seeds(chosen: Any) -> list[int]:
 
 
 def _train_seeds(
-    run: Run, seeds: Sequence[int], out: Path | None, *, resume: bool
+    run: Run, seeds: Sequence[int], out: Path | None, *, resume: bool, cluster: bool
 ) -> list[dict[str, Any]]:
     data = load_data(run)
     if out is None and not has_labels(data):
@@ -82,22 +84,24 @@ def _train_seeds(
     # Made for its complaints alone: before minutes of probing, and before the folder is written to.
     run.build(data)
     if out is None:
-        rows = raw_rows(run, data)
+        rows = raw_rows(run, data, cluster)
         for seed in seeds:
-            rows += train_seed(run, data, seed)[0]
+            rows += train_seed(run, data, seed, cluster=cluster)[0]
         return rows
-    needs = tuple(SHOWN) if has_labels(data) else ("loss",)
+    needs = tuple(key for key in SHOWN if cluster or not key.startswith("cluster_"))
+    needs = needs if has_labels(data) else ("loss",)
     with folder.opened(out, run, seeds, data, resume=resume, needs=needs) as (kept, rows):
         done = folder.finished(kept, rows)
         if not any(int(row["seed"]) == NO_TRAINING for row in rows):
-            rows += raw_rows(run, data)
+            rows += raw_rows(run, data, cluster)
             # A probe of many features takes minutes: not again on --resume.
             results.write_rows(out / "results.csv", rows)
         for seed in seeds:
             if seed in done:
                 continue
             home = out / f"seed-{seed}"
-            new = train_seed(run, data, seed, home, resume=resume, lengths=kept.lengths)[0]
+            train = partial(train_seed, run, data, seed, home, resume=resume, cluster=cluster)
+            new = train(lengths=kept.lengths)[0]
             rows = [row for row in rows if int(row["seed"]) != seed] + new
             results.write_rows(out / "results.csv", rows)
     return [row for row in rows if int(row["seed"]) in (NO_TRAINING, *seeds)]
@@ -115,10 +119,9 @@ def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> No
         caption_justify="left",
     )
     shown.add_column("features", no_wrap=True)
-    known = {**SHOWN, **SHOWN_FURTHER}
-    keys = [key for key in known if key in next(iter(table.values()))]
+    keys = [key for key in KNOWN if key in next(iter(table.values()))]
     for key in keys:
-        shown.add_column(known[key], justify="right", no_wrap=True)
+        shown.add_column(KNOWN[key], justify="right", no_wrap=True)
     for name, row in table.items():
         shown.add_row(name, *(percent(row[key], row[f"{key}_std"]) for key in keys))
     print_table(shown)

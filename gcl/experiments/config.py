@@ -26,7 +26,7 @@ else:
     import tomli as tomllib
 
 PROTOCOLS = {**evaluate.PROTOCOLS, **evaluate.HETERO_PROTOCOLS}
-ABOUT_FOLDER = {"seed", "seeds", "config", "out", "resume", "json"}
+ABOUT_FOLDER = {"seed", "seeds", "config", "out", "resume", "json", "no_cluster"}
 TOLD_OTHERWISE = {"recipe", "dataset", "method"}  # fields of a run that are no options
 
 
@@ -104,6 +104,7 @@ def run_parser(composition: Composition) -> ArgumentParser:
     )
     parser.add_argument("--out", type=str, default="", help="folder for results, logs, checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on in the folder of --out")
+    parser.add_argument("--no_cluster", action="store_true", help="leave k-means out")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

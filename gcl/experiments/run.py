@@ -26,9 +26,11 @@ from gcl.checkpoint import CheckpointError, write_atomically
 from gcl.contracts import Method
 from gcl.datasets import GraphSet
 from gcl.experiments.composition import Composition, compose, objects
+from gcl.experiments.embeddings import Trained, read_trained
 from gcl.experiments.leave import Leave
 from gcl.experiments.lookup import imported, is_path
 from gcl.experiments.memory import peak_extra_mb
+from gcl.experiments.provenance import provenance
 from gcl.graphs.digest import data_digest
 from gcl.graphs.validate import validate_graph
 from gcl.names import did_you_mean
@@ -168,7 +170,9 @@ def train_seed(
     *,
     resume: bool = False,
     lengths: Sequence[int] = (),
-) -> tuple[list[dict[str, Any]], State]:
+    kept: Path | None = None,
+    cluster: bool = True,
+) -> tuple[list[dict[str, Any]], Trained]:
     """Train and evaluate one seed.
 
     Args:
@@ -178,15 +182,36 @@ def train_seed(
         folder: where to put log.csv, checkpoint.safetensors and embedding.npy; nowhere if None.
         resume: go on from the checkpoint in the folder if there is one.
         lengths: other epochs for which the checkpoint may have been written.
+        kept: a folder of embeddings: what it has is measured and not trained again, what it has not
+            is put there.
+        cluster: whether k-means is run on what comes out.
 
     Returns:
         One row (dict) for the untrained and one for the trained encoder, the latter with seconds
-        and memory (MB) of the training, and the final state. Without labels one row, with the loss.
+        and memory (MB) of the training, and the training. Without labels one row, with the loss.
 
     Raises:
         CheckpointError: the checkpoint is of another run, seed or graph.
         Interrupt: a signal came; the checkpoint holds all epochs that were done.
     """
+    made = None if kept is None else read_trained(kept, run_digest(run), seed, data_digest(data))
+    if made is None:
+        made = _train(run, data, seed, folder, resume=resume, lengths=lengths)
+        if kept is not None:
+            made.write(kept, run_digest(run), seed, data_digest(data))
+    told = {**made.cost, "trained_commit": made.commit}
+    if not has_labels(data):
+        return [{"seed": seed, "features": run.recipe, "loss": made.loss, **told}], made
+    rows = [
+        {"seed": seed, "features": UNTRAINED, **measure(run, made.untrained, data, cluster)},
+        {"seed": seed, "features": run.recipe, **measure(run, made.z, data, cluster), **told},
+    ]
+    return rows, made
+
+
+def _train(
+    run: Run, data: Any, seed: int, folder: Path | None, *, resume: bool, lengths: Sequence[int]
+) -> Trained:
     seed_everything(seed)
     method = run.build(data)
     training, whole = _feed(run, method, data)
@@ -209,7 +234,7 @@ def train_seed(
         callbacks += [CSVLog(folder / "log.csv"), keeping]
     callbacks.append(Leave(keeping))
     goes_on = resume and saved is not None and saved.is_file()
-    earlier = []
+    earlier: list[dict[str, Any]] = []
     if goes_on and saved is not None:
         content = read_checkpoint(saved)
         _check_about(saved, content.get("about"), about, (run.epochs, *lengths), content["epoch"])
@@ -239,14 +264,8 @@ def train_seed(
         buffer = io.BytesIO()
         np.save(buffer, z.numpy(), allow_pickle=False)
         write_atomically(folder / "embedding.npy", buffer.getvalue())
-    trained = {**cost, "trained_epochs": state.epoch}
-    if not has_labels(data):
-        return [{"seed": seed, "features": run.recipe, "loss": state.loss, **trained}], state
-    rows = [
-        {"seed": seed, "features": UNTRAINED, **measure(run, untrained.cpu(), data)},
-        {"seed": seed, "features": run.recipe, **measure(run, z, data), **trained},
-    ]
-    return rows, state
+    cost["trained_epochs"] = state.epoch
+    return Trained(untrained.cpu(), z, cost, state.loss, provenance()["commit"])
 
 
 def _without_epochs(run: Run) -> str:
@@ -287,8 +306,8 @@ def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
     return DataLoader(graphs, size, shuffle=True), DataLoader(graphs, size)
 
 
-def measure(run: Run, z: torch.Tensor, data: Any) -> dict[str, float]:
-    """Classifier by the run's protocol, and k-means, of one representation."""
+def measure(run: Run, z: torch.Tensor, data: Any, cluster: bool = True) -> dict[str, float]:
+    """Classifier by the run's protocol, and k-means unless told not to, of one representation."""
     probe: dict[str, float]
     y = _labels(data)
     if isinstance(data, GraphSet):
@@ -301,11 +320,13 @@ def measure(run: Run, z: torch.Tensor, data: Any) -> dict[str, float]:
         probe = {f"accuracy{end}": found[f"micro_f1{end}"] for end in ("", "_std")} | {**found}
     else:
         probe = evaluate.linear_probe(z, y, protocol=run.protocol, data=data)
+    if not cluster:
+        return {**probe}
     groups = evaluate.cluster(z, y)
     return {**probe, **{f"cluster_{key}": value for key, value in groups.items()}}
 
 
-def raw_rows(run: Run, data: Any) -> list[dict[str, Any]]:
+def raw_rows(run: Run, data: Any, cluster: bool = True) -> list[dict[str, Any]]:
     """The same measurements of the input features; of graphs, of the sums over their nodes.
 
     None where nodes with labels have no features, and where there are no labels.
@@ -317,7 +338,7 @@ def raw_rows(run: Run, data: Any) -> list[dict[str, Any]]:
         return []
     if isinstance(data, GraphSet):
         x = torch.cat([sum_readout(b.x, b.batch, b.num_graphs) for b in DataLoader(data, 128)])
-    return [{"seed": NO_TRAINING, "features": RAW, **measure(run, x, data)}]
+    return [{"seed": NO_TRAINING, "features": RAW, **measure(run, x, data, cluster)}]
 
 
 def supervised_row(run: Run, data: Data, seed: int) -> dict[str, Any]:
@@ -361,6 +382,13 @@ def options_digest(run: Run) -> str:
     chosen |= {f"--{k}": v for k, v in options.items() if v != as_json(defaults.get(k))}
     text = json.dumps([run.recipe, run.dataset.lower(), chosen], sort_keys=True)
     return f"{DRAWS}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def run_digest(run: Run) -> str:
+    """The digest of what decides a training, whatever protocol measures it."""
+    return options_digest(
+        replace(run, protocol="any", probe_lr=Run.probe_lr, probe_decay=Run.probe_decay)
+    )
 
 
 def _by_leaf(options: Mapping[str, Any], composition: Composition) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,9 +71,12 @@ class Task:
     options: str
     seed: int
     kind: Literal["train", "raw", "supervised"] = "train"
+    cluster: bool = True
 
-    def rows(self, work: Path | None = None) -> list[dict[str, Any]]:
+    def rows(self, work: Path | None = None, kept: Path | None = None) -> list[dict[str, Any]]:
         """What is measured; a training keeps its checkpoint in a folder of `work`.
+
+        With `kept`, a folder of embeddings, only what it has not is trained.
 
         Raises:
             ValueError: another program trains it there.
@@ -81,17 +84,18 @@ class Task:
         data = _load(self.run.dataset, self.run.root)
         check_protocol(self.run, data)
         if self.kind == "raw":
-            return raw_rows(self.run, data)
+            return raw_rows(self.run, data, self.cluster)
         if self.kind == "supervised":
             return [supervised_row(self.run, data, self.seed)]
+        train = partial(train_seed, self.run, data, self.seed, kept=kept, cluster=self.cluster)
         if work is None:
-            return train_seed(self.run, data, self.seed)[0]
+            return train()[0]
         folder = self.folder(work)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", patience=0, otherwise="Another program trains it."):
             sweep(folder)
             try:
-                return train_seed(self.run, data, self.seed, folder, resume=True)[0]
+                return train(folder, resume=True)[0]
             except Exception:
                 if not (folder / "checkpoint.safetensors").exists():  # it never began
                     shutil.rmtree(folder, ignore_errors=True)
@@ -148,8 +152,16 @@ def references(entries: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-def tasks(entries: Sequence[Entry], seeds: int, rows: Sequence[dict[str, Any]]) -> list[Task]:
+def tasks(
+    entries: Sequence[Entry], seeds: int, rows: Sequence[dict[str, Any]], cluster: bool = True
+) -> list[Task]:
     """What the file does not have yet, seed by seed, so that an interrupted table compares equals.
+
+    Args:
+        entries: what is run.
+        seeds: trainings of each.
+        rows: what the file has.
+        cluster: whether k-means is run on each representation.
 
     Raises:
         ValueError: the file has rows of an entry that came from other options.
@@ -179,9 +191,9 @@ def tasks(entries: Sequence[Entry], seeds: int, rows: Sequence[dict[str, Any]]) 
                 continue
             if seed == NO_TRAINING:
                 if entry.is_reference or run.dataset not in referred:
-                    todo.append(Task(entry.name, run, entry.options, seed, "raw"))
+                    todo.append(Task(entry.name, run, entry.options, seed, "raw", cluster))
             elif not entry.is_reference:
-                todo.append(Task(entry.name, run, entry.options, seed))
+                todo.append(Task(entry.name, run, entry.options, seed, "train", cluster))
             elif run.protocol in SUPERVISED_PROTOCOLS:
                 todo.append(Task(entry.name, run, entry.options, seed, "supervised"))
     return todo
@@ -194,7 +206,7 @@ def of_entry(rows: Sequence[dict[str, Any]], entry: Entry) -> list[dict[str, Any
 
 
 def run_tasks(
-    todo: Sequence[Task], jobs: int = 1, work: Path | None = None
+    todo: Sequence[Task], jobs: int = 1, work: Path | None = None, kept: Path | None = None
 ) -> Iterator[tuple[Task, list[dict[str, Any]] | Exception]]:
     """The tasks with their rows, or with what went wrong, in the order in which they are done.
 
@@ -202,20 +214,21 @@ def run_tasks(
         todo: the tasks.
         jobs: processes, >= 1; the threads of this one are shared out among them.
         work: a folder for the checkpoints of trainings that have not ended; none if None.
+        kept: a folder of the embeddings of trainings that have; none if None.
     """
     if jobs == 1 or len(todo) < 2:
         for task in todo:
             try:
-                found: list[dict[str, Any]] | Exception = task.rows(work)
+                found: list[dict[str, Any]] | Exception = task.rows(work, kept)
             except Exception as error:
                 found = error
             yield task, found
         return
-    yield from _in_processes(todo, jobs, work)
+    yield from _in_processes(todo, jobs, work, kept)
 
 
 def _in_processes(
-    todo: Sequence[Task], jobs: int, work: Path | None
+    todo: Sequence[Task], jobs: int, work: Path | None, kept: Path | None
 ) -> Iterator[tuple[Task, list[dict[str, Any]] | Exception]]:
     threads = max(1, torch.get_num_threads() // jobs)
     # Started anew, not forked: torch's threads would not survive a fork.
@@ -226,7 +239,7 @@ def _in_processes(
         ProcessPoolExecutor(jobs, context, _start_worker, (threads,)) as pool,
     ):
         with _for_the_parent_alone():
-            futures = {pool.submit(task.rows, work): task for task in todo}
+            futures = {pool.submit(task.rows, work, kept): task for task in todo}
         waiting = set(futures)
         try:
             while waiting and not interrupts.asked_to_leave():
