@@ -76,7 +76,7 @@ def supervised_gcn(
     check_count("supervised_gcn", hidden=hidden, epochs=epochs)
     check_seed("supervised_gcn", seed)
     y, classes = as_labels(data.y, int(data.num_nodes or 0), "supervised_gcn")
-    splits = choose_splits(look_up(protocol), splits, data, len(y), 0)
+    splits = choose_splits(look_up(protocol), splits, data, y, 0)
     if not bool(splits.val.any(1).all()):
         raise ValueError(
             f"supervised_gcn: {splits.name!r} has splits without validation nodes, by which the "

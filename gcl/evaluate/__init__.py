@@ -20,7 +20,7 @@ from gcl.evaluate.protocols import (
 )
 from gcl.evaluate.result import Result
 from gcl.evaluate.similarity_search import similarity_search
-from gcl.evaluate.splits import Splits, public_split, random_splits
+from gcl.evaluate.splits import Splits, public_split, random_splits, random_splits_by_class
 
 __all__ = [
     "GRAPH_PROTOCOLS",
@@ -48,6 +48,7 @@ __all__ = [
     "match_clusters",
     "public_split",
     "random_splits",
+    "random_splits_by_class",
     "semi_supervised",
     "similarity_search",
 ]

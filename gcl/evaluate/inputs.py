@@ -67,24 +67,35 @@ def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
 def as_labels(y: Any, num_nodes: int, where: str, of: str = "node") -> tuple[Tensor, list[int]]:
     """Labels as codes 0, 1, ... on the CPU, and the label of each code.
 
-    A negative label marks a node without one, and is a label like others of a graph.
+    -1 marks a node without a label, here as there; of a graph it is a label like others.
 
     Raises:
         TypeError: if there are no labels, or they are no numbers.
-        ValueError: if they are not one class a node, see `as_classes`, or hold fewer than two.
+        ValueError: if they are not one class a node, see `as_classes`, hold fewer than two, or
+            other negative ones of nodes.
     """
     whole = as_classes(y, num_nodes, where, of)
-    if of == "node" and bool((whole < 0).any()):
+    known = whole >= 0 if of == "node" else torch.ones_like(whole, dtype=torch.bool)
+    if of == "node" and bool((whole < -1).any()):
         raise ValueError(
-            f"{where}: {int((whole < 0).sum())} labels are negative, which marks unlabelled nodes; "
-            "pass only the labelled rows of the embeddings and labels."
+            f"{where}: {int((whole < -1).sum())} labels are below -1, which alone marks a node "
+            "without a label; number the classes from 0."
         )
-    labels, codes = whole.unique(return_inverse=True)
+    labels, codes = whole[known].unique(return_inverse=True)
+    if not len(labels):
+        raise ValueError(f"{where}: no {of} has a label; pass labels of at least two classes.")
     if len(labels) < 2:
+        every = f"every {of}" if bool(known.all()) else f"every {of} with a label"
         raise ValueError(
-            f"{where}: every {of} has label {int(labels[0])}; pass labels of at least two classes."
+            f"{where}: {every} has label {int(labels[0])}; pass labels of at least two classes."
         )
-    return codes, labels.tolist()
+    return torch.full_like(whole, -1).masked_scatter_(known, codes), labels.tolist()
+
+
+def told_labelled(y: Tensor) -> str:
+    """What the line of a protocol ends with where some nodes have no label: y is -1 there."""
+    known = int((y >= 0).sum())
+    return "" if known == len(y) else f", {known} of {len(y)} nodes labelled"
 
 
 def as_classes(y: Any, rows: int, where: str, of: str = "node") -> Tensor:
@@ -143,6 +154,19 @@ def as_classes(y: Any, rows: int, where: str, of: str = "node") -> Tensor:
             f"{where}: expected labels below 2^63, got larger ones; number the classes."
         )
     return whole
+
+
+def of_one_scale(x: Matrix) -> Matrix:
+    """Rows divided by one number, the root mean square of their distances from their mean.
+
+    Directions and ratios of lengths stay. Rows that are all equal stay as they are.
+    """
+    if isinstance(x, Tensor):
+        variance = float((x - x.mean(0)).square().sum(1, dtype=torch.float64).mean())
+    else:
+        squares = float(x.multiply(x).sum(dtype=np.float64)) / x.shape[0]
+        variance = squares - float(np.square(x.mean(0, dtype=np.float64)).sum())
+    return x / variance**0.5 if variance > 0 else x
 
 
 def take(x: Matrix, rows: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from gcl.checks import check_counts
-from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, cosine_blocks
+from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, cosine_blocks, told_labelled
 from gcl.evaluate.result import Result
 from gcl.evaluate.splits import Splits, check_splits, public_split, random_splits
 
@@ -29,7 +29,7 @@ def knn(
 
     Args:
         z: Embeddings `[N, D]`, dense or sparse.
-        y: Integer labels `[N]`.
+        y: Integer labels `[N]`; -1 for a node without a label, which is in no part.
         k: Neighbours that vote; of several, the one most accurate on the validation nodes (the
             first of equals) is used on the test nodes. A tied vote goes to the smaller label.
         protocol: `random-10-10-80` (20 splits) or `public` (the masks of `data`).
@@ -52,7 +52,7 @@ def knn(
     x = as_matrix(z, "knn", l2=True)
     codes, labels = as_labels(y, x.shape[0], "knn")
     if splits is None and protocol == "random-10-10-80":
-        splits = random_splits(x.shape[0], seed=seed)
+        splits = random_splits(x.shape[0], seed=seed, among=codes >= 0)
     elif splits is None and protocol == "public" and data is not None:
         splits = public_split(data)
     elif splits is None:
@@ -60,12 +60,7 @@ def knn(
             f"knn: protocol must be 'random-10-10-80', or 'public' with data, got {protocol!r}; "
             "or pass splits."
         )
-    check_splits("knn", splits)
-    if splits.num_nodes != x.shape[0]:
-        raise ValueError(
-            f"knn: the splits are of {splits.num_nodes} nodes and the embeddings of {x.shape[0]}; "
-            "they must be of the same graph."
-        )
+    check_splits("knn", splits, codes)
     check_counts("knn", least=-(2**63), k=[k] if isinstance(k, int | float) else k)
     candidates = [k] if isinstance(k, int) else list(k)
     fewest = int(splits.train.sum(1).min())
@@ -94,7 +89,7 @@ def knn(
         chosen.append(float(candidates[best]))
     votes = f"k {candidates[0]}" if len(candidates) == 1 else f"k of {candidates} on validation"
     count = f"{len(splits)} split" + ("s" if len(splits) > 1 else "")
-    line = f"{splits.name}: {count}, cosine k-NN, {votes}"
+    line = f"{splits.name}: {count}, cosine k-NN, {votes}{told_labelled(codes)}"
     result = Result.from_runs(runs, line)
     result.per_run["k"] = chosen
     return result

@@ -17,8 +17,9 @@ class Protocol:
 
     Args:
         name: The name to ask for it by.
-        train: Share of training nodes; None takes the split of the data set.
-        val: Share of validation nodes.
+        train: Share of training nodes, or with `by_class` their number a class; None takes the
+            split of the data set.
+        val: Share of validation nodes, or with `by_class` their number a class.
         runs: Random splits or, where the split is fixed and the classifier random, probes.
         l2: Whether rows are scaled to length one.
         classifier: `lbfgs` is the multinomial regression, strength chosen on validation;
@@ -28,6 +29,10 @@ class Protocol:
         epochs: Steps of `adam`.
         select: Whether `adam` keeps its best epoch on validation, else its last.
         Cs: Strengths to choose from.
+        by_class: Whether `train` and `val` are whole numbers of nodes a class.
+
+    Raises:
+        TypeError, ValueError: numbers a class that are not whole, or below 1.
     """
 
     name: str
@@ -39,6 +44,11 @@ class Protocol:
     epochs: int = 0
     select: bool = False
     Cs: tuple[float, ...] = ()
+    by_class: bool = False
+
+    def __post_init__(self) -> None:
+        if self.by_class:
+            check_count("Protocol", train=self.train, val=self.val)
 
     def describe(self, splits: str, runs: int, num_strengths: int, *, own: bool = True) -> str:
         """The line printed with a number.
@@ -69,6 +79,9 @@ class Protocol:
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 """The strengths of the L-BFGS protocols; they span the range of the GRACE evaluation."""
 
+RAW_STRENGTHS = tuple(10.0**e for e in range(-3, 6))
+"""The same for rows as they are: further, since some columns may be much shorter than others."""
+
 POWERS_OF_TWO = tuple(2.0**e for e in range(-10, 10))
 """The strengths of GRACE's own evaluation."""
 
@@ -77,6 +90,14 @@ PROTOCOLS = {
     for p in (
         Protocol("random-10-10-80", 0.1, 0.1, 20, True, "lbfgs", Cs=STRENGTHS),
         Protocol("public", None, 0.0, 1, True, "lbfgs", Cs=STRENGTHS),
+        # Shchur et al. 2018: few labels, and enough splits to rank by
+        Protocol("random-20-30-rest", 20, 30, 100, True, "lbfgs", Cs=STRENGTHS, by_class=True),
+        # A second opinion on the same splits: lengths count
+        Protocol("random-10-10-80-raw", 0.1, 0.1, 20, False, "lbfgs", Cs=RAW_STRENGTHS),
+        Protocol("public-raw", None, 0.0, 1, False, "lbfgs", Cs=RAW_STRENGTHS),
+        Protocol(
+            "random-20-30-rest-raw", 20, 30, 100, False, "lbfgs", Cs=RAW_STRENGTHS, by_class=True
+        ),
         # GRACE, Graph Barlow Twins: the 20 powers of two of the authors' code
         Protocol("e1", 0.1, 0.0, 20, True, "liblinear", Cs=POWERS_OF_TWO),
         # The same on the split of the data set; its validation nodes stay unused.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gcl.checks import check_count, check_real, check_seed, shown
+from gcl.evaluate.inputs import as_labels
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,44 @@ class Splits:
         return self.train.shape[1]
 
 
-def check_splits(where: str, splits: Any) -> None:
-    """Splits of nodes.
+def check_splits(where: str, splits: Any, y: Tensor) -> None:
+    """Splits of the nodes of y, in whose parts all have a label.
+
+    Args:
+        where: What is told in front of the message.
+        splits: What was given.
+        y: Codes of the classes `[N]`, -1 for a node without a label.
 
     Raises:
-        TypeError: anything else.
+        TypeError: no `Splits`.
+        ValueError: splits of another graph, or a part with nodes without a label.
     """
     if not isinstance(splits, Splits):
         raise TypeError(
             f"{where}: splits must be gcl.evaluate.Splits, such as public_split(data) makes, got "
             f"{shown(splits)}."
         )
+    if splits.num_nodes != len(y):
+        raise ValueError(
+            f"{where}: the splits are of {splits.num_nodes} nodes and the embeddings of {len(y)}; "
+            "they must be of the same graph."
+        )
+    missing = int(((splits.train | splits.val | splits.test).any(0) & (y < 0)).sum())
+    if missing:
+        raise ValueError(
+            f"{where}: {missing} nodes in the parts of {splits.name!r} have no label (y = -1); take"
+            " them out of the masks."
+        )
 
 
 def random_splits(
-    num_nodes: int, train: float = 0.1, val: float = 0.1, num_splits: int = 20, seed: int = 0
+    num_nodes: int,
+    train: float = 0.1,
+    val: float = 0.1,
+    num_splits: int = 20,
+    seed: int = 0,
+    *,
+    among: Tensor | None = None,
 ) -> Splits:
     """Uniformly random splits; the rest of the nodes is the test part.
 
@@ -84,6 +108,8 @@ def random_splits(
         val: Share of validation nodes, in [0, 1).
         num_splits: S. Split i is the same for every S.
         seed: Seed of a generator of its own; torch's global one is not touched.
+        among: Mask `[N]` of the nodes that are divided, such as `y >= 0`; the shares are of them,
+            and the others are in no part. Default: all.
 
     Raises:
         ValueError: if the shares do not leave test nodes, or a part comes out empty.
@@ -101,20 +127,94 @@ def random_splits(
             f"random_splits: shares must be positive and sum to less than 1, got train={train} and "
             f"val={val}; leave some nodes for the test."
         )
-    num_train, num_val = round(train * num_nodes), round(val * num_nodes)
-    if num_train < 1 or (val > 0 and num_val < 1) or num_train + num_val >= num_nodes:
+    nodes = torch.arange(num_nodes) if among is None else _among(among, num_nodes)
+    num_train, num_val = round(train * len(nodes)), round(val * len(nodes))
+    if num_train < 1 or (val > 0 and num_val < 1) or num_train + num_val >= len(nodes):
         raise ValueError(
-            f"random_splits: {num_nodes} nodes are too few for shares train={train} and val={val}; "
-            "raise the shares."
+            f"random_splits: {len(nodes)} nodes are too few for shares train={train} and "
+            f"val={val}; raise the shares."
         )
     generator = torch.Generator().manual_seed(seed)
     masks = torch.zeros(3, num_splits, num_nodes, dtype=torch.bool)
     for split in range(num_splits):
-        order = torch.randperm(num_nodes, generator=generator)
+        order = nodes[torch.randperm(len(nodes), generator=generator)]
         masks[0, split, order[:num_train]] = True
         masks[1, split, order[num_train : num_train + num_val]] = True
         masks[2, split, order[num_train + num_val :]] = True
     return Splits(random_name(train, val), *masks.unbind(0))
+
+
+def _among(mask: Tensor, num_nodes: int) -> Tensor:
+    """Positions of the nodes that are divided."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (num_nodes,):
+        raise ValueError(
+            f"random_splits: expected among as a bool mask [{num_nodes}], got {shown(mask)}; "
+            "pass y >= 0."
+        )
+    return mask.detach().cpu().nonzero().flatten()
+
+
+def random_splits_by_class(
+    y: Any, train: int = 20, val: int = 30, num_splits: int = 100, seed: int = 0
+) -> Splits:
+    """Random splits with so many labels a class; the rest of the labelled nodes is the test part.
+
+    Of a class that is too small to leave a test node, of at most `train + val` nodes, half the
+    nodes are for the test, and the others are divided in the same proportion, at least one each.
+
+    Args:
+        y: Labels `[N]`, -1 for a node without one, which is in no part.
+        train: Training nodes a class, at least 1.
+        val: Validation nodes a class, at least 1.
+        num_splits: S. Split i is the same for every S.
+        seed: Seed of a generator of its own; torch's global one is not touched.
+
+    Raises:
+        TypeError, ValueError: labels or counts that do not fit; a class of fewer than three nodes.
+
+    Reference:
+        Shchur et al., "Pitfalls of Graph Neural Network Evaluation", 2018.
+
+    Example:
+        >>> splits = random_splits_by_class(torch.arange(300) % 3, num_splits=2)
+        >>> splits.name, splits.train.sum(1).tolist(), splits.test.sum(1).tolist()
+        ('random-20-30-rest', [60, 60], [150, 150])
+    """
+    where = "random_splits_by_class"
+    check_count(where, train=train, val=val, num_splits=num_splits)
+    check_seed(where, seed)
+    codes, labels = as_labels(y, len(y) if hasattr(y, "__len__") else 0, where)
+    members = [(codes == code).nonzero().flatten() for code in range(len(labels))]
+    rarest = min(range(len(labels)), key=lambda code: len(members[code]))
+    if len(members[rarest]) < 3:
+        raise ValueError(
+            f"{where}: class {labels[rarest]} has {len(members[rarest])} nodes, and each of the "
+            "three parts needs one; join it with another class, or set its labels to -1."
+        )
+    generator = torch.Generator().manual_seed(seed)
+    masks = torch.zeros(3, num_splits, len(codes), dtype=torch.bool)
+    for split in range(num_splits):
+        for nodes in members:
+            own_train, own_val = _of_a_class(len(nodes), train, val)
+            order = nodes[torch.randperm(len(nodes), generator=generator)]
+            masks[0, split, order[:own_train]] = True
+            masks[1, split, order[own_train : own_train + own_val]] = True
+            masks[2, split, order[own_train + own_val :]] = True
+    return Splits(by_class_name(train, val), *masks.unbind(0))
+
+
+def _of_a_class(size: int, train: int, val: int) -> tuple[int, int]:
+    """Training and validation nodes of a class."""
+    if size > train + val:
+        return train, val
+    half = size - (size + 1) // 2
+    own_train = max(1, min(half - 1, round(half * train / (train + val))))
+    return own_train, max(1, half - own_train)
+
+
+def by_class_name(train: int, val: int) -> str:
+    """What `random_splits_by_class` calls its splits: `random-20-30-rest`."""
+    return f"random-{train}-{val}-rest"
 
 
 def random_name(train: float, val: float) -> str:

@@ -11,7 +11,8 @@ def test_list(capsys):
     content = json.loads(capsys.readouterr().out)
     assert {"grace", "gbt"} <= set(content["recipes"])
     assert {"cora", "digits"} <= set(content["data sets"])
-    homogeneous = {"public", "random-10-10-80", "e1", "e1-public", "e2", "e3"}
+    own = {"public", "random-10-10-80", "random-20-30-rest"}
+    homogeneous = own | {f"{name}-raw" for name in own} | {"e1", "e1-public", "e2", "e3"}
     assert homogeneous | {"hetero-20", "hetero-40", "hetero-60"} == set(content["protocols"])
     assert main(["list"]) == 0
     assert "grace" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import normalize
 
-from gcl.evaluate.inputs import as_labels, as_matrix, cosine_blocks, take
+from gcl.evaluate.inputs import as_labels, as_matrix, cosine_blocks, of_one_scale, take
 
 
 @pytest.fixture
@@ -83,6 +83,8 @@ def test_labels_become_codes_in_their_order():
         codes, labels = as_labels(y, 4, "here")
         assert codes.tolist() == [1, 0, 0, 2]
         assert labels == [3, 7, 12]
+    codes, labels = as_labels([5, -1, 2, -1, 5], 5, "here")
+    assert (codes.tolist(), labels) == ([1, -1, 0, -1, 1], [2, 5])
     codes, labels = as_labels([-1, 1, 1], 3, "here", of="graph")
     assert (codes.tolist(), labels) == ([0, 1, 1], [-1, 1])
 
@@ -93,7 +95,9 @@ def test_labels_become_codes_in_their_order():
         (None, TypeError, r"one label a node, got None; pass y, e\.g\. data\.y"),
         ([0, 1], ValueError, r"expected 3 labels, one a node, got shape \(2,\)"),
         ([0.5, 1, 0], ValueError, "whole numbers"),
-        ([0, -1, -1], ValueError, "2 labels are negative"),
+        ([0, -1, -1], ValueError, "every node with a label has label 0"),
+        ([-1, -1, -1], ValueError, "no node has a label"),
+        ([0, -2, -100], ValueError, "2 labels are below -1, which alone marks a node without"),
         ([4, 4, 4], ValueError, "every node has label 4"),
         ([np.nan, 1, 0], ValueError, "NaN or fractions"),
         ([np.inf, 1, 0], ValueError, "NaN or fractions"),
@@ -115,6 +119,16 @@ def test_labels_become_codes_in_their_order():
 def test_what_are_no_labels(y, error, message):
     with pytest.raises(error, match=message):
         as_labels(y, 3, "here")
+
+
+def test_rows_of_one_scale():
+    x = np.random.default_rng(0).normal(size=(50, 6)) * [1, 1, 1e3, 1e-3, 1, 1] + 7
+    length = np.sqrt(x.var(0).sum())
+    for given in (torch.from_numpy(x), sp.csr_array(x)):
+        found = of_one_scale(as_matrix(given, "here"))
+        found = found.numpy() if isinstance(found, torch.Tensor) else found.toarray()
+        np.testing.assert_allclose(found, x / length, rtol=1e-9)
+    assert torch.equal(of_one_scale(torch.ones(4, 2)), torch.ones(4, 2))
 
 
 @pytest.mark.parametrize("budget", [1, 9, 1000])

@@ -7,12 +7,13 @@ import pytest
 import scipy.sparse as sp
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
 import gcl.evaluate
 from gcl.evaluate import PROTOCOLS, Protocol, Splits, linear_probe, random_splits
+from gcl.evaluate.classifiers import chosen_logistic
 
 CS = [0.1, 1.0, 10.0, 100.0]
 
@@ -46,6 +47,96 @@ def test_equals_a_loop_over_scikit_learn(nodes):
     for name, runs in theirs.items():
         assert ours[name] == pytest.approx(np.mean(runs), abs=0.005)
         assert ours[f"{name}_std"] == pytest.approx(np.std(runs), abs=0.005)
+
+
+def test_raw_rows_equal_scikit_learn_on_rows_of_any_scale():
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 3, 300)
+    # Columns from a thousandth to a thousand, far from the origin
+    z = (rng.normal(size=(3, 12))[y] + rng.normal(size=(300, 12))) * np.logspace(-3, 3, 12) + 500
+    splits = random_splits(300, 0.3, 0.3, num_splits=3)
+    ours = linear_probe(z, y, protocol="random-10-10-80-raw", splits=splits)
+    scale = np.sqrt(z.var(0).sum())
+    for s in range(3):
+        train, val, test = (m[s].numpy() for m in (splits.train, splits.val, splits.test))
+        models = [
+            LogisticRegression(C=c / scale**2, solver="newton-cholesky", tol=1e-9, max_iter=999)
+            .fit(z[train], y[train])
+            for c in PROTOCOLS["public-raw"].Cs
+        ]  # fmt: skip
+        reached = [m.score(z[val], y[val]) for m in models]
+        best = models[int(np.argmax(reached))]
+        assert ours.per_run["val_accuracy"][s] == pytest.approx(max(reached), abs=0.02)
+        assert ours.per_run["accuracy"][s] == pytest.approx(best.score(z[test], y[test]), abs=0.03)
+    # The units of an embedding decide nothing, the units of a column do.
+    longer = linear_probe(1024 * z, y, protocol="random-10-10-80-raw", splits=splits)
+    assert longer.per_run == ours.per_run
+    other = linear_probe(z / np.logspace(-3, 3, 12), y, protocol="public-raw", splits=splits)
+    assert other.per_run != ours.per_run
+
+
+def test_area_and_precision_are_those_of_scikit_learn(nodes):
+    z, y = nodes
+    for labels, columns in ((y, slice(None)), (y.clamp(max=1), slice(1, None))):
+        splits = random_splits(400, 0.2, 0.2, num_splits=2)
+        found = linear_probe(z, labels, splits=splits, Cs=[1.0])
+        x, hot = normalize(z.double().numpy()), np.eye(int(labels.max()) + 1)[labels]
+        for s in range(2):
+            train, test = splits.train[s].numpy(), splits.test[s].numpy()
+            model = LogisticRegression(tol=1e-8, max_iter=9999).fit(x[train], labels[train])
+            told, true = model.predict_proba(x[test])[:, columns], hot[test][:, columns]
+            area, precision = found.per_run["auc"][s], found.per_run["average_precision"][s]
+            assert area == pytest.approx(roc_auc_score(true, told), abs=2e-3)
+            assert precision == pytest.approx(average_precision_score(true, told), abs=3e-3)
+        parts = [torch.bincount(labels[test]).max() / test.sum() for test in splits.test]
+        assert found["largest_class"] == pytest.approx(float(sum(parts)) / 2)
+
+
+def test_a_test_part_of_one_class_has_no_area(nodes):
+    z, y = nodes
+    train, val = torch.zeros(2, 1, 400, dtype=torch.bool)
+    train[0, :100], val[0, 100:200] = True, True
+    test = ~(train | val) & (y == 2)
+    result = linear_probe(z, y, splits=Splits("mine", train, val, test), Cs=CS)
+    assert "auc" not in result
+    assert result["largest_class"] == 1
+
+
+def test_few_labels_a_class(nodes):
+    z, y = nodes
+    result = linear_probe(z, y, protocol="random-20-30-rest")
+    assert result.protocol == (
+        "random-20-30-rest: 100 splits, l2 rows, L-BFGS, C of 6 on validation"
+    )
+    assert len(result.per_run["accuracy"]) == 100
+    assert 0.5 < result["accuracy"] < linear_probe(z, y)["accuracy"] + 0.1
+    raw = linear_probe(z, y, protocol="random-20-30-rest-raw")
+    assert raw.protocol.startswith("random-20-30-rest-raw: 100 random-20-30-rest splits, raw rows")
+    assert raw["accuracy"] == pytest.approx(result["accuracy"], abs=0.1)
+
+
+@pytest.mark.parametrize("protocol", ["random-10-10-80", "random-20-30-rest", "e1", "e2", "public"])
+def test_nodes_without_a_label_are_as_if_they_were_not_there(nodes, protocol):
+    z, y = nodes
+    known = torch.arange(400) % 5 > 0
+    part = torch.arange(400) // 5 % 3
+    data = Data(num_nodes=400)
+    for i, name in enumerate(("train", "val", "test")):
+        data[f"{name}_mask"] = known & (part == i)
+    table = PROTOCOLS[protocol]
+    table = Protocol(
+        table.name, table.train, table.val, 1 if table.train is None else 3, table.l2,
+        table.classifier, epochs=min(table.epochs, 30), select=table.select, Cs=table.Cs[-3:],
+        by_class=table.by_class,
+    )  # fmt: skip
+    hidden = torch.where(known, y, -1)
+    found = linear_probe(z, hidden, protocol=table, data=data)
+    alone = linear_probe(z[known], y[known], protocol=table, data=data.subgraph(known))
+    assert found == pytest.approx(alone, abs=0.01)
+    assert found.protocol == alone.protocol + ", 320 of 400 nodes labelled"
+    everywhere = random_splits(400, num_splits=1)
+    with pytest.raises(ValueError, match=r"nodes in the parts of 'random-10-10-80' have no label"):
+        linear_probe(z, hidden, splits=everywhere)
 
 
 @pytest.mark.parametrize("protocol", ["random-10-10-80", "e2"])
@@ -107,7 +198,7 @@ def test_chunks_of_splits_change_nothing(nodes, monkeypatch):
     z, y = nodes
     splits = random_splits(400, num_splits=5)
     whole = linear_probe(z, y, splits=splits, Cs=CS)
-    monkeypatch.setitem(linear_probe.__globals__, "BUDGET", 1)
+    monkeypatch.setattr(chosen_logistic, "BUDGET", 1)
     pieces = linear_probe(z, y, splits=splits, Cs=CS)
     assert pieces.per_run["accuracy"] == pytest.approx(whole.per_run["accuracy"], abs=0.005)
 
@@ -207,7 +298,7 @@ def mistake(z=None, y=None, **options):
         ({"z": [[1.0]]}, TypeError, "list"),
         ({"y": torch.zeros(19)}, ValueError, "20 labels"),
         ({"y": torch.full((20,), 3)}, ValueError, "two classes"),
-        ({"y": torch.arange(20) - 1}, ValueError, "unlabelled"),
+        ({"y": torch.arange(20) - 2}, ValueError, "below -1"),
         ({"y": torch.arange(20) + 0.5}, ValueError, "whole numbers"),
         ({"y": torch.full((20,), torch.nan)}, ValueError, "NaN"),
         ({"protocol": "e9"}, ValueError, "random-10-10-80"),

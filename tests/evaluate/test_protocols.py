@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gcl.evaluate import GRAPH_PROTOCOLS, HETERO_PROTOCOLS, PROTOCOLS, GraphProtocol
+from gcl.evaluate import GRAPH_PROTOCOLS, HETERO_PROTOCOLS, PROTOCOLS, GraphProtocol, Protocol
 
 
 def test_named_protocols():
@@ -33,6 +33,18 @@ def test_strengths_and_shares_are_those_of_the_papers_code():
     assert (e3.train, e3.runs, e3.epochs, e3.select) == (None, 50, 100, False)
     assert set(HETERO_PROTOCOLS) == {"hetero-20", "hetero-40", "hetero-60"}
     assert {(p.runs, p.epochs) for p in HETERO_PROTOCOLS.values()} == {(50, 200)}
+
+
+def test_few_labels_a_class_and_raw_rows():
+    few = PROTOCOLS["random-20-30-rest"]
+    assert (few.train, few.val, few.runs, few.by_class) == (20, 30, 100, True)
+    for name in ("random-10-10-80", "random-20-30-rest", "public"):
+        raw, own = PROTOCOLS[f"{name}-raw"], PROTOCOLS[name]
+        assert (raw.train, raw.val, raw.runs) == (own.train, own.val, own.runs)
+        assert (raw.l2, own.l2) == (False, True)
+        assert set(own.Cs) < set(raw.Cs)
+    with pytest.raises(TypeError, match="Protocol: train must be"):
+        Protocol("mine", 0.1, 30, 10, True, "lbfgs", by_class=True)
 
 
 def test_a_protocol_says_what_is_done():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 
-from gcl.evaluate import Splits, public_split, random_splits
+from gcl.evaluate import Splits, public_split, random_splits, random_splits_by_class
 
 
 @settings(max_examples=25, deadline=None)
@@ -55,6 +55,55 @@ def test_names():
 def test_random_split_mistakes(arguments):
     with pytest.raises(ValueError, match="random_splits"):
         random_splits(**{"num_nodes": 100, **arguments})
+
+
+def test_shares_are_of_the_nodes_among():
+    known = torch.arange(60) % 3 > 0
+    splits = random_splits(60, num_splits=4, among=known)
+    assert not (splits.train | splits.val | splits.test)[:, ~known].any()
+    sizes = [part.sum(1).tolist() for part in (splits.train, splits.val, splits.test)]
+    assert sizes == [[4] * 4, [4] * 4, [32] * 4]
+    everyone = torch.ones(60, dtype=torch.bool)
+    assert torch.equal(random_splits(60, among=everyone).train, random_splits(60).train)
+    for wrong in (known[:50], known.int(), [True] * 60):
+        with pytest.raises(ValueError, match=r"among as a bool mask \[60\]"):
+            random_splits(60, among=wrong)
+
+
+def counts(y, mask):
+    return torch.bincount(y[mask], minlength=int(y.max()) + 1).tolist()
+
+
+def test_so_many_of_every_class():
+    y = torch.repeat_interleave(torch.arange(5), torch.tensor([200, 51, 50, 7, 3]))
+    y = torch.cat([y, torch.full((40,), -1)])
+    y = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(0))]
+    before = torch.get_rng_state()
+    splits = random_splits_by_class(y, num_splits=6, seed=1)
+    assert torch.equal(before, torch.get_rng_state())
+    for train, val, test in zip(splits.train, splits.val, splits.test, strict=True):
+        # The first two are large enough; of the others half, rounded up, is for the test.
+        assert counts(y, train) == [20, 20, 10, 1, 1]
+        assert counts(y, val) == [30, 30, 15, 2, 1]
+        assert counts(y, test) == [150, 1, 25, 4, 1]
+        assert not ((train & val) | (train & test) | (val & test)).any()
+    assert len({tuple(row) for row in splits.train.tolist()}) == 6
+    assert torch.equal(random_splits_by_class(y, num_splits=2, seed=1).test, splits.test[:2])
+    assert not torch.equal(random_splits_by_class(y, num_splits=6, seed=2).test, splits.test)
+    assert splits.name == "random-20-30-rest"
+    # Every node of a class is as likely as the others.
+    often = random_splits_by_class(torch.arange(240) % 2, num_splits=2000).train.double().mean(0)
+    assert often.sub(1 / 6).abs().max() < 5 * (5 / 36 / 2000) ** 0.5
+
+
+def test_splits_by_class_mistakes():
+    y = torch.arange(60) % 2
+    with pytest.raises(ValueError, match="class 7 has 2 nodes, and each of the three parts"):
+        random_splits_by_class(torch.cat([y, torch.tensor([7, 7])]))
+    with pytest.raises(ValueError, match="random_splits_by_class: val must be at least 1"):
+        random_splits_by_class(y, val=0)
+    with pytest.raises(TypeError, match=r"pass y, e\.g\. data\.y"):
+        random_splits_by_class(None)
 
 
 def masks(n=6):
