@@ -42,7 +42,9 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "meow, plain InfoNCE": {"weighted": False, "lam": 0.0},
     "meow, no prototypes": {"lam": 0.0},
     "meow, masks drawn once": {"resample": "once"},
+    "meow, masks drawn once, last weights": {"resample": "once"},
 }
+LAST_WEIGHTS = {"meow, masks drawn once, last weights"}  # as the released code embeds
 
 
 def variants(dataset: str, ablation: bool) -> dict[str, Run]:
@@ -106,7 +108,9 @@ def rows_of(name: str, run: Run, data: HeteroData, seed: int) -> list[dict[str, 
         weight_decay=run.weight_decay,
         callbacks=[
             ProgressBar(f"{run.dataset} seed {seed}: {name}"),
-            EarlyStopping(patience=run.patience or run.epochs),
+            EarlyStopping(
+                patience=run.patience or run.epochs, restore_best=name not in LAST_WEIGHTS
+            ),
         ],
     )
     z = embed(state.method, data)
