@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch_geometric.nn import BatchNorm
 from torch_geometric.nn.inits import glorot
-from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
 
 from gcl.checks import check_count, check_real, check_width
 from gcl.graphs.features import as_features
 from gcl.graphs.kinds import check_edges
+from gcl.nn.after_layer import after_layer, reset_all
 from gcl.nn.dropout import Dropout, feature_dropout
 from gcl.ops.propagation import Adjacency, gcn_adjacency, product, sparse_linear
 
@@ -89,16 +88,12 @@ class GCNEncoder(nn.Module):
         self.biases = nn.ParameterList(torch.empty(o) for _, o in shapes)
         self.afters = nn.ModuleList()
         for layer, (_, width) in enumerate(shapes):
-            after = nn.Sequential()
-            if not (plain_last and layer == num_layers - 1):
-                if norm is not None:
-                    after.append(_normalization(norm, width, norm_kwargs))
-                    # One node has no variance; it is normalised as in evaluation, as in GINEncoder.
-                    if isinstance(after[-1], BatchNorm):
-                        after[-1].allow_single_element = after[-1].module.track_running_stats
-                if act is not None:
-                    after.append(_activation(act))
-            self.afters.append(after)
+            plain = plain_last and layer == num_layers - 1
+            self.afters.append(
+                nn.Sequential()
+                if plain
+                else after_layer("GCNEncoder", width, act, norm, norm_kwargs)
+            )
         self.dropout = Dropout(dropout)
         self.reset_parameters()
 
@@ -106,10 +101,7 @@ class GCNEncoder(nn.Module):
         for weight, bias in zip(self.weights, self.biases, strict=True):
             glorot(weight)
             nn.init.zeros_(bias)
-        for module in self.afters.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        reset_all(self.afters)
 
     def forward(
         self,
@@ -149,29 +141,3 @@ class GCNEncoder(nn.Module):
         ]
         layers += [f"dropout={self.dropout.p:g}"] if self.dropout.p else []
         return "\n  ".join(["GCNEncoder(", *layers]) + "\n)"
-
-
-def _normalization(norm: str, width: int, options: dict[str, Any] | None) -> nn.Module:
-    if not isinstance(norm, str):
-        raise TypeError(f"GCNEncoder: norm must be the name of a normalization, got {norm!r}.")
-    try:
-        return normalization_resolver(norm, width, **(options or {}))
-    except (AttributeError, ValueError):
-        raise ValueError(
-            f"GCNEncoder: unknown norm {norm!r}; give the name of one in PyG, such as 'batch', "
-            "'layer' or 'graph', or None."
-        ) from None
-
-
-def _activation(act: str | Callable[[], nn.Module]) -> nn.Module:
-    if not isinstance(act, str):
-        if not callable(act):
-            raise TypeError(f"GCNEncoder: act must be the name of an activation, got {act!r}.")
-        return act()
-    try:
-        return activation_resolver(act)
-    except ValueError:
-        raise ValueError(
-            f"GCNEncoder: unknown activation {act!r}; give the name of one in torch.nn, such as "
-            "'relu', 'prelu' or 'elu'."
-        ) from None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -12,18 +12,21 @@ from torch import Tensor, nn
 from torch_geometric.nn.inits import glorot
 
 from gcl.checks import check_choice, check_count, check_width
+from gcl.describe import changed_options
 from gcl.graphs.features import as_features
+from gcl.nn.after_layer import after_layer, reset_all
 from gcl.ops.propagation import sparse_linear
 
 
 class MLPEncoder(nn.Module):
-    r"""Linear layers with ReLU between and none after the last.
+    r"""Linear layers with an activation between and, by default, none after the last.
 
-        z = W_L relu( ... relu( norm(W_1 x + b_1) ) ... ) + b_L
+        z = W_L act( ... act( norm(W_1 x + b_1) ) ... ) + b_L
 
     No messages pass; the edges of the encoder contract are accepted and ignored, so what the graph
-    knows must come in through the loss. Features may be a torch sparse CSR matrix
-    (`gcl.transforms.ToSparseFeatures`), which on bags of words saves most of the first layer.
+    knows must come in through the loss or the features (`gcl.transforms.AddPropagated`). Features
+    may be a torch sparse CSR matrix (`gcl.transforms.ToSparseFeatures`), which on bags of words
+    saves most of the first layer.
 
     PyG's `MLP` reads the second argument as `batch` and takes no sparse features, so it is no
     encoder here.
@@ -32,7 +35,11 @@ class MLPEncoder(nn.Module):
         in_channels: width of x.
         hidden: widths of the layers before the last; (500, 500, 2000) in DEC, SDCN and PamC.
         out_channels: width of the embeddings.
-        norm: "batch" for a batch norm before every ReLU, or None.
+        act: activation, by PyG's name ("relu", "prelu", ...) or a module factory; None for a linear
+            encoder. Every layer gets its own.
+        norm: normalisation before the activation, by PyG's name ("batch", "layer", ...), or None.
+        norm_kwargs: its arguments, e.g. `{"momentum": 0.01}`.
+        plain_last: no norm and activation after the last layer.
         init: "glorot" starts from Glorot's uniform weights and biases of 0, None as `nn.Linear`
             does, about half as wide.
 
@@ -41,7 +48,7 @@ class MLPEncoder(nn.Module):
 
     Raises:
         TypeError: a width is no whole number.
-        ValueError: a width below 1, another norm or init.
+        ValueError: a width below 1, an unknown norm or activation, another init.
 
     Reference:
         Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (DEC),
@@ -58,7 +65,10 @@ class MLPEncoder(nn.Module):
         hidden: Sequence[int] = (500, 500, 2000),
         out_channels: int = 10,
         *,
-        norm: Literal["batch"] | None = None,
+        act: str | Callable[[], nn.Module] | None = "relu",
+        norm: str | None = None,
+        norm_kwargs: dict[str, Any] | None = None,
+        plain_last: bool = True,
         init: Literal["glorot"] | None = None,
     ):
         super().__init__()
@@ -69,14 +79,25 @@ class MLPEncoder(nn.Module):
             check_count("MLPEncoder", width=width)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(self.widths))
+        self.afters = nn.ModuleList(
+            after_layer("MLPEncoder", width, act, norm, norm_kwargs)
+            for width in self.widths[1 : -1 if plain_last else None]
+        )
+        self.act, self.norm, self.plain_last, self.init = act, norm, plain_last, init
         if init is not None:
             check_choice("MLPEncoder", "init", init, ("glorot",))
-            for layer in cast("list[nn.Linear]", list(self.layers)):
-                glorot(layer.weight)
-                nn.init.zeros_(layer.bias)
-        if norm is not None:
-            check_choice("MLPEncoder", "norm", norm, ("batch",))
-        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in hidden) if norm else None
+            self._start_as_glorot()
+
+    def reset_parameters(self) -> None:
+        reset_all(self.layers)
+        reset_all(self.afters)
+        if self.init is not None:
+            self._start_as_glorot()
+
+    def _start_as_glorot(self) -> None:
+        for layer in cast("list[nn.Linear]", list(self.layers)):
+            glorot(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(
         self,
@@ -91,16 +112,10 @@ class MLPEncoder(nn.Module):
             z = sparse_linear(x, first.weight.t()) + first.bias
         else:
             z = first(x)
-        if self.norms is not None and self.training and len(z) == 1:
-            raise ValueError(
-                "MLPEncoder: batch norm takes at least 2 nodes to train on, got 1; give more, "
-                "or set norm=None."
-            )
-        for at, layer in enumerate(others):
-            z = z if self.norms is None else self.norms[at](z)
-            z = layer(z.relu())
-        return z
+        for after, layer in zip(self.afters, others, strict=False):
+            z = layer(after(z))
+        return self.afters[-1](z) if len(self.afters) == len(self.layers) else z
 
     def __repr__(self) -> str:
-        norm = "" if self.norms is None else ', norm="batch"'
-        return f"MLPEncoder({' -> '.join(map(str, self.widths))}{norm})"
+        told = changed_options(self, besides=("in_channels", "out_channels", "init"))
+        return f"MLPEncoder({', '.join([' -> '.join(map(str, self.widths)), *told])})"

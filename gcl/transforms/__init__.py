@@ -8,6 +8,7 @@ from gcl.transforms.add_diffusion import AddDiffusion
 from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.add_meta_paths import AddMetaPaths
+from gcl.transforms.add_propagated import AddPropagated
 from gcl.transforms.add_soft_positives import AddSoftPositives
 from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.ppr_diffusion import PPRDiffusion
@@ -21,6 +22,7 @@ __all__ = [
     "AddHeCoPositives",
     "AddInfluence",
     "AddMetaPaths",
+    "AddPropagated",
     "AddSoftPositives",
     "ToSparseFeatures",
     "metapath_contexts",

@@ -35,8 +35,49 @@ def test_batch_norm_before_every_relu():
     x = torch.randn(4, 7)
     assert torch.equal(encoder(x), plain(x))
     assert torch.equal(encoder.eval()(x), plain.eval()(x))
-    with pytest.raises(ValueError, match="norm must be one of 'batch'"):
-        MLPEncoder(7, (5,), 3, norm="layer")
+    with pytest.raises(ValueError, match=r"^MLPEncoder: unknown norm 'bach'"):
+        MLPEncoder(7, (5,), 3, norm="bach")
+
+
+def test_any_activation_and_norm_of_pyg_also_after_the_last_layer():
+    encoder = MLPEncoder(7, (5,), 3, act="prelu", norm="layer", plain_last=False, init="glorot")
+    first, last = encoder.layers
+    with torch.no_grad():
+        encoder.afters[0][1].weight.fill_(0.1)  # every layer has a slope of its own
+        encoder.afters[1][1].weight.fill_(0.3)
+    x = torch.randn(4, 7)
+
+    def after(z, slope):
+        z = z - z.mean()  # PyG's layer norm is over the graph
+        return nn.functional.prelu(z / (z.std(unbiased=False) + 1e-5), torch.tensor([slope]))
+
+    expected = after(last(after(first(x), 0.1)), 0.3)
+    assert torch.allclose(encoder(x), expected, atol=1e-6)
+    assert repr(encoder) == "MLPEncoder(7 -> 5 -> 3, act='prelu', norm='layer', plain_last=False)"
+    momentum = MLPEncoder(7, (5,), 3, norm="batch", norm_kwargs={"momentum": 0.3})
+    assert momentum.afters[0][0].module.momentum == 0.3
+    with pytest.raises(ValueError, match=r"^MLPEncoder: unknown activation 'rely'"):
+        MLPEncoder(7, (5,), 3, act="rely")
+
+
+def test_a_linear_map():
+    encoder, x = MLPEncoder(7, (5,), 3, act=None), torch.randn(4, 7)
+    assert torch.allclose(encoder(2 * x) - encoder(x), encoder(x) - encoder(0 * x), atol=1e-6)
+
+
+def test_reset_parameters_starts_anew_by_the_same_rule():
+    for init in ("glorot", None):
+        encoder = MLPEncoder(7, (5,), 3, act="prelu", norm="batch", init=init)
+        encoder(torch.randn(9, 7) + 5)
+        torch.manual_seed(3)
+        encoder.reset_parameters()
+        torch.manual_seed(3)
+        fresh = MLPEncoder(7, (5,), 3, act="prelu", norm="batch", init=init)
+        for name, value in fresh.state_dict().items():
+            if init is None or "layers" not in name:  # glorot draws twice at the start
+                assert torch.equal(encoder.state_dict()[name], value), name
+        bound = (6 / 12) ** 0.5 if init else 7**-0.5
+        assert 0.8 * bound < float(encoder.layers[0].weight.detach().abs().max()) <= bound
 
 
 def test_edges_are_ignored():
@@ -66,7 +107,7 @@ def test_bad_widths():
     with pytest.raises(TypeError, match=r"hidden must be widths such as \(512,\), got 4"):
         MLPEncoder(3, 4)
     assert repr(MLPEncoder(3, (4,), 2)) == "MLPEncoder(3 -> 4 -> 2)"
-    assert repr(MLPEncoder(3, (4,), 2, norm="batch")) == 'MLPEncoder(3 -> 4 -> 2, norm="batch")'
+    assert repr(MLPEncoder(3, (4,), 2, norm="batch")) == "MLPEncoder(3 -> 4 -> 2, norm='batch')"
 
 
 def test_glorot_start_is_uniform_up_to_its_bound_with_biases_of_zero():

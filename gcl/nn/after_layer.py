@@ -1,0 +1,83 @@
+"""What stands behind the linear map of a layer: normalisation and activation, by PyG's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+from torch_geometric.nn import BatchNorm
+from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
+
+
+def after_layer(
+    owner: str,
+    width: int,
+    act: str | Callable[[], nn.Module] | None,
+    norm: str | None,
+    norm_kwargs: dict[str, Any] | None = None,
+) -> nn.Sequential:
+    """`x -> act(norm(x))`, made anew for every layer.
+
+    One node has no variance: a batch norm takes it as in evaluation.
+
+    Args:
+        owner: who asks, for messages.
+        width: columns of x.
+        act: PyG's name of an activation, a function that makes one, or None.
+        norm: PyG's name of a normalisation, or None.
+        norm_kwargs: its arguments.
+
+    Raises:
+        TypeError: act or norm of another kind.
+        ValueError: a name that PyG does not know.
+
+    Example:
+        >>> after_layer("Mine", 4, "relu", "batch")
+        Sequential(
+          (0): BatchNorm(4)
+          (1): ReLU()
+        )
+    """
+    after = nn.Sequential()
+    if norm is not None:
+        after.append(_normalization(owner, norm, width, norm_kwargs))
+        if isinstance(after[-1], BatchNorm):  # as in GINEncoder
+            after[-1].allow_single_element = after[-1].module.track_running_stats
+    if act is not None:
+        after.append(_activation(owner, act))
+    return after
+
+
+def reset_all(modules: nn.Module) -> None:
+    """Start values for all modules inside that have any."""
+    for module in modules.modules():
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            reset()
+
+
+def _normalization(owner: str, norm: str, width: int, options: dict[str, Any] | None) -> nn.Module:
+    if not isinstance(norm, str):
+        raise TypeError(f"{owner}: norm must be the name of a normalization, got {norm!r}.")
+    try:
+        return normalization_resolver(norm, width, **(options or {}))
+    except (AttributeError, ValueError):
+        raise ValueError(
+            f"{owner}: unknown norm {norm!r}; give the name of one in PyG, such as 'batch', "
+            "'layer' or 'graph', or None."
+        ) from None
+
+
+def _activation(owner: str, act: str | Callable[[], nn.Module]) -> nn.Module:
+    if not isinstance(act, str):
+        if not callable(act):
+            raise TypeError(f"{owner}: act must be the name of an activation, got {act!r}.")
+        return act()
+    try:
+        return activation_resolver(act)
+    except ValueError:
+        raise ValueError(
+            f"{owner}: unknown activation {act!r}; give the name of one in torch.nn, such as "
+            "'relu', 'prelu' or 'elu'."
+        ) from None
