@@ -16,7 +16,7 @@ from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_inf
 from torch import Tensor
 
 from gcl.checks import check_count, check_seed
-from gcl.evaluate.inputs import as_classes, as_labels, as_matrix
+from gcl.evaluate.inputs import as_classes, as_labels, as_matrix, told_labelled
 from gcl.evaluate.result import Result
 
 EpochProtocol = Literal["last", "paper-max"]
@@ -69,9 +69,11 @@ def cluster(
 ) -> Result:
     """k-means on frozen embeddings against the classes; labels are used to score only.
 
+    Nodes without a label are clustered, and do not count in the scores.
+
     Args:
         z: Embeddings `[N, D]`, dense or sparse; or a list of them, one an epoch.
-        y: Integer labels `[N]`.
+        y: Integer labels `[N]`; -1 for a node without one.
         clusters: How many, at least 1; default: the number of classes.
         runs: Independent runs, each the best of 10 starts.
         seed: Run i starts from `seed + i`; no global generator is touched.
@@ -108,7 +110,6 @@ def cluster(
         )
     if runs < 1:
         raise ValueError(f"cluster: runs must be at least 1, got {runs}.")
-    truth = codes.numpy()
     rows: list[Any] = [
         x.cpu().numpy() if isinstance(x, Tensor) else sp.csr_matrix(x) for x in matrices
     ]
@@ -119,11 +120,13 @@ def cluster(
             warnings.simplefilter("ignore", ConvergenceWarning)
             means = [KMeans(clusters, n_init=10, random_state=seed + run) for _ in rows]
             found = [one.fit_predict(x) for one, x in zip(means, rows, strict=True)]
-        scores.append(_best([_scores(truth, one, len(labels)) for one in found]))
+        scores.append(_best([_scores(codes, one, len(labels)) for one in found]))
     rows_text = "l2 rows" if l2 else "raw rows"
     told = f"k-means: k {clusters}, {rows_text}, best of 10 starts, {runs} runs"
     by_name = {name: [s[name] for s in scores] for name in scores[0]}
-    return Result.from_runs(by_name, told + _selection(protocol, len(epochs)))
+    return Result.from_runs(
+        by_name, told + _selection(protocol, len(epochs)) + told_labelled(codes)
+    )
 
 
 def cluster_scores(assignment: Any, y: Any, *, protocol: EpochProtocol = "last") -> Result:
@@ -135,7 +138,7 @@ def cluster_scores(assignment: Any, y: Any, *, protocol: EpochProtocol = "last")
     Args:
         assignment: Cluster of every node `[N]`, whole numbers >= 0; or of every epoch, as
             `[epochs, N]` or a list.
-        y: Integer labels `[N]`.
+        y: Integer labels `[N]`; -1 for a node without one.
         protocol: "last" scores the last epoch; "paper-max" takes the maximum over epochs of each
             metric separately: it selects on the labels.
 
@@ -158,8 +161,9 @@ def cluster_scores(assignment: Any, y: Any, *, protocol: EpochProtocol = "last")
     epochs = list(found) if several else [found]
     chosen = _counted("cluster_scores", epochs, several, protocol)
     codes, labels = as_labels(y, len(chosen[0]), "cluster_scores")
-    scores = _best([_scores(codes.numpy(), epoch, len(labels)) for epoch in chosen])
-    return Result(scores, f"clusters of the method{_selection(protocol, len(epochs))}")
+    scores = _best([_scores(codes, epoch, len(labels)) for epoch in chosen])
+    told = f"clusters of the method{_selection(protocol, len(epochs))}{told_labelled(codes)}"
+    return Result(scores, told)
 
 
 def _as_clusters(assignment: Any) -> np.ndarray:
@@ -200,7 +204,10 @@ def _counted(where: str, epochs: Sequence[Any], several: bool, protocol: str) ->
     return list(epochs)
 
 
-def _scores(truth: np.ndarray, found: np.ndarray, classes: int) -> dict[str, float]:
+def _scores(codes: Tensor, found: np.ndarray, classes: int) -> dict[str, float]:
+    """Over the nodes with a label."""
+    known = codes.numpy() >= 0
+    truth, found = codes.numpy()[known], found[known]
     matched = match_clusters(truth, found)
     return {
         "accuracy": float((matched == truth).mean()),

@@ -83,7 +83,8 @@ def diagnostics(
     Args:
         z1: Embeddings or projections `[N, D]`, N >= 2, dense or sparse; made dense.
         z2: The same nodes in another view, `[N, D]`.
-        y: Integer labels `[N]`, at least two classes.
+        y: Integer labels `[N]`, at least two classes; -1 for a node without one, which does not
+            count where labels do.
         edge_index: Edges `[2, E]` between the rows; self-loops count for the degree only.
         tau: Temperature of the softmax, > 0; take the one of the loss.
         intra: The other rows of z1 are negatives too, as in `InfoNCE`.
@@ -150,7 +151,8 @@ def diagnostics(
     values["hardness_top10"] = float(similar[:, :10].mean())
     values |= ranked
     if codes is not None:
-        values |= _classes(u, codes)
+        known = codes >= 0
+        values |= _classes(u[known], codes[known])
         values |= _false_negatives(codes, chosen, nodes, ks)
     if edges is not None:
         values |= _neighbours(u, edges, chosen)
@@ -279,13 +281,20 @@ def _classes(u: Tensor, codes: Tensor) -> dict[str, float]:
 def _false_negatives(
     codes: Tensor, chosen: Tensor, nodes: Tensor, ks: Sequence[int]
 ) -> dict[str, float]:
-    hits = (codes[nodes] == codes[chosen, None]).double()
-    prior = float((torch.bincount(codes)[codes[chosen]] - 1).double().mean()) / (len(codes) - 1)
-    values = {f"false_negative_rate@{k}": float(hits[:, :k].mean()) for k in ks}
+    labelled = codes[chosen] >= 0
+    chosen, nodes = chosen[labelled], nodes[labelled]
+    if not len(chosen):
+        return {}
+    # Pairs of which one has no label do not count.
+    pairs = (codes[nodes] >= 0).double()
+    hits = ((codes[nodes] == codes[chosen, None]) * pairs).double()
+    members = torch.bincount(codes[codes >= 0])
+    others = int(members.sum()) - 1
+    prior = float((members[codes[chosen]] - 1).double().mean()) / others
+    rates = {k: float(hits[:, :k].sum() / pairs[:, :k].sum()) for k in ks if pairs[:, :k].any()}
+    values = {f"false_negative_rate@{k}": rate for k, rate in rates.items()}
     if prior:
-        values |= {
-            f"false_negative_lift@{k}": values[f"false_negative_rate@{k}"] / prior for k in ks
-        }
+        values |= {f"false_negative_lift@{k}": rate / prior for k, rate in rates.items()}
     return values
 
 

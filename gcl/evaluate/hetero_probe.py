@@ -16,7 +16,7 @@ from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
 from gcl.evaluate.protocols import HETERO_PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
-from gcl.evaluate.splits import Splits
+from gcl.evaluate.splits import Splits, check_splits
 
 
 def hetero_probe(
@@ -89,6 +89,7 @@ def hetero_probe(
     nodes, splits = _public_split(data, protocol)
     x = as_matrix(z, "hetero_probe")
     y, _ = as_labels(nodes.y, x.shape[0], "hetero_probe")
+    check_splits("hetero_probe", splits, y)
     rows = [mask[0].nonzero().flatten() for mask in (splits.train, splits.val, splits.test)]
     for name, part in zip(("train", "val", "test"), rows, strict=True):
         if not len(part):

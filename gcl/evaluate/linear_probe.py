@@ -13,7 +13,15 @@ from gcl.checks import as_strengths
 from gcl.evaluate.classifiers.adam_probe import fit_adam
 from gcl.evaluate.classifiers.chosen_logistic import fit_chosen, scores_of
 from gcl.evaluate.classifiers.one_vs_rest import fit_one_vs_rest
-from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, of_one_scale, told_labelled
+from gcl.evaluate.inputs import (
+    Matrix,
+    as_labels,
+    as_matrix,
+    as_targets,
+    of_one_scale,
+    told_labelled,
+)
+from gcl.evaluate.multi_label import labelled, probe_targets
 from gcl.evaluate.protocols import PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.scores import (
@@ -74,7 +82,9 @@ def linear_probe(
     Args:
         z: Embeddings `[N, D]`: a tensor, sparse too, an array or a SciPy matrix. Raw features work.
         y: Integer labels `[N]` from 0 on, with gaps or without; -1 for a node without a label,
-            which is in no part of a random split.
+            which is in no part of a random split. Or several targets `[N, T]`, T > 1, each 0 or 1,
+            and NaN or -1 where unknown; then each has a logistic regression of its own, under one
+            of the first protocols without a number a class.
         protocol: A name of the table, or a `Protocol` of your own.
         data: Where `public`, `e1-public` and `e3` find `train_mask`, `val_mask` and `test_mask`.
         splits: Splits to use in place of the protocol's; then the line printed with the number
@@ -88,7 +98,8 @@ def linear_probe(
         test part alone gives; `per_run` has the single splits, and the chosen `C`. `auc` and
         `average_precision` are of the second class where there are two, else the mean over classes
         of one against the rest; they are left out where a test part holds one class, and
-        `val_accuracy` where there is no validation part.
+        `val_accuracy` where there is no validation part. Of several targets all are means over
+        targets but `micro_f1`, which counts all decisions; there is no `C`.
 
     Raises:
         TypeError: if y is missing or z is no matrix.
@@ -104,36 +115,63 @@ def linear_probe(
     """
     table = look_up(protocol)
     x = as_matrix(z, "linear_probe", l2=table.l2 and table.classifier != "liblinear")
-    labels, names = as_labels(y, x.shape[0], "linear_probe")
+    targets = as_targets(y, x.shape[0], "linear_probe")
+    if targets is None:
+        labels, names = as_labels(y, x.shape[0], "linear_probe")
+    else:
+        _check_for_targets(table)
+        labels, names = labelled(targets), []
     splits = choose_splits(table, splits, data, labels, seed)
-    strengths = check_options(table, splits, Cs)
+    strengths = _strengths(table, splits, Cs)
     if table.classifier == "lbfgs" and not table.l2:
         x = of_one_scale(x)
+    own = splits.name == _own_name(table)
+    line = table.describe(splits.name, len(splits), len(strengths), own=own)
+    if targets is not None:
+        runs, largest = probe_targets(x, targets, splits, strengths)
+        line += f" by likelihood, mean over {targets.shape[1]} targets"
+    else:
+        found = _probes(table, x, labels.clamp(min=0), splits, strengths, len(names), seed)
+        runs, largest = _scores(found, labels, splits)
+    chosen = runs.pop("C", None)
+    result = Result.from_runs(runs, line + told_labelled(labels))
+    result["largest_class"] = largest
+    if chosen:
+        result.per_run["C"] = chosen
+    return result
+
+
+def _scores(
+    found: Iterator[_Found], y: Tensor, splits: Splits
+) -> tuple[dict[str, list[float]], float]:
+    """By name a number a split, and what the largest class of the test part alone gives."""
     predicted, chosen, areas = [], [], []
-    found = _probes(table, x, labels.clamp(min=0), splits, strengths, len(names), seed)
     for probe, test in zip(found, splits.test, strict=True):
         predicted.append(probe.predicted)
         chosen += [] if probe.C is None else [probe.C]
-        areas.append(ranking(probe.probability[:, test.numpy()], labels[test].numpy()))
+        areas.append(ranking(probe.probability[:, test.numpy()], y[test].numpy()))
     guess = torch.stack(predicted)
-    accuracy = split_accuracy(guess, labels, splits.test)
+    accuracy = split_accuracy(guess, y, splits.test)
     runs = {
         "accuracy": accuracy,
         "micro_f1": accuracy,  # one label a node: the two are the same number
-        "macro_f1": split_macro_f1(guess, labels, splits.test),
+        "macro_f1": split_macro_f1(guess, y, splits.test),
     }
     if not np.isnan(areas).any():
         runs["auc"], runs["average_precision"] = map(list, zip(*areas, strict=True))
     if bool(splits.val.any(1).all()):
-        runs["val_accuracy"] = split_accuracy(guess, labels, splits.val)
-    line = table.describe(
-        splits.name, len(splits), len(strengths), own=splits.name == _own_name(table)
-    )
-    result = Result.from_runs(runs, line + told_labelled(labels))
-    result["largest_class"] = float(np.mean(split_largest_class(labels, splits.test)))
-    if chosen:
-        result.per_run["C"] = chosen
-    return result
+        runs["val_accuracy"] = split_accuracy(guess, y, splits.val)
+    runs["C"] = chosen
+    return runs, float(np.mean(split_largest_class(y, splits.test)))
+
+
+def _check_for_targets(table: Protocol) -> None:
+    if table.classifier != "lbfgs" or table.by_class:
+        names = [n for n, p in PROTOCOLS.items() if p.classifier == "lbfgs" and not p.by_class]
+        raise ValueError(
+            f"linear_probe: protocol {table.name!r} is for one class a node, and y has several "
+            f"targets; choose one of {', '.join(names)}."
+        )
 
 
 def look_up(protocol: str | Protocol) -> Protocol:
@@ -174,7 +212,7 @@ def choose_splits(
     return splits
 
 
-def check_options(table: Protocol, splits: Splits, Cs: Sequence[float] | None) -> list[float]:
+def _strengths(table: Protocol, splits: Splits, Cs: Sequence[float] | None) -> list[float]:
     """The strengths to choose from, on splits that allow the choice."""
     if Cs is not None and table.classifier == "adam":
         raise ValueError(f"linear_probe: protocol {table.name!r} has no penalty; leave Cs out.")

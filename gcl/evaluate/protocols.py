@@ -6,7 +6,7 @@ Numbers measured under different protocols do not compare.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from gcl.checks import check_choice, check_count
 
@@ -48,7 +48,8 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if self.by_class:
-            check_count("Protocol", train=self.train, val=self.val)
+            sizes: dict[str, Any] = {"train": self.train, "val": self.val}
+            check_count("Protocol", **sizes)
 
     def describe(self, splits: str, runs: int, num_strengths: int, *, own: bool = True) -> str:
         """The line printed with a number.

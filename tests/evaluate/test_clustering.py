@@ -172,3 +172,22 @@ def test_epochs_and_clusters_that_do_not_fit():
 def test_large_cluster_numbers_cost_nothing():
     scores = cluster_scores([0, 0, 10**9, 10**9], [0, 0, 1, 1])
     assert scores["accuracy"] == 1.0
+
+
+def test_nodes_without_a_label_are_clustered_and_not_scored():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 90)
+    z = rng.normal(size=(3, 4))[y] + 0.7 * rng.normal(size=(90, 4))
+    known = np.arange(90) % 3 > 0
+    hidden = np.where(known, y, -1)
+    found = cluster(z, hidden, runs=1, l2=False)
+    clusters = KMeans(3, n_init=10, random_state=0).fit_predict(z.astype(np.float64))
+    assert found == pytest.approx(
+        {
+            **cluster_scores(clusters[known], y[known]),
+            **{f"{k}_std": 0.0 for k in ("accuracy", "nmi", "ari", "macro_f1")},
+        }
+    )
+    assert found["nmi"] != cluster(z, y, runs=1, l2=False)["nmi"]
+    assert cluster_scores(clusters, hidden) == cluster_scores(clusters[known], y[known])
+    assert found.protocol.endswith(", 60 of 90 nodes labelled")

@@ -229,3 +229,21 @@ def test_sample_is_seeded_and_no_global_draw():
 def test_mistakes(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         diagnostics(*arguments, **options)
+
+
+def test_nodes_without_a_label_do_not_count_among_classes():
+    generator = torch.Generator().manual_seed(0)
+    z, y = torch.randn(40, 5, generator=generator), torch.arange(40) % 4
+    known = torch.arange(40) % 3 > 0
+    found = diagnostics(z, y=torch.where(known, y, -1), ks=[7])
+    alone = diagnostics(z[known], y=y[known], ks=[1])
+    for name in ("tolerance", "class_spread", "class_spread_max", "class_concentration"):
+        assert found[name] == pytest.approx(alone[name])
+    u = torch.nn.functional.normalize(z, dim=1)
+    s = (u @ u.T).fill_diagonal_(-2)
+    hits, pairs = 0, 0
+    for i in known.nonzero().flatten().tolist():
+        for j in s[i].topk(7).indices.tolist():
+            pairs += int(known[j])
+            hits += int(known[j] and y[i] == y[j])
+    assert found["false_negative_rate@7"] == pytest.approx(hits / pairs)

@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import normalize
 
-from gcl.evaluate.inputs import as_labels, as_matrix, cosine_blocks, of_one_scale, take
+from gcl.evaluate.inputs import as_labels, as_matrix, as_targets, cosine_blocks, of_one_scale, take
 
 
 @pytest.fixture
@@ -119,6 +119,23 @@ def test_labels_become_codes_in_their_order():
 def test_what_are_no_labels(y, error, message):
     with pytest.raises(error, match=message):
         as_labels(y, 3, "here")
+
+
+def test_several_targets():
+    nan = np.nan
+    rows = [[0, 1.0, 1], [1, nan, 0], [-1, 0, 1], [0, 0, 0]]
+    for y in (np.array(rows), torch.tensor(rows), torch.tensor(rows).to_sparse()):
+        assert as_targets(y, 4, "here").tolist() == [[0, 1, 1], [1, -1, 0], [-1, 0, 1], [0, 0, 0]]
+    # One label a node: a column, one-hot rows, or another number of rows.
+    for y in (np.ones((4, 1)), torch.eye(4), torch.arange(4), np.ones((3, 2)), None):
+        assert as_targets(y, 4, "here") is None
+    for y, message in (
+        (torch.tensor([[0, 2], [1, 0]]), r"here: expected targets of 0 and 1, .* in y \[2, 2\]"),
+        (torch.tensor([[0, 1], [1, 1]]), "target 1 of y is 1 for every node"),
+        (torch.tensor([[-1, 0], [-1, 1]]), "target 0 of y is unknown everywhere"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            as_targets(y, 2, "here")
 
 
 def test_rows_of_one_scale():

@@ -70,3 +70,13 @@ def test_blocks_cover_every_query():
 def test_mistakes(nodes, options, message):
     with pytest.raises(ValueError, match=message):
         knn(*nodes, **options)
+
+
+def test_nodes_without_a_label_are_in_no_part():
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(120) % 3
+    z = torch.eye(3)[y] + torch.randn(120, 3, generator=generator)
+    known = torch.arange(120) % 4 > 0
+    found = knn(z, torch.where(known, y, -1), k=3)
+    assert found == knn(z[known], y[known], k=3)
+    assert found.protocol.endswith("k 3, 90 of 120 nodes labelled")

@@ -30,3 +30,14 @@ def test_default_keys_and_mistakes():
     for ks, words in (([], "ks is empty"), ([0], "between 1 and 11"), ([12], "between 1 and 11")):
         with pytest.raises(ValueError, match=words):
             similarity_search(z, y, ks=ks)
+
+
+def test_nodes_without_a_label_are_left_out():
+    generator = torch.Generator().manual_seed(0)
+    z, y = torch.randn(60, 4, generator=generator), torch.arange(60) % 3
+    known = torch.arange(60) % 4 > 0
+    found = similarity_search(z, torch.where(known, y, -1), ks=[1, 44])
+    assert found == similarity_search(z[known], y[known], ks=[1, 44])
+    assert found.protocol.endswith("all nodes, 45 of 60 nodes labelled")
+    with pytest.raises(ValueError, match="between 1 and 44"):
+        similarity_search(z, torch.where(known, y, -1), ks=[45])
