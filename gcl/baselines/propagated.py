@@ -104,6 +104,7 @@ def propagated_candidates(
     *,
     protocol: str | Protocol = "public",
     splits: Splits | None = None,
+    normalize: bool = True,
     seed: int = 0,
 ) -> dict[str, Result]:
     """`gcl.evaluate.linear_probe` of SGC-2, SGC-4, SGC-8 and SSGC-16, rows scaled to length one.
@@ -114,6 +115,7 @@ def propagated_candidates(
         data: a graph with x, edge_index and y.
         protocol: as for `linear_probe`.
         splits: as for `linear_probe`.
+        normalize: divide rows of features by their sums first.
         seed: as for `linear_probe`.
 
     Raises:
@@ -125,7 +127,7 @@ def propagated_candidates(
         >>> list(propagated_candidates(data, protocol="random-10-10-80"))
         ['SGC-2', 'SGC-4', 'SGC-8', 'SSGC-16']
     """
-    return {str(one): _probe(data, one, protocol, splits, seed) for one in CANDIDATES}
+    return {str(one): _probe(data, one, protocol, splits, normalize, seed) for one in CANDIDATES}
 
 
 def propagated_probe(
@@ -133,11 +135,12 @@ def propagated_probe(
     *,
     protocol: str | Any = "public",
     splits: Splits | None = None,
+    normalize: bool = True,
     seed: int = 0,
 ) -> Result:
     """Accuracy of propagated features under a protocol: what training has to beat.
 
-    Rows of x are divided by their sums, propagated and, for `linear_probe`, scaled to length one.
+    Features are propagated and, for `linear_probe`, their rows scaled to length one.
     Where the protocol selects on validation nodes, each split takes of SGC-2, SGC-4, SGC-8 and
     SSGC-16 the one with the best validation accuracy, the fewest hops among equals. Everywhere else
     (`e1`, `e3`, sets of graphs, several node types) it is SGC-8. No test label is read by a choice.
@@ -146,6 +149,7 @@ def propagated_probe(
         data: a graph with x, edge_index and y, a set of graphs, or a `HeteroData`.
         protocol: of `linear_probe`, `graph_classification` or `hetero_probe`.
         splits: for `linear_probe`, in place of the protocol's.
+        normalize: divide rows of features by their sums first.
         seed: of the splits and of the classifier.
 
     Returns:
@@ -167,18 +171,18 @@ def propagated_probe(
     """
     check_seed("propagated_probe", seed)
     if isinstance(data, HeteroData):
-        rows = propagated_features(data)
+        rows = propagated_features(data, normalize=normalize)
         return _told(hetero_probe(rows, data, protocol=protocol, seed=seed), str(UNCHOSEN))
     if not isinstance(data, Data) and isinstance(data, Dataset | list | tuple):
-        y = torch.cat([graph.y.view(-1) for graph in data])
-        rows = propagated_features(data)
+        y = torch.cat([torch.as_tensor(graph.y).view(-1) for graph in data])
+        rows = propagated_features(data, normalize=normalize)
         found = graph_classification(rows, y, protocol=protocol, seed=seed)
         return _told(found, f"sums of {UNCHOSEN}")
     table = look_up(protocol)
     if table.classifier != "lbfgs" and not table.select:
-        return _told(_probe(data, UNCHOSEN, protocol, splits, seed), str(UNCHOSEN))
-    found = list(propagated_candidates(data, protocol=protocol, splits=splits, seed=seed).values())
-    return _chosen(found)
+        return _told(_probe(data, UNCHOSEN, protocol, splits, normalize, seed), str(UNCHOSEN))
+    options = {"protocol": protocol, "splits": splits, "normalize": normalize, "seed": seed}
+    return _chosen(list(propagated_candidates(data, **options).values()))
 
 
 def _chosen(found: list[Result]) -> Result:
@@ -201,10 +205,15 @@ def _told(result: Result, how: str) -> Result:
 
 
 def _probe(
-    data: Data, how: Smoothing, protocol: str | Protocol, splits: Splits | None, seed: int
+    data: Data,
+    how: Smoothing,
+    protocol: str | Protocol,
+    splits: Splits | None,
+    normalize: bool,
+    seed: int,
 ) -> Result:
     # The Adam probes take rows as they are, and rows of words divided by their sums are short.
-    rows = unit_rows(propagated_features(data, how.hops, how.keep))
+    rows = unit_rows(propagated_features(data, how.hops, how.keep, normalize=normalize))
     return linear_probe(rows, data.y, protocol=protocol, data=data, splits=splits, seed=seed)
 
 

@@ -96,14 +96,20 @@ def words(function: Callable[..., Any]) -> dict[str, Any]:
     """Parameters that can be told in words, with their annotations: numbers, texts, lists, ...
 
     The first parameter is the graph or the method. What else is an object of code, such as an
-    encoder, is left out.
+    encoder, is left out; of an object or a word, `Encoder | Literal["propagated"]`, the word stays.
     """
     hints = _hints(function)
-    return {
-        name: hints.get(name, Any)
+    found = {
+        name: _told_part(hints.get(name, Any))
         for name in list(inspect.signature(function).parameters)[1:]
-        if _is_plain(hints.get(name, Any))
     }
+    return {name: hint for name, hint in found.items() if hint is not None}
+
+
+def words_or_objects(function: Callable[..., Any]) -> dict[str, Any]:
+    """Those of `words` that take an object as well, with the part that words can tell."""
+    hints, told = _hints(function), words(function)
+    return {name: hint for name, hint in told.items() if not _is_plain(hints.get(name, Any))}
 
 
 def objects(function: Callable[..., Any]) -> dict[str, type]:
@@ -166,6 +172,17 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return get_type_hints(target)
     except (NameError, TypeError, AttributeError):  # annotations that only an editor can read
         return {}
+
+
+def _told_part(hint: Any) -> Any:
+    """What of an annotation words can tell, or None."""
+    if _is_plain(hint):
+        return hint
+    if get_origin(hint) in (Union, types.UnionType):
+        plain = tuple(part for part in get_args(hint) if _is_plain(part))
+        if any(get_origin(part) is Literal for part in plain):
+            return Union[plain]  # noqa: UP007, of as many as there are
+    return None
 
 
 def _is_plain(hint: Any) -> bool:

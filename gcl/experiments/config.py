@@ -11,11 +11,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import docstring_parser
 from jsonargparse import ArgumentParser, Namespace
 
 from gcl import evaluate
 from gcl.checks import check_device
-from gcl.experiments.composition import Composition, compose, objects, plain_defaults, words
+from gcl.experiments.composition import (
+    Composition,
+    compose,
+    objects,
+    plain_defaults,
+    words,
+    words_or_objects,
+)
 from gcl.experiments.lookup import first_line, is_path
 from gcl.experiments.run import Run, optimizer_class
 from gcl.experiments.spelling import parsed
@@ -111,14 +119,25 @@ def run_parser(composition: Composition) -> ArgumentParser:
 
 def _add_options(parser: ArgumentParser, function: Any, group: str | None) -> None:
     parameters = _parameters(function)
-    skipped = {name for name in parameters if name not in words(function)}
+    either = words_or_objects(function)  # of which the parser shall know the words only
+    skipped = {name for name in parameters if name not in words(function) or name in either}
     parser.add_function_arguments(function, group, skip=skipped, fail_untyped=False)
+    for name, hint in either.items():
+        key = name if group is None else f"{group}.{name}"
+        default = plain_defaults(function)[name]
+        parser.add_argument(f"--{key}", type=hint, default=default, help=_told_help(function, name))
     for name, kind in objects(function).items():
         key = name if group is None else f"{group}.{name}"
         untold = set(_parameters(kind)) - {*plain_defaults(function)[name]}
         parser.add_class_arguments(kind, key, skip=untold, fail_untyped=False)
         given = plain_defaults(function)[name].items()
         parser.set_defaults({f"{key}.{option}": value for option, value in given})
+
+
+def _told_help(function: Any, name: str) -> str:
+    """What the docstring says of an argument."""
+    told = {p.arg_name: p.description for p in docstring_parser.parse_from_object(function).params}
+    return told.get(name) or ""
 
 
 def check_typed(options: Sequence[str], composition: Composition) -> None:

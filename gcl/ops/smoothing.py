@@ -44,8 +44,8 @@ def smooth(
         hops: K, >= 1.
         keep: see above.
         residual: r, of "mean".
-        budget: numbers held beyond x, the result and the adjacency, at least one column's; a sparse x
-            is held once more, sorted by column.
+        budget: numbers held beyond x, the result and the adjacency, at least one
+            column's; a sparse x is held once more, sorted by column.
 
     Shape:
         x `[n, f]`, edge_index `[2, e]`, edge_weight `[e]` -> `[n, f]`, of "concat"

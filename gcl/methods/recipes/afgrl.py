@@ -128,7 +128,7 @@ def afgrl(
     check_fraction("afgrl", norm_momentum=norm_momentum)
     num_features = input_width("afgrl", data, encoder)
     check_count("afgrl", predictor=predictor)
-    prepare = preparation(normalize, encoder is None)
+    prepare = preparation(normalize, encoder)
     if encoder is None:
         encoder = GCNEncoder(
             num_features,

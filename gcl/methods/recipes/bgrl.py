@@ -7,11 +7,9 @@ from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 
 from gcl.checks import check_count, check_fraction
-from gcl.contracts import Encoder
-from gcl.graphs.kinds import input_width
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
-from gcl.nn import GCNEncoder
+from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 
 
 def bgrl(
@@ -28,7 +26,7 @@ def bgrl(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> Bootstrap:
     """BGRL: each view predicts the other view's output of a slowly moving encoder; O(n d).
 
@@ -50,7 +48,8 @@ def bgrl(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        encoder: replaces the GCN; needs `out_channels` and `reset_parameters`.
+        encoder: replaces the GCN; needs `out_channels` and `reset_parameters`. "propagated" is its
+            layers on rows of features propagated once, see `gcl.transforms.AddPropagated`.
 
     Reference:
         Thakoor et al., "Large-Scale Representation Learning on Graphs via Bootstrapping", ICLR
@@ -64,27 +63,26 @@ def bgrl(
         torch.Size([34, 8])
     """
     check_fraction("bgrl", norm_momentum=norm_momentum)
-    num_features = input_width("bgrl", data, encoder)
     check_count("bgrl", predictor=predictor)
     rates = view_rates("bgrl", drop_edge, mask_feature)
-    own = encoder is None
-    if encoder is None:
-        encoder = GCNEncoder(
-            num_features,
-            2 * hidden,
-            hidden,
-            num_layers=num_layers,
-            act=act,
-            norm=norm,
-            norm_kwargs={"momentum": norm_momentum} if norm == "batch" else None,
-        )
-    width = encoder.out_channels
+    network = encoder_of(
+        "bgrl",
+        data,
+        encoder,
+        2 * hidden,
+        hidden,
+        num_layers=num_layers,
+        act=act,
+        norm=norm,
+        norm_kwargs={"momentum": norm_momentum} if norm == "batch" else None,
+    )
+    width = network.out_channels
     head = MLP([width, predictor, width], act=nn.PReLU(), norm=None)
     return Bootstrap(
-        encoder,
-        [uniform_view(*pair, undirected, own) for pair in rates],
+        network,
+        [uniform_view(*pair, undirected, encoder) for pair in rates],
         head,
         momentum=momentum,
         fresh_target=True,
-        prepare=preparation(normalize, own),
+        prepare=preparation(normalize, encoder),
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
-from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.losses import CCASSG
 from gcl.methods.recipes.node_frame import preparation, uniform_view
+from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
-from gcl.nn import GCNEncoder, MLPEncoder
+from gcl.nn import MLPEncoder
 
 
 def cca_ssg(
@@ -24,7 +24,7 @@ def cca_ssg(
     mlp: bool = False,
     undirected: bool = True,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> TwoView:
     """CCA-SSG: columns of two views correlate with each other and with no other column; O(n d^2).
 
@@ -44,7 +44,8 @@ def cca_ssg(
             authors do on Coauthor-CS.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Reference:
         Zhang et al., "From Canonical Correlation Analysis to Self-supervised Graph Neural
@@ -56,12 +57,20 @@ def cca_ssg(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    num_features = input_width("cca_ssg", data, encoder)
-    own = encoder is None
-    prepare = preparation(normalize, own)
+    view = uniform_view(drop_edge, mask_feature, undirected, encoder)
+    prepare = preparation(normalize, encoder)
     if encoder is None and mlp:
-        encoder = MLPEncoder(num_features, (hidden,), hidden, norm="batch")
-    if encoder is None:
-        encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act, plain_last=True)
-    view = uniform_view(drop_edge, mask_feature, undirected, own)
-    return TwoView(encoder, (view, view), CCASSG(lam), prepare=prepare)
+        width = input_width("cca_ssg", data, None)
+        encoder = MLPEncoder(width, (hidden,), hidden, norm="batch")
+    norm = "batch" if mlp else None
+    network = encoder_of(
+        "cca_ssg",
+        data,
+        encoder,
+        hidden,
+        num_layers=num_layers,
+        act=act,
+        norm=norm,
+        plain_last=True,
+    )
+    return TwoView(network, (view, view), CCASSG(lam), prepare=prepare)

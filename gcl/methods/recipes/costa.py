@@ -7,13 +7,13 @@ from typing import Literal
 from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
-from gcl.contracts import Encoder, Transform
-from gcl.graphs.kinds import input_width
+from gcl.contracts import Transform
 from gcl.losses import InfoNCE
 from gcl.losses.sketched import Sketched
 from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
+from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
-from gcl.nn import GCNEncoder, projector
+from gcl.nn import projector
 
 
 def costa(
@@ -32,7 +32,7 @@ def costa(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> TwoView:
     """COSTA: GRACE's views, contrasted by random mixtures of nodes instead of by nodes.
 
@@ -57,7 +57,8 @@ def costa(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Reference:
         Zhang et al., "COSTA: Covariance-Preserving Feature Augmentation for Graph Contrastive
@@ -70,20 +71,17 @@ def costa(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    num_features = input_width("costa", data, encoder)
-    own = encoder is None
+    network = encoder_of("costa", data, encoder, hidden, num_layers=num_layers, act=act)
     rates = view_rates("costa", drop_edge, mask_feature)
-    views: list[Transform] = [uniform_view(*pair, undirected, own) for pair in rates]
+    views: list[Transform] = [uniform_view(*pair, undirected, encoder) for pair in rates]
     if single_view:
         views = [Compose([]), Compose([])]
-    if encoder is None:
-        encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act)
     loss = Sketched(
         InfoNCE(tau, intra=False),
-        projector(encoder.out_channels, proj, inner_products=True),
+        projector(network.out_channels, proj, inner_products=True),
         ratio=ratio,
         sketch=sketch,
         density=density,
         shared=not single_view,
     )
-    return TwoView(encoder, views, loss, prepare=preparation(normalize, own))
+    return TwoView(network, views, loss, prepare=preparation(normalize, encoder))

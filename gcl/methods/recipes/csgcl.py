@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch_geometric.data import Data
-from torch_geometric.transforms import BaseTransform, Compose
+from torch_geometric.transforms import BaseTransform
 
 from gcl.augment import (
     CommunalAttributeVoting,
@@ -11,9 +11,10 @@ from gcl.augment import (
     EdgeDropping,
     FeatureMasking,
 )
-from gcl.contracts import Encoder, Transform
+from gcl.contracts import Transform
 from gcl.losses import InfoNCE, TeamUp
-from gcl.methods.recipes.node_frame import node_contrast, view_rates
+from gcl.methods.recipes.node_frame import node_contrast, view_of, view_rates
+from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCommunities
 
@@ -41,7 +42,7 @@ def csgcl(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> TwoView:
     """CSGCL: GRACE whose views and objective follow the strength of communities.
 
@@ -79,7 +80,8 @@ def csgcl(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Reference:
         Chen et al., "CSGCL: Community-Strength-Enhanced Graph Contrastive Learning", IJCAI 2023.
@@ -100,7 +102,7 @@ def csgcl(
             edges = CommunalEdgeDropping(p_edge, edge_threshold, undirected, encoder is None)
         if communal_features:
             features = CommunalAttributeVoting(p_feature, feature_threshold, dense_features)
-        views.append(Compose([edges, features]))
+        views.append(view_of(edges, features, encoder))
     loss = TeamUp(tau, t0, gamma_max) if team_up else InfoNCE(tau)
     whole_graph: list[BaseTransform] = []
     if communities is not None and (communal_edges or communal_features or team_up):

@@ -5,11 +5,9 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.augment import FeatureShuffling
-from gcl.contracts import Encoder
-from gcl.graphs.kinds import input_width
 from gcl.methods.infomax import BilinearScore, Infomax, sigmoid_mean
 from gcl.methods.recipes.node_frame import preparation
-from gcl.nn import GCNEncoder
+from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 
 
 def dgi(
@@ -19,7 +17,7 @@ def dgi(
     act: str = "prelu",
     num_layers: int = 1,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> Infomax:
     """DGI: nodes of the graph against nodes with shuffled features, seen from the graph's summary.
 
@@ -33,7 +31,8 @@ def dgi(
         act: activation of the encoder, by PyG's name.
         num_layers: layers of the encoder.
         normalize: divide every row of features by its sum, as the authors do.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Reference:
         Veličković et al., "Deep Graph Infomax", ICLR 2019.
@@ -44,14 +43,11 @@ def dgi(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    num_features = input_width("dgi", data, encoder)
-    prepare = preparation(normalize, encoder is None)
-    if encoder is None:
-        encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act)
+    network = encoder_of("dgi", data, encoder, hidden, num_layers=num_layers, act=act)
     return Infomax(
-        encoder,
+        network,
         FeatureShuffling(),
-        BilinearScore(encoder.out_channels),
+        BilinearScore(network.out_channels),
         readout=sigmoid_mean,
-        prepare=prepare,
+        prepare=preparation(normalize, encoder),
     )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
-from gcl.contracts import Encoder
-from gcl.graphs.kinds import input_width
 from gcl.losses import BarlowTwins
 from gcl.methods.recipes.node_frame import preparation, uniform_view
+from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
-from gcl.nn import GCNEncoder
 
 
 def gbt(
@@ -23,7 +21,7 @@ def gbt(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> TwoView:
     """Graph Barlow Twins: decorrelated embedding columns, no negatives, no projector, O(N) memory.
 
@@ -40,7 +38,8 @@ def gbt(
         num_layers: layers of the encoder; batch norm and activation after all but the last.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Reference:
         Bielak, Kajdanowicz and Chawla, "Graph Barlow Twins: A self-supervised representation
@@ -52,18 +51,18 @@ def gbt(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    num_features = input_width("gbt", data, encoder)
-    own = encoder is None  # as in grace: weight masks where the encoder honours weights
-    if encoder is None:
-        encoder = GCNEncoder(
-            num_features,
-            2 * hidden,
-            hidden,
-            num_layers=num_layers,
-            act=act,
-            norm="batch",
-            norm_kwargs={"momentum": 0.01},
-            plain_last=True,
-        )
-    view = uniform_view(drop_edge, mask_feature, undirected, own)
-    return TwoView(encoder, (view, view), BarlowTwins(lam), prepare=preparation(normalize, own))
+    network = encoder_of(
+        "gbt",
+        data,
+        encoder,
+        2 * hidden,
+        hidden,
+        num_layers=num_layers,
+        act=act,
+        norm="batch",
+        norm_kwargs={"momentum": 0.01},
+        plain_last=True,
+    )
+    view = uniform_view(drop_edge, mask_feature, undirected, encoder)
+    prepare = preparation(normalize, encoder)
+    return TwoView(network, (view, view), BarlowTwins(lam), prepare=prepare)

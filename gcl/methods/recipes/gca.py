@@ -6,9 +6,9 @@ from typing import Literal
 
 from torch_geometric.data import Data
 
-from gcl.contracts import Encoder
 from gcl.losses import InfoNCE
 from gcl.methods.recipes.node_frame import adaptive_view, node_contrast, view_rates
+from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCentrality
 
@@ -27,7 +27,7 @@ def gca(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> TwoView:
     """GCA: GRACE that spares the edges and features of central nodes.
 
@@ -49,7 +49,8 @@ def gca(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Reference:
         Zhu et al., "Graph Contrastive Learning with Adaptive Augmentation", WWW 2021.
@@ -61,7 +62,7 @@ def gca(
         torch.Size([34, 8])
     """
     views = [
-        adaptive_view(*rates, p_max, undirected, encoder is None)
+        adaptive_view(*rates, p_max, undirected, encoder)
         for rates in view_rates("gca", drop_edge, mask_feature)
     ]
     return node_contrast(

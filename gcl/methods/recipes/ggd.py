@@ -5,11 +5,9 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.augment import FeatureMasking, FeatureShuffling
-from gcl.contracts import Encoder
-from gcl.graphs.kinds import input_width
 from gcl.methods.infomax import Infomax, SumScore
 from gcl.methods.recipes.node_frame import preparation
-from gcl.nn import GCNEncoder
+from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 
 
 def ggd(
@@ -22,7 +20,7 @@ def ggd(
     num_layers: int = 1,
     head_layers: int = 1,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> Infomax:
     """GGD: one number a node tells real from corrupted; O(e d), no summary, no pairs.
 
@@ -39,7 +37,8 @@ def ggd(
         num_layers: layers of the encoder.
         head_layers: linear layers whose output is summed to the score.
         normalize: divide every row of features by its sum, as the authors do.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Reference:
         Zheng et al., "Rethinking and Scaling Up Graph Contrastive Learning: An Extremely Efficient
@@ -51,16 +50,13 @@ def ggd(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    num_features = input_width("ggd", data, encoder)
-    prepare = preparation(normalize, encoder is None)
-    if encoder is None:
-        encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act)
+    network = encoder_of("ggd", data, encoder, hidden, num_layers=num_layers, act=act)
     return Infomax(
-        encoder,
+        network,
         FeatureShuffling(),
-        SumScore(encoder.out_channels, head_layers),
+        SumScore(network.out_channels, head_layers),
         readout=None,
         view=FeatureMasking(mask_feature),
         hops=hops,
-        prepare=prepare,
+        prepare=preparation(normalize, encoder),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
-from gcl.contracts import Encoder
 from gcl.losses import InfoNCE
 from gcl.methods.recipes.node_frame import node_contrast, uniform_view, view_rates
+from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
 
 
@@ -22,7 +22,7 @@ def grace(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> TwoView:
     """GRACE: two views by dropping edges and masking feature columns, contrasted node by node.
 
@@ -41,7 +41,8 @@ def grace(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Raises:
         ValueError: an option out of range.
@@ -56,7 +57,7 @@ def grace(
         torch.Size([34, 8])
     """
     views = [
-        uniform_view(*rates, undirected, encoder is None)
+        uniform_view(*rates, undirected, encoder)
         for rates in view_rates("grace", drop_edge, mask_feature)
     ]
     return node_contrast(

@@ -58,7 +58,7 @@ def mvgrl(
         torch.Size([34, 8])
     """
     num_features = input_width("mvgrl", data, encoder)
-    prepare = preparation(normalize, encoder is None, AddDiffusion(alpha, topk))
+    prepare = preparation(normalize, encoder, AddDiffusion(alpha, topk))
     if encoder is None:
         encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act)
     across = copy.deepcopy(encoder)

@@ -8,10 +8,10 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
-from gcl.contracts import Encoder, Loss, Transform
-from gcl.graphs.kinds import input_width
+from gcl.contracts import Loss, Transform
+from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of, on_rows, smoothing
 from gcl.methods.two_view import TwoView
-from gcl.nn import GCNEncoder, projector
+from gcl.nn import projector
 from gcl.transforms import NormalizeRows, ToSparseFeatures
 
 
@@ -29,37 +29,40 @@ def view_rates(
     return list(zip(drop_edge, mask_feature, strict=True))
 
 
-def preparation(normalize: bool, sparse: bool, *further: Transform) -> Compose:
+def preparation(normalize: bool, encoder: EncoderChoice, *further: Transform) -> Compose:
     """Transforms of the whole graph.
 
     Args:
         normalize: divide every row of features by its sum.
-        sparse: store features that are mostly zero as a sparse matrix, for the encoders here.
-        further: applied between the two.
+        encoder: as the recipe was told. For rows, features are propagated next; for the recipe's
+            own encoder, they are stored as a sparse matrix at last if they are mostly zero.
+        further: applied in between.
     """
     first: list[Transform] = [NormalizeRows()] if normalize else []
-    return Compose([*first, *further, *([ToSparseFeatures()] if sparse else [])])
+    last = [ToSparseFeatures()] if encoder is None else []
+    return Compose([*first, *smoothing(encoder), *further, *last])
 
 
-def uniform_view(p_edge: float, p_feature: float, undirected: bool, as_weight: bool) -> Compose:
+def uniform_view(
+    p_edge: float, p_feature: float, undirected: bool, encoder: EncoderChoice
+) -> Compose:
     """GRACE's view: edges dropped and feature columns masked, each at one rate.
 
     Args:
         p_edge: probability that an edge is dropped.
         p_feature: probability that a feature column is zeroed.
         undirected: drop both directions of an undirected edge together.
-        as_weight: zero the weights of dropped edges, for encoders that honour weights.
+        encoder: as the recipe was told, see `view_of`.
     """
-    return Compose(
-        [
-            EdgeDropping(p_edge, undirected=undirected, as_weight=as_weight),
-            FeatureMasking(p_feature),
-        ]
+    return view_of(
+        EdgeDropping(p_edge, undirected=undirected, as_weight=encoder is None),
+        FeatureMasking(p_feature),
+        encoder,
     )
 
 
 def adaptive_view(
-    p_edge: float, p_feature: float, p_max: float, undirected: bool, as_weight: bool
+    p_edge: float, p_feature: float, p_max: float, undirected: bool, encoder: EncoderChoice
 ) -> Compose:
     """GCA's view: rates by the importance that `AddCentrality` wrote, at most p_max.
 
@@ -68,14 +71,27 @@ def adaptive_view(
         p_feature: mean probability that a feature column is zeroed.
         p_max: largest probability of either.
         undirected: drop both directions of an undirected edge together.
-        as_weight: zero the weights of dropped edges, for encoders that honour weights.
+        encoder: as the recipe was told, see `view_of`.
     """
-    return Compose(
-        [
-            EdgeDropping(p_edge, "edge_importance", p_max, undirected, as_weight),
-            FeatureMasking(p_feature, "feature_importance", p_max),
-        ]
+    return view_of(
+        EdgeDropping(p_edge, "edge_importance", p_max, undirected, encoder is None),
+        FeatureMasking(p_feature, "feature_importance", p_max),
+        encoder,
     )
+
+
+def view_of(edges: Transform, features: Transform, encoder: EncoderChoice) -> Compose:
+    """A view of edges and of features.
+
+    The recipe's own encoder honours weights, so that its views zero those of dropped edges and keep
+    the list. On rows a view of the edges changes nothing, and is left out.
+
+    Args:
+        edges: what happens to edges.
+        features: what happens to features.
+        encoder: as the recipe was told.
+    """
+    return Compose([features] if on_rows(encoder) else [edges, features])
 
 
 def node_contrast(
@@ -89,7 +105,7 @@ def node_contrast(
     act: str,
     num_layers: int,
     normalize: bool,
-    encoder: Encoder | None,
+    encoder: EncoderChoice,
     whole_graph: Sequence[Transform] = (),
 ) -> TwoView:
     """A GCN under a projection head, two views contrasted node by node.
@@ -108,17 +124,14 @@ def node_contrast(
         act: activation of the encoder, by PyG's name.
         num_layers: layers of the encoder.
         normalize: divide every row of features by its sum.
-        encoder: replaces the GCN.
-        whole_graph: transforms of the whole graph, applied after normalisation.
+        encoder: replaces the GCN, or says that it has no messages.
+        whole_graph: transforms of the whole graph, applied after normalisation and propagation.
     """
-    width = input_width(recipe, data, encoder)
-    prepare = preparation(normalize, encoder is None, *whole_graph)
-    if encoder is None:
-        encoder = GCNEncoder(width, 2 * hidden, hidden, num_layers=num_layers, act=act)
+    network = encoder_of(recipe, data, encoder, 2 * hidden, hidden, num_layers=num_layers, act=act)
     return TwoView(
-        encoder,
+        network,
         tuple(views),
         loss,
-        projector=projector(encoder.out_channels, proj, inner_products=True),
-        prepare=prepare,
+        projector=projector(network.out_channels, proj, inner_products=True),
+        prepare=preparation(normalize, encoder, *whole_graph),
     )

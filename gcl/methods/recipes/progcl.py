@@ -7,7 +7,7 @@ from typing import Literal
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
-from gcl.contracts import Encoder, Transform
+from gcl.contracts import Transform
 from gcl.losses.progcl import ProGCL
 from gcl.methods.recipes.node_frame import (
     adaptive_view,
@@ -15,6 +15,7 @@ from gcl.methods.recipes.node_frame import (
     uniform_view,
     view_rates,
 )
+from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
 from gcl.transforms import AddCentrality
 
@@ -36,7 +37,7 @@ def progcl(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> TwoView:
     """ProGCL: GCA whose hard negatives weigh more, as far as they are true ones.
 
@@ -63,7 +64,8 @@ def progcl(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Reference:
         Xia et al., "ProGCL: Rethinking Hard Negative Mining in Graph Contrastive Learning", ICML
@@ -75,13 +77,12 @@ def progcl(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    own = encoder is None
     rates = view_rates("progcl", drop_edge, mask_feature)
-    views: list[Transform] = [uniform_view(*pair, undirected, own) for pair in rates]
+    views: list[Transform] = [uniform_view(*pair, undirected, encoder) for pair in rates]
     whole_graph: list[BaseTransform] = []
     if centrality != "none":
         whole_graph.append(AddCentrality(centrality))
-        views = [adaptive_view(*pair, p_max, undirected, own) for pair in rates]
+        views = [adaptive_view(*pair, p_max, undirected, encoder) for pair in rates]
     return node_contrast(
         "progcl",
         data,

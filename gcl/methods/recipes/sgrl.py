@@ -81,7 +81,7 @@ def sgrl(
     """
     num_features = input_width("sgrl", data, encoder)
     check_count("sgrl", predictor=predictor)
-    prepare = preparation(normalize, encoder is None)
+    prepare = preparation(normalize, encoder)
     if encoder is None:
         encoder = GCNEncoder(num_features, hidden, num_layers=num_layers, act=act)
     width = encoder.out_channels

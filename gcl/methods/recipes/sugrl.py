@@ -60,7 +60,7 @@ def sugrl(
         torch.Size([34, 8])
     """
     num_features = input_width("sugrl", data, encoder)
-    prepare = preparation(normalize, encoder is None)
+    prepare = preparation(normalize, encoder)
     if encoder is None:
         encoder = MLPEncoder(num_features, hidden, dim, init="glorot")
     loss = SUGRL(m1=m1, m2=m2, w1=w1, w2=w2, w3=w3, num_negatives=num_negatives)
