@@ -21,7 +21,8 @@ from gcl.cli.tables import print_table
 from gcl.cli.train import percent
 from gcl.experiments import leaderboard, results, suite
 from gcl.experiments.config import read_config
-from gcl.experiments.run import RAW, UNTRAINED
+from gcl.experiments.references import PROPAGATED, RAW
+from gcl.experiments.run import UNTRAINED
 from gcl.experiments.suite import Entry
 from gcl.training.state import NonFiniteLossError
 
@@ -35,8 +36,8 @@ def bench_command(arguments: list[str]) -> None:
     parser.add_argument(
         "--protocol",
         choices=evaluate.PROTOCOLS,
-        help="a leaderboard: all under this protocol, with raw features and (where it has "
-        "validation nodes) a supervised GCN",
+        help="a leaderboard: all under this protocol, with raw and propagated features and (where "
+        "it has validation nodes) a supervised GCN",
     )
     parser.add_argument("--seeds", type=int, default=5, help="seeds a configuration (default 5)")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time (default 1)")
@@ -62,7 +63,9 @@ def bench_command(arguments: list[str]) -> None:
         raise ValueError(f"--page must name a Markdown file, such as board.md, got {chosen.page}.")
     told = {key: getattr(chosen, key) for key in ("device", "precision") if getattr(chosen, key)}
     entries = _entries(Path(chosen.folder), chosen.only, told)
-    if chosen.protocol:
+    if not chosen.protocol:
+        entries = suite.with_protocols(entries)
+    else:
         every = {entry.run.dataset for entry in entries}
         entries, absent = suite.under(entries, chosen.protocol)
         for name, reason in absent.items():
@@ -192,7 +195,7 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for column in ("config", "raw", "untrained", "ours", "reported", "protocol"):
+    for column in ("config", "raw", "propagated", "untrained", "ours", "reported", "protocol"):
         words = column in ("config", "protocol")
         shown.add_column(column, justify="left" if words else "right", no_wrap=True)
     for row in summary:
@@ -200,7 +203,7 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
         reported = row["reported"]
         cells = [
             percent(row[k]["accuracy"], row[k]["accuracy_std"]) if k in row else ""
-            for k in (RAW, UNTRAINED, ours)
+            for k in (RAW, PROPAGATED, UNTRAINED, ours)
         ]
         value = reported.get("accuracy", math.nan)
         told = percent(value, reported.get("std", 0.0)) if math.isfinite(value) else "-"
@@ -216,4 +219,4 @@ def _print_bench(summary: list[dict[str, Any]]) -> None:
 
 
 def _is_trained(features: str) -> bool:
-    return features not in ("reported", RAW, UNTRAINED)
+    return features not in ("reported", RAW, PROPAGATED, UNTRAINED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,47 +16,50 @@ from gcl.cli.options import SHOWN, SHOWN_FURTHER, config_options, protocol_line,
 from gcl.cli.tables import print_table
 from gcl.experiments import folder, results
 from gcl.experiments.composition import compose
-from gcl.experiments.config import check_typed, run_of, run_parser
+from gcl.experiments.config import parsed_run, run_of, run_parser
 from gcl.experiments.provenance import provenance
+from gcl.experiments.references import NO_TRAINING, reference_rows, verdict
 from gcl.experiments.run import (
-    NO_TRAINING,
     Run,
     has_labels,
     load_data,
-    raw_rows,
+    protocol_of,
     train_seed,
 )
-from gcl.experiments.spelling import parsed
 
 KNOWN = {**SHOWN, **SHOWN_FURTHER}
 
 
 def train_command(arguments: list[str]) -> None:
     composition = compose(arguments[0])
-    parser = run_parser(composition)
     if any(a in ("-h", "--help") for a in arguments):
-        parser.print_help()
+        run_parser(composition).print_help()
         return
     if len(arguments) < 2 or arguments[1].startswith("-"):
         raise ValueError("gcl train needs RECIPE and DATASET; gcl list shows both.")
     options = underscored(arguments[2:])
     options = config_options(options, composition) + options
-    check_typed(options, composition)
-    chosen = parsed(parser, options)
+    chosen = parsed_run(composition, options)
     run = run_of(composition, arguments[1], chosen)
     seeds = _seeds(chosen)
     out = Path(chosen.out) if chosen.out else None
     if chosen.resume and out is None:
         raise ValueError("--resume needs --out, the folder to go on in.")
-    rows = _train_seeds(run, seeds, out, resume=chosen.resume, cluster=not chosen.no_cluster)
+    data = load_data(run)
+    if has_labels(data):
+        run = replace(run, protocol=protocol_of(run, data))
+    rows = _train_seeds(run, data, seeds, out, resume=chosen.resume, cluster=not chosen.no_cluster)
     if "accuracy" not in rows[-1]:
         _print_unlabelled(run, rows, out, as_json=chosen.json)
         return
     table = results.summarize(rows, [key for key in KNOWN if all(row.get(key) for row in rows)])
     if chosen.json:
-        print(json.dumps({"run": asdict(run), "results": table, **provenance()}))
+        told = {"run": asdict(run), "results": table, "verdict": verdict(rows, run.recipe)}
+        print(json.dumps({**told, **provenance()}))
     else:
         _print_results(run, table, len(seeds))
+        if sentence := verdict(rows, run.recipe):
+            print(sentence)
 
 
 def _seeds(chosen: Any) -> list[int]:
@@ -73,9 +76,8 @@ def _seeds(chosen: Any) -> list[int]:
 
 
 def _train_seeds(
-    run: Run, seeds: Sequence[int], out: Path | None, *, resume: bool, cluster: bool
+    run: Run, data: Any, seeds: Sequence[int], out: Path | None, *, resume: bool, cluster: bool
 ) -> list[dict[str, Any]]:
-    data = load_data(run)
     if out is None and not has_labels(data):
         raise ValueError(
             f"{run.dataset} has no labels (data.y), so nothing is evaluated; give --out, the "
@@ -84,7 +86,7 @@ def _train_seeds(
     # Made for its complaints alone: before minutes of probing, and before the folder is written to.
     run.build(data)
     if out is None:
-        rows = raw_rows(run, data, cluster)
+        rows = reference_rows(run, data, cluster)
         for seed in seeds:
             rows += train_seed(run, data, seed, cluster=cluster)[0]
         return rows
@@ -93,7 +95,7 @@ def _train_seeds(
     with folder.opened(out, run, seeds, data, resume=resume, needs=needs) as (kept, rows):
         done = folder.finished(kept, rows)
         if not any(int(row["seed"]) == NO_TRAINING for row in rows):
-            rows += raw_rows(run, data, cluster)
+            rows += reference_rows(run, data, cluster)
             # A probe of many features takes minutes: not again on --resume.
             results.write_rows(out / "results.csv", rows)
         for seed in seeds:

@@ -12,6 +12,7 @@ from torch_geometric.datasets import Amazon, Coauthor, Planetoid, WikiCS
 from gcl.checks import as_path
 from gcl.contracts import Graph
 from gcl.datasets.digits import digits
+from gcl.datasets.graph_set import GraphSet
 from gcl.datasets.hetero import SCHEMAS, read_hetero
 from gcl.datasets.hetero_sbm import hetero_sbm_with_splits
 from gcl.datasets.karate import karate
@@ -19,7 +20,7 @@ from gcl.datasets.npz import read_npz
 from gcl.datasets.planetoid import PARTS, read_planetoid
 from gcl.datasets.sbm import sbm
 from gcl.datasets.source import Source, resolve_root
-from gcl.datasets.tu import GraphSet, read_tu
+from gcl.datasets.tu import read_tu
 from gcl.datasets.wikics import read_wikics
 from gcl.graphs.validate import validate_graph
 from gcl.names import did_you_mean

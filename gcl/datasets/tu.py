@@ -9,34 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, InMemoryDataset
+from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, cumsum, remove_self_loops
 from torch_geometric.utils import one_hot as dense_one_hot
 
+from gcl.datasets.graph_set import GraphSet
 from gcl.datasets.inert_arrays import check_cells
 from gcl.transforms.add_degree_features import degree_features
-
-
-class GraphSet(InMemoryDataset):
-    """Graphs in one piece of memory, with the interface of PyG's data sets.
-
-    `len(graphs)`, `graphs[3]` (a `Data`), `graphs[[0, 5]]` and `graphs[mask]` (a `GraphSet`),
-    `graphs.y` `[num_graphs]`, `num_features`, `num_classes`, `shuffle()`; a `DataLoader` takes it
-    as it is. Nothing is read or written.
-
-    Args:
-        name: shown by `repr`.
-        data: all graphs one after the other, node numbers counted from 0 within each.
-        slices: by attribute, where the rows of each graph begin, `[num_graphs + 1]`.
-    """
-
-    def __init__(self, name: str, data: Data, slices: dict[str, Tensor]):
-        super().__init__()
-        self.name = name
-        self._data, self.slices = data, slices
-
-    def __repr__(self) -> str:
-        return f"{self.name}({len(self)})"
 
 
 def read_tu(folder: Path, name: str, max_degree: int) -> GraphSet:

@@ -7,7 +7,7 @@ import inspect
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from gcl.experiments.composition import (
 from gcl.experiments.lookup import first_line, is_path
 from gcl.experiments.run import Run, optimizer_class
 from gcl.experiments.spelling import parsed
+from gcl.training.settings import settings_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -58,8 +59,7 @@ def read_config(path: Path, **told: Any) -> tuple[Run, dict[str, Any]]:
     try:
         composition = compose(str(config["recipe"]))
         options = [*options_of(config, composition), *options_of(told, composition)]
-        check_typed(options, composition)
-        chosen = parsed(run_parser(composition), options)
+        chosen = parsed_run(composition, options)
         dataset = str(config["dataset"])
         if ":" not in dataset and not is_path(dataset):  # one name, one data set, on a board too
             dataset = dataset.lower()
@@ -81,6 +81,21 @@ def load_config(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not valid TOML: {error}.") from None
     except OSError as error:
         raise ValueError(f"Cannot read {path}: {error.strerror}.") from None
+
+
+def parsed_run(composition: Composition, options: Sequence[str]) -> Namespace:
+    """The options of a run as they are typed; those that are not are the recipe's own.
+
+    A warm-up that is not typed keeps its share of the epochs.
+
+    Raises:
+        ValueError: an unknown option, or a value that an option does not take.
+    """
+    check_typed(options, composition)
+    chosen = parsed(run_parser(composition), options)
+    if not any(option.partition("=")[0] == "--warmup" for option in options):
+        chosen.warmup = settings_of(composition.recipe).lasting(chosen.epochs).warmup
+    return chosen
 
 
 def run_parser(composition: Composition) -> ArgumentParser:
@@ -105,6 +120,7 @@ def run_parser(composition: Composition) -> ArgumentParser:
         if action.dest in (*composition.variants, *objects(composition.recipe)):
             action.help = argparse.SUPPRESS
     parser.add_class_arguments(Run, skip=TOLD_OTHERWISE)
+    parser.set_defaults(asdict(settings_of(composition.recipe)))
     parser.add_argument("--seeds", type=int, default=1, help="how many training seeds: 0, 1, ...")
     parser.add_argument("--seed", type=int | None, default=None, help="one training seed alone")
     parser.add_argument(
@@ -194,7 +210,7 @@ def run_of(composition: Composition, dataset: str, chosen: Namespace) -> Run:
         raise ValueError(f"--warmup must be below --epochs, got {run.warmup} and {run.epochs}.")
     if run.patience < 0:
         raise ValueError(f"--patience must be >= 0, got {run.patience}.")
-    if run.protocol not in (*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS):
+    if run.protocol and run.protocol not in (*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS):
         known = ", ".join((*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS))
         raise ValueError(f"unknown protocol {run.protocol!r}; known: {known}.")
     return run

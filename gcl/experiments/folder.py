@@ -14,7 +14,8 @@ from gcl.experiments import results
 from gcl.experiments.composition import compose
 from gcl.experiments.locks import locked
 from gcl.experiments.provenance import provenance
-from gcl.experiments.run import NO_TRAINING, Run, as_json
+from gcl.experiments.references import NO_TRAINING
+from gcl.experiments.run import Run, as_json
 from gcl.graphs.digest import data_digest
 
 PLACES = ("device", "root")  # decide no number

@@ -9,12 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from gcl.experiments.run import RAW, SUPERVISED, UNTRAINED
+from gcl.evaluate import paired_test
+from gcl.experiments.references import (
+    PROPAGATED,
+    RAW,
+    SUPERVISED,
+    deviation,
+    differences,
+)
+from gcl.experiments.run import UNTRAINED
 from gcl.experiments.suite import Entry, of_entry
 
 HEADS = (
-    "method", "ours", "seeds", "untrained", "reported", "epochs", "s", "peak MB", "commit"
+    "method", "ours", "over propagated", "p", "raw rows", "seeds", "untrained", "reported",
+    "epochs", "s", "peak MB", "commits",
 )  # fmt: skip
+ABOVE = "▲"  # marks a gain over propagated features above its deviation
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,12 @@ class Line:
         epochs: of training, the mean.
         seconds: of training, the mean.
         peak_mb: memory of training beyond what was there before, the largest, in MB.
-        commit: of the code; of several runs the last.
+        commits: of the code that trained and measured, all of them.
+        raw_rows: accuracy of the second probe, on rows as they are.
+        gain: accuracy beyond that of propagated features, the mean over splits and seeds; NaN of
+            references and where rows do not tell their splits.
+        gain_std: its deviation, see `gcl.experiments.references.deviation`.
+        p: of the corrected resampled t-test of the gain; NaN with one split.
     """
 
     method: str
@@ -45,7 +60,11 @@ class Line:
     epochs: float
     seconds: float
     peak_mb: float
-    commit: str
+    commits: tuple[str, ...]
+    raw_rows: float = math.nan
+    gain: float = math.nan
+    gain_std: float = math.nan
+    p: float = math.nan
 
     @property
     def accuracy(self) -> float:
@@ -57,12 +76,26 @@ class Line:
         return [
             self.method,
             ours if math.isnan(self.std) else f"{ours} ± {_percent(self.std)}",
+            self._told_gain(),
+            "" if math.isnan(self.p) else f"{self.p:.3f}",
+            _percent(self.raw_rows),
             str(len(self.values)),
             _percent(self.untrained),
             _percent(self.reported) if self.compares else f"({_percent(self.reported)})",
             *(_number(value) for value in (self.epochs, self.seconds, self.peak_mb)),
-            self.commit,
+            ", ".join(self.commits),
         ]
+
+    def _told_gain(self) -> str:
+        if math.isnan(self.gain):
+            return ""
+        spread = "" if math.isnan(self.gain_std) else f" ± {_percent(self.gain_std)}"
+        return f"{100 * self.gain:+.1f}{spread}{f' {ABOVE}' if self.is_above else ''}"
+
+    @property
+    def is_above(self) -> bool:
+        """Whether it is above propagated features by more than the deviation."""
+        return self.gain > (0 if math.isnan(self.gain_std) else self.gain_std)
 
 
 def leaderboard(
@@ -76,17 +109,25 @@ def leaderboard(
         seeds: trainings of each that count, the first ones.
     """
     board: dict[str, list[Line]] = {}
+    propagated = {
+        entry.run.dataset: row
+        for entry in entries
+        for row in of_entry(rows, entry)
+        if row["features"] == PROPAGATED
+    }
     for entry in entries:
         mine = [row for row in of_entry(rows, entry) if int(row["seed"]) < seeds]
         groups: dict[str, list[dict[str, Any]]] = {}
         for row in mine:
             groups.setdefault(str(row["features"]), []).append(row)
         for features, group in groups.items():
-            if not entry.is_reference and features in (RAW, UNTRAINED, SUPERVISED):
+            if not entry.is_reference and features in (RAW, PROPAGATED, UNTRAINED, SUPERVISED):
                 continue
             name = features if entry.is_reference else entry.run.recipe
             before = _column(groups.get(UNTRAINED, []), "accuracy")
-            board.setdefault(entry.run.dataset, []).append(_line(name, group, before, entry))
+            board.setdefault(entry.run.dataset, []).append(
+                _line(name, group, before, entry, propagated.get(entry.run.dataset))
+            )
     return {name: sorted(lines, key=lambda x: -x.accuracy) for name, lines in board.items()}
 
 
@@ -103,10 +144,13 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
         f"# Leaderboard, {protocol.partition(':')[0]}",
         f"Made by `{command}`; do not edit.",
         f"Test accuracy in percent, protocol {protocol}. “Ours” is the mean ± the deviation over "
-        "training seeds and splits; “untrained” the same encoder before training; “reported” in "
-        "brackets is of another protocol and does not compare. Seconds and memory are those of one "
-        "training. The supervised GCN has its paper's settings for Cora everywhere. Sorted by "
-        "accuracy: differences below the deviations are none.",
+        "training seeds and splits. “Over propagated” is the difference to features smoothed over "
+        f"the graph without training, in pairs over seeds and splits, ± its deviation; {ABOVE} "
+        "stands where it is larger than that. “p” is of the corrected resampled t-test (Nadeau and "
+        "Bengio, 2003) of that difference, which takes splits for samples that overlap. “Raw rows” "
+        "is a second probe, on rows as they are; “untrained” the same encoder before training; "
+        "“reported” in brackets is of another protocol and does not compare. Seconds and memory "
+        "are those of one training. Sorted by accuracy.",
     ]
     if picture:
         parts.append(f"![accuracy of every method and seed]({picture})")
@@ -121,8 +165,12 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
 
 
 def _line(
-    name: str, group: list[dict[str, Any]], before: list[float], entry: Entry
-) -> Line:  # fmt: skip
+    name: str,
+    group: list[dict[str, Any]],
+    before: list[float],
+    entry: Entry,
+    propagated: dict[str, Any] | None,
+) -> Line:
     values, within = _column(group, "accuracy"), _column(group, "accuracy_std")
     between = float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
     spread = math.sqrt(between + float(np.mean(np.square(within)) if within else 0.0))
@@ -141,8 +189,32 @@ def _line(
         _mean(_column(group, "trained_epochs")),
         _mean(_column(group, "seconds")),
         max(memory, default=math.nan),
-        str(group[-1]["commit"]),
+        tuple(
+            dict.fromkeys(
+                str(row[key])
+                for row in group
+                for key in ("trained_commit", "commit")
+                if row.get(key)
+            )
+        ),
+        _mean(_column(group, "raw_rows_accuracy")),
+        *(_gain(group, propagated) if name not in (RAW, PROPAGATED) else ()),
     )
+
+
+def _gain(
+    group: list[dict[str, Any]], propagated: dict[str, Any] | None
+) -> tuple[float, float, float]:
+    """Accuracy beyond propagated features, its deviation, and p of the corrected t-test."""
+    found = None if propagated is None else differences(group, propagated)
+    if found is None or propagated is None:
+        return math.nan, math.nan, math.nan
+    spread = deviation(group, propagated)
+    p = math.nan
+    ratio = propagated.get("test_over_train")
+    if found.shape[1] > 1 and ratio:
+        p = paired_test(found.mean(0), ratio=float(ratio))["p"]
+    return float(found.mean()), math.nan if spread is None else spread, p
 
 
 def _column(rows: Sequence[dict[str, Any]], key: str) -> list[float]:

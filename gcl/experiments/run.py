@@ -20,7 +20,7 @@ from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.loader import DataLoader
 from torch_geometric.seed import seed_everything
 
-from gcl import baselines, datasets, evaluate
+from gcl import datasets, evaluate
 from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import CheckpointError, write_atomically
 from gcl.contracts import Method
@@ -34,12 +34,10 @@ from gcl.experiments.provenance import provenance
 from gcl.graphs.digest import data_digest
 from gcl.graphs.validate import validate_graph
 from gcl.names import did_you_mean
-from gcl.nn.readouts import sum_readout
 from gcl.training.loop import embed, fit, warmup_cosine
 from gcl.training.state import Callback, State, read_checkpoint
 
-RAW, UNTRAINED, SUPERVISED = "raw features", "untrained", "supervised GCN"
-NO_TRAINING = -1  # the seed of rows that no training made: raw features
+UNTRAINED = "untrained"
 GRAPHS_PER_BATCH = 128  # of InfoGraph and GraphCL
 NOT_DECISIVE = {"recipe", "dataset", "method", "device", "root"}  # or told of by other means
 
@@ -51,10 +49,10 @@ class Run:
     Args:
         recipe: a name in `gcl.methods`, or "package.module:function", with the variants around it:
             "grace+macl+pot".
-        dataset: a name known to `gcl.datasets.load`, or "package.module:function" giving a graph
-            or a `gcl.datasets.GraphSet`.
-        protocol: evaluation protocol, see `gcl.evaluate`; for a graph random-10-10-80 if empty, for
-            a known set of graphs 10-fold-svm.
+        dataset: a name known to `gcl.datasets.load`, or "package.module:function" giving a graph,
+            a list of graphs or a PyG data set of them.
+        protocol: evaluation protocol, see `gcl.evaluate`; by the kind of the data if empty, see
+            `gcl.evaluate.default_protocol`.
         epochs: passes over the data.
         lr: learning rate.
         weight_decay: L2 penalty (Adam) or decoupled decay (AdamW).
@@ -91,14 +89,6 @@ class Run:
     root: str = ""
     batch_size: int = 0
     method: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.protocol:
-            source = datasets.DATASETS.get(self.dataset.lower().replace("_", "-"))
-            of_graphs = source is not None and source.graphs
-            of_types = source is not None and source.hetero
-            single = "hetero-20" if of_types else "random-10-10-80"
-            self.protocol = "10-fold-svm" if of_graphs else single
 
     @property
     def name(self) -> str:
@@ -138,11 +128,18 @@ def open_data(run: Run) -> Data | HeteroData | GraphSet:
                 f"{error}."
             ) from None
         data = make()
+        if datasets.is_set_of_graphs(data):
+            data = datasets.as_graph_set(data, run.dataset.rpartition(":")[2])
     else:
         data = datasets.load(run.dataset, run.root or None)
     if not isinstance(data, GraphSet):
         validate_graph(data)
     return data
+
+
+def protocol_of(run: Run, data: Data | HeteroData | GraphSet) -> str:
+    """The protocol of a run, by the data where none is asked for."""
+    return run.protocol or evaluate.default_protocol(data)
 
 
 def check_protocol(run: Run, data: Data | HeteroData | GraphSet) -> None:
@@ -155,7 +152,7 @@ def check_protocol(run: Run, data: Data | HeteroData | GraphSet) -> None:
         kind, known = "a heterogeneous graph", list(evaluate.HETERO_PROTOCOLS)
     else:
         kind, known = "one graph", list(evaluate.PROTOCOLS)
-    if run.protocol not in known:
+    if run.protocol and run.protocol not in known:
         raise ValueError(
             f"{run.dataset} is {kind}, which protocol {run.protocol!r} is not for; choose one of "
             f"{', '.join(known)}."
@@ -216,10 +213,10 @@ def _train(
     method = run.build(data)
     training, whole = _feed(run, method, data)
     untrained = embed(method, whole)
-    if has_labels(data) and len(untrained) != len(_labels(data)):
+    if has_labels(data) and len(untrained) != len(labels_of(data)):
         what = "graphs" if isinstance(data, GraphSet) else "nodes"
         raise ValueError(
-            f"{run.recipe} gives {len(untrained)} embeddings for the {len(_labels(data))} {what} "
+            f"{run.recipe} gives {len(untrained)} embeddings for the {len(labels_of(data))} {what} "
             f"of {run.dataset}: a set of graphs needs a graph-level recipe such as graphcl, and "
             "one graph a node-level recipe such as grace."
         )
@@ -306,58 +303,51 @@ def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
     return DataLoader(graphs, size, shuffle=True), DataLoader(graphs, size)
 
 
-def measure(run: Run, z: torch.Tensor, data: Any, cluster: bool = True) -> dict[str, float]:
+def measure(run: Run, z: torch.Tensor, data: Any, cluster: bool = True) -> dict[str, Any]:
     """Classifier by the run's protocol, and k-means unless told not to, of one representation."""
-    probe: dict[str, float]
-    y = _labels(data)
+    probe: dict[str, Any]
+    second = ""  # the protocol of a second opinion, where there is one
+    y, protocol = labels_of(data), protocol_of(run, data)
     if isinstance(data, GraphSet):
-        probe = evaluate.graph_classification(z, y, protocol=run.protocol)
+        probe = evaluate.graph_classification(z, y, protocol=protocol)
     elif isinstance(data, HeteroData):
         found = evaluate.hetero_probe(
-            z, data, protocol=run.protocol, lr=run.probe_lr, weight_decay=run.probe_decay
+            z, data, protocol=protocol, lr=run.probe_lr, weight_decay=run.probe_decay
         )
         # With one label a node, Micro-F1 is accuracy.
         probe = {f"accuracy{end}": found[f"micro_f1{end}"] for end in ("", "_std")} | {**found}
     else:
-        probe = evaluate.linear_probe(z, y, protocol=run.protocol, data=data)
+        probe = evaluate.linear_probe(z, y, protocol=protocol, data=data)
+        second = f"{protocol}-raw"
+    told = {**probe, **per_split(probe)}
+    if second in evaluate.PROTOCOLS:
+        found = evaluate.linear_probe(z, y, protocol=second, data=data)
+        told |= {f"raw_rows_{key}": found[key] for key in ("accuracy", "accuracy_std")}
     if not cluster:
-        return {**probe}
+        return told
     groups = evaluate.cluster(z, y)
-    return {**probe, **{f"cluster_{key}": value for key, value in groups.items()}}
+    return {**told, **{f"cluster_{key}": value for key, value in groups.items()}}
 
 
-def raw_rows(run: Run, data: Any, cluster: bool = True) -> list[dict[str, Any]]:
-    """The same measurements of the input features; of graphs, of the sums over their nodes.
-
-    None where nodes with labels have no features, and where there are no labels.
-    """
-    if not has_labels(data):
-        return []
-    x = data.x if isinstance(data, GraphSet) else _target(data).get("x")
-    if x is None:
-        return []
-    if isinstance(data, GraphSet):
-        x = torch.cat([sum_readout(b.x, b.batch, b.num_graphs) for b in DataLoader(data, 128)])
-    return [{"seed": NO_TRAINING, "features": RAW, **measure(run, x, data, cluster)}]
-
-
-def supervised_row(run: Run, data: Data, seed: int) -> dict[str, Any]:
-    """What a GCN reaches under the run's protocol that trains on the labels."""
-    found = baselines.supervised_gcn(data, protocol=run.protocol, seed=1000 * seed)
-    return {"seed": seed, "features": SUPERVISED, **found}
+def per_split(found: Any) -> dict[str, str]:
+    """The accuracies of the single splits in one cell, for tests in pairs."""
+    accuracies = getattr(found, "per_run", {}).get("accuracy", ())
+    return {"accuracies": " ".join(f"{value:.4f}" for value in accuracies)} if accuracies else {}
 
 
 def has_labels(data: Any) -> bool:
     """Whether anything can be evaluated: a graph or a set of graphs with `y`."""
-    return (getattr(data, "y", None) if isinstance(data, GraphSet) else _target(data)) is not None
+    return (
+        getattr(data, "y", None) if isinstance(data, GraphSet) else labelled_nodes(data)
+    ) is not None
 
 
-def _labels(data: Any) -> torch.Tensor:
-    y: torch.Tensor = data.y if isinstance(data, GraphSet) else _target(data).y
+def labels_of(data: Any) -> torch.Tensor:
+    y: torch.Tensor = data.y if isinstance(data, GraphSet) else labelled_nodes(data).y
     return y
 
 
-def _target(data: Any) -> Any:
+def labelled_nodes(data: Any) -> Any:
     """The nodes that have labels, or None."""
     return next((nodes for nodes in data.node_stores if nodes.get("y") is not None), None)
 

@@ -24,28 +24,36 @@ from gcl.checkpoint import sweep
 from gcl.experiments import interrupts
 from gcl.experiments.locks import locked
 from gcl.experiments.provenance import provenance
+from gcl.experiments.references import (
+    NO_TRAINING,
+    PROPAGATED,
+    RAW,
+    SUPERVISED,
+    propagated_rows,
+    raw_rows,
+    supervised_row,
+)
 from gcl.experiments.run import (
     DRAWS,
-    NO_TRAINING,
     Run,
     check_protocol,
     open_data,
     options_digest,
-    raw_rows,
-    supervised_row,
+    protocol_of,
     train_seed,
 )
 
 REFERENCE = "reference"  # stands where the name of a recipe does in that of an entry
-SUPERVISED_PROTOCOLS = ("public", "random-10-10-80", "e2")  # which have validation nodes
+# which have validation nodes
+SUPERVISED_PROTOCOLS = ("public", "random-20-30-rest", "random-10-10-80", "e2")
 
 
 @dataclass(frozen=True)
 class Entry:
     """A configuration: its name `<recipe>/<file>`, its run, and the numbers reported elsewhere.
 
-    A reference has no recipe: it stands for the raw features and the supervised GCN of a data set
-    under a protocol.
+    A reference has no recipe: it stands for the raw and the propagated features and the supervised
+    GCN of a data set under a protocol.
     """
 
     name: str
@@ -64,13 +72,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Task:
-    """One seed of one entry; the raw features and the supervised GCN are tasks of their own."""
+    """One seed of one entry; the references are tasks of their own."""
 
     name: str
     run: Run
     options: str
     seed: int
-    kind: Literal["train", "raw", "supervised"] = "train"
+    kind: Literal["train", "raw", "propagated", "supervised"] = "train"
     cluster: bool = True
 
     def rows(self, work: Path | None = None, kept: Path | None = None) -> list[dict[str, Any]]:
@@ -85,6 +93,8 @@ class Task:
         check_protocol(self.run, data)
         if self.kind == "raw":
             return raw_rows(self.run, data, self.cluster)
+        if self.kind == "propagated":
+            return propagated_rows(self.run, data, self.cluster)
         if self.kind == "supervised":
             return [supervised_row(self.run, data, self.seed)]
         train = partial(train_seed, self.run, data, self.seed, kept=kept, cluster=self.cluster)
@@ -110,6 +120,21 @@ class Task:
         shutil.rmtree(self.folder(work), ignore_errors=True)
         with suppress(OSError):  # there are others
             work.rmdir()
+
+
+def with_protocols(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with the protocol of their data where their configuration asks for none.
+
+    What has no files keeps none: its task says why.
+    """
+    found = []
+    for entry in entries:
+        run = entry.run
+        if not run.protocol:
+            with suppress(ValueError, FileNotFoundError):
+                run = replace(run, protocol=protocol_of(run, _load(run.dataset, run.root)))
+        found.append(replace(entry, run=run))
+    return found
 
 
 def under(entries: Sequence[Entry], protocol: str) -> tuple[list[Entry], dict[str, str]]:
@@ -144,7 +169,7 @@ def under(entries: Sequence[Entry], protocol: str) -> tuple[list[Entry], dict[st
 
 
 def references(entries: Sequence[Entry]) -> list[Entry]:
-    """For every data set and protocol of the entries, one for raw features and supervised GCN."""
+    """For every data set and protocol of the entries, one entry for what no recipe made."""
     runs = {(e.run.dataset, e.run.protocol): e.run for e in entries}
     return [
         Entry(f"{REFERENCE}/{dataset}", Run("", dataset, protocol, root=run.root), {})
@@ -166,37 +191,44 @@ def tasks(
     Raises:
         ValueError: the file has rows of an entry that came from other options.
     """
-    done: dict[str, set[int]] = {}
-    for entry in entries:
-        mine = of_entry(rows, entry)
-        for found in {row["options"] for row in mine} - {entry.options}:
-            version, _, rest = str(found).partition("-")
-            older = not rest or version != str(DRAWS)
-            made = (
-                "were made by an earlier version, whose seeds give other draws or options"
-                if older
-                else "come from other options than its configuration has now"
-            )
-            raise ValueError(
-                f"Rows of {entry.name} in the results file {made}; give another --out, or take "
-                "those rows out."
-            )
-        done[entry.name] = {int(row["seed"]) for row in mine}
+    done = {entry.name: _done(rows, entry) for entry in entries}
     referred = {e.run.dataset for e in entries if e.is_reference}
     todo = []
     for seed in (NO_TRAINING, *range(seeds)):
         for entry in entries:
-            run = entry.run
-            if seed in done[entry.name]:
-                continue
-            if seed == NO_TRAINING:
-                if entry.is_reference or run.dataset not in referred:
-                    todo.append(Task(entry.name, run, entry.options, seed, "raw", cluster))
-            elif not entry.is_reference:
-                todo.append(Task(entry.name, run, entry.options, seed, "train", cluster))
-            elif run.protocol in SUPERVISED_PROTOCOLS:
-                todo.append(Task(entry.name, run, entry.options, seed, "supervised"))
+            for kind in _kinds(entry, seed, referred):
+                if (kind, seed) not in done[entry.name]:
+                    todo.append(Task(entry.name, entry.run, entry.options, seed, kind, cluster))
     return todo
+
+
+def _done(rows: Sequence[dict[str, Any]], entry: Entry) -> set[tuple[str, int]]:
+    """What of an entry the rows have: kind and seed."""
+    kinds = {RAW: "raw", PROPAGATED: "propagated", SUPERVISED: "supervised"}
+    mine = of_entry(rows, entry)
+    for found in {row["options"] for row in mine} - {entry.options}:
+        version, _, rest = str(found).partition("-")
+        older = not rest or version != str(DRAWS)
+        made = (
+            "were made by an earlier version, whose seeds give other draws or options"
+            if older
+            else "come from other options than its configuration has now"
+        )
+        raise ValueError(
+            f"Rows of {entry.name} in the results file {made}; give another --out, or take "
+            "those rows out."
+        )
+    return {(kinds.get(row["features"], "train"), int(row["seed"])) for row in mine}
+
+
+def _kinds(entry: Entry, seed: int, referred: set[str]) -> tuple[Any, ...]:
+    """The tasks of an entry at a seed; where a reference stands for its data, it has none."""
+    if seed == NO_TRAINING:
+        told = entry.is_reference or entry.run.dataset not in referred
+        return ("raw", "propagated") if told else ()
+    if not entry.is_reference:
+        return ("train",)
+    return ("supervised",) if entry.run.protocol in SUPERVISED_PROTOCOLS else ()
 
 
 def of_entry(rows: Sequence[dict[str, Any]], entry: Entry) -> list[dict[str, Any]]:

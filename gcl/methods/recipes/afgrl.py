@@ -20,6 +20,7 @@ from gcl.nn import GCNEncoder
 from gcl.ops.kmeans import spherical_kmeans
 from gcl.ops.similarity import unit_rows
 from gcl.ops.structure import weighted_edges
+from gcl.training.settings import trained_with
 
 
 class LocalGlobalPositives:
@@ -79,6 +80,7 @@ class LocalGlobalPositives:
         )
 
 
+@trained_with(epochs=20, optimizer="AdamW")
 def afgrl(
     data: Data,
     *,

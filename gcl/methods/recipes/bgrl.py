@@ -10,8 +10,10 @@ from gcl.checks import check_count, check_fraction
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
+from gcl.training.settings import trained_with
 
 
+@trained_with(epochs=100, optimizer="AdamW", warmup=10)
 def bgrl(
     data: Data,
     *,

@@ -10,8 +10,10 @@ from gcl.methods.recipes.node_frame import preparation, uniform_view
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
 from gcl.nn import MLPEncoder
+from gcl.training.settings import trained_with
 
 
+@trained_with(epochs=50, weight_decay=0.0)
 def cca_ssg(
     data: Data,
     *,

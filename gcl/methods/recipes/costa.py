@@ -14,8 +14,10 @@ from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
 from gcl.nn import projector
+from gcl.training.settings import trained_with
 
 
+@trained_with(epochs=700, lr=1e-4, weight_decay=0.0)
 def costa(
     data: Data,
     *,

@@ -16,9 +16,11 @@ from gcl.losses import InfoNCE, TeamUp
 from gcl.methods.recipes.node_frame import node_contrast, view_of, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
+from gcl.training.settings import trained_with
 from gcl.transforms import AddCommunities
 
 
+@trained_with(lr=5e-4)
 def csgcl(
     data: Data,
     *,

@@ -10,9 +10,11 @@ from gcl.losses import InfoNCE
 from gcl.methods.recipes.node_frame import adaptive_view, node_contrast, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
+from gcl.training.settings import trained_with
 from gcl.transforms import AddCentrality
 
 
+@trained_with(lr=5e-4)
 def gca(
     data: Data,
     *,

@@ -20,8 +20,10 @@ from gcl.losses import DCL
 from gcl.methods.recipes.graph_frame import gin, graph_head
 from gcl.methods.two_view import TwoView
 from gcl.nn.readouts import sum_readout
+from gcl.training.settings import trained_with
 
 
+@trained_with(epochs=20, lr=1e-2, weight_decay=0.0)
 def graphcl(
     data: Any,
     *,

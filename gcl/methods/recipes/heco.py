@@ -21,6 +21,7 @@ from gcl.nn.projector import projector
 from gcl.nn.schema_attention import SchemaAttention
 from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.type_projection import GAIN, TypeProjection
+from gcl.training.settings import trained_with
 from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_meta_paths import AddMetaPaths
 from gcl.transforms.normalize_rows import NormalizeRows
@@ -122,6 +123,7 @@ class HeCo(Method):
         return describe_parts(prepare=self.whole_graph, lam=self.lam)
 
 
+@trained_with(epochs=10_000, lr=8e-4, weight_decay=0.0, patience=5)
 def heco(
     data: HeteroData,
     *,

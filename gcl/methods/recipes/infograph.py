@@ -8,8 +8,10 @@ from gcl.contracts import Encoder
 from gcl.methods.local_global import LocalGlobal
 from gcl.methods.recipes.graph_frame import gin
 from gcl.nn.shortcut_mlp import ShortcutMLP
+from gcl.training.settings import trained_with
 
 
+@trained_with(epochs=20, weight_decay=0.0)
 def infograph(
     data: Any,
     *,

@@ -12,9 +12,11 @@ from gcl.graphs.kinds import input_width
 from gcl.methods.infomax import BilinearScore, Infomax, sigmoid_mean
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder
+from gcl.training.settings import trained_with
 from gcl.transforms.add_diffusion import AddDiffusion
 
 
+@trained_with(epochs=500, weight_decay=0.0, patience=20)
 def mvgrl(
     data: Data,
     *,

@@ -16,11 +16,13 @@ from gcl.methods.local_global import LocalGlobal
 from gcl.nn.gin_encoder import side_by_side
 from gcl.nn.shortcut_mlp import ShortcutMLP
 from gcl.ops.structure import pointer
+from gcl.training.settings import trained_with
 from gcl.transforms.ppr_diffusion import PPRDiffusion
 
 _EDGES, _WEIGHT = "diffusion_edge_index", "diffusion_edge_weight"
 
 
+@trained_with(epochs=20, weight_decay=0.0)
 def mvgrl_graph(
     data: Any,
     *,

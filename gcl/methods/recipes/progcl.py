@@ -17,9 +17,11 @@ from gcl.methods.recipes.node_frame import (
 )
 from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
+from gcl.training.settings import trained_with
 from gcl.transforms import AddCentrality
 
 
+@trained_with(lr=5e-4)
 def progcl(
     data: Data,
     *,

@@ -14,6 +14,7 @@ from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder
 from gcl.ops.similarity import unit_rows
+from gcl.training.settings import trained_with
 
 
 def scattering(z: Tensor) -> Tensor:
@@ -37,6 +38,7 @@ def scattering(z: Tensor) -> Tensor:
     return -(u - u.mean(0)).square().sum(1).mean()
 
 
+@trained_with(weight_decay=0.0)
 def sgrl(
     data: Data,
     *,

@@ -15,6 +15,7 @@ from gcl.graphs.kinds import check_input
 from gcl.losses import DCL
 from gcl.methods.recipes.graph_frame import gin, graph_head
 from gcl.nn.readouts import sum_readout
+from gcl.training.settings import trained_with
 
 
 class SimGRACE(Method):
@@ -92,6 +93,7 @@ class SimGRACE(Method):
         return f"eta={self.eta:g}"
 
 
+@trained_with(epochs=20, lr=1e-2, weight_decay=0.0)
 def simgrace(
     data: Any,
     *,

@@ -10,8 +10,10 @@ from gcl.losses import SUGRL
 from gcl.methods.neighbor_triplets import NeighborTriplets
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import MLPEncoder
+from gcl.training.settings import trained_with
 
 
+@trained_with(epochs=500, lr=5e-3, weight_decay=5e-5)
 def sugrl(
     data: Data,
     *,

@@ -48,4 +48,6 @@ def test_the_network_without_edges():
     prepared.edge_index = prepared.edge_index[:, :0]
     assert torch.equal(method.embed(prepared), z)
     method(prepared).backward()
-    assert isinstance(method.encoder.afters[0][0].module, torch.nn.BatchNorm1d)  # as the authors have it
+    assert isinstance(
+        method.encoder.afters[0][0].module, torch.nn.BatchNorm1d
+    )  # as the authors have it

@@ -1,0 +1,101 @@
+"""No figure in README or docs without a stored row: means and deviations are made again."""
+
+import csv
+import re
+from collections import defaultdict
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MADE_BY = ("config", "options", "variant", "dataset", "protocol", "features", "loss")
+OTHERS = ("reported", "published", "authors", "paper")  # whose figures need no row of ours
+FIGURE = re.compile(r"(?<![-+\w.])(\d+\.\d+) ± (\d+\.\d+)(?! ?%?\w)")
+
+
+@lru_cache
+def stored():
+    """Mean and deviation of every column of every group of rows, for its first seeds, in %."""
+    found = set()
+    for path in sorted((ROOT / "benchmarks" / "results").glob("*.csv")):
+        groups = defaultdict(list)
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                groups[tuple(row.get(key) for key in MADE_BY)].append(row)
+        for rows in groups.values():
+            for column in rows[0]:
+                values = [number(row.get(column)) for row in rows]
+                if None in values:
+                    continue
+                splits = [number(row.get(f"{column}_std")) for row in rows]
+                for count in range(1, len(values) + 1):
+                    part = 100 * np.array(values[:count])
+                    stds = {float(part.std(ddof=ddof)) for ddof in range(min(count, 2))}
+                    if None not in splits:
+                        within = 100 * np.array(splits[:count])
+                        between = part.var(ddof=1) if count > 1 else 0.0
+                        stds |= {
+                            float(within[0]),
+                            float(np.sqrt(between + np.square(within).mean())),
+                        }
+                    found |= {(float(part.mean()), std) for std in stds}
+    return np.array(sorted(found))
+
+
+def number(text):
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def figures(page):
+    """`mean ± deviation` of our own, each with its line."""
+    heads = []
+    for line in page.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            heads = []
+            yield from ((found.groups(), line) for found in FIGURE.finditer(line))
+            continue
+        if not heads:
+            heads = cells
+        if any(word in cells[0].lower() for word in OTHERS):
+            continue
+        for head, cell in zip(heads, cells, strict=False):
+            if not any(word in head.lower() for word in OTHERS):
+                told = cell.partition(" (")[0]
+                yield from ((found.groups(), line) for found in FIGURE.finditer(told))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_every_mean_and_deviation_has_its_rows(page):
+    rows = stored()
+    missing = []
+    for (mean, std), line in figures(page):
+        # half a unit of the last digit, and what float printing may add
+        near = 0.5 * 10.0 ** -len(mean.partition(".")[2]) + 1e-6
+        scales = product((1.0, 0.01), (rows,))
+        if not any(
+            np.any(
+                (np.abs(at[:, 0] * scale - float(mean)) <= near)
+                & (np.abs(at[:, 1] * scale - float(std)) <= near)
+            )
+            for scale, at in scales
+        ):
+            missing.append(f"{mean} ± {std} in: {line.strip()[:90]}")
+    assert not missing, "\n".join(missing)
+
+
+def test_a_figure_that_nobody_measured_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "| | ours | reported |\n| --- | --- | --- |\n| grace | 99.9 ± 0.1 | 98.0 ± 0.1 |"
+    )
+    assert [found for found, _ in figures(page)] == [("99.9", "0.1")]
+    with pytest.raises(AssertionError, match=r"99\.9 ± 0\.1"):
+        test_every_mean_and_deviation_has_its_rows(page)
