@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from gcl.checks import check_choice, check_count, check_encoder, check_fraction
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
-from gcl.graphs.batches import seed_rows
-from gcl.graphs.kinds import check_input
+from gcl.graphs.kinds import check_input, check_one_type
+from gcl.graphs.rows import counted_rows, matched_rows, number_rows, take_rows_of
 from gcl.graphs.views import draw_view
 from gcl.losses import BootstrapCosine
 from gcl.nn.ema import EMA
@@ -51,11 +51,14 @@ class Bootstrap(Method):
         hops: k >= 0: `z + A_hat^k z` takes the place of z in prediction and embedding.
         prepare: a transform of the whole graph, applied once before training and embedding.
 
-    On a batch with seed nodes (PyG's NeighborLoader) only the seeds are predicted and embedded.
+    On a batch with seed nodes (PyG's NeighborLoader) only the seeds are predicted and embedded, no
+    helper rows (PyG's `HalfHop`) ever, and of views that drop nodes those that both hold; see
+    `TwoView`.
 
     Raises:
         ValueError: momentum outside [0, 1], not one or two views, positives with two, an encoder
-            that cannot be reset.
+            that cannot be reset; a view of other rows than its graph that does not tell which they
+            are; positives where a view drops nodes.
 
     Reference:
         Thakoor et al., "Large-Scale Representation Learning on Graphs via Bootstrapping" (BGRL),
@@ -111,12 +114,21 @@ class Bootstrap(Method):
         self.whole_graph = prepare
 
     def loss(self, data: Any) -> Tensor:
-        graphs = [draw_view(view, data) for view in self.views]
-        online = [self.embed(graph) for graph in graphs]
+        check_one_type("Bootstrap", data)
+        graph = number_rows(data)
+        views = [draw_view(view, graph) for view in self.views]
+        rows = matched_rows("Bootstrap", graph, views)
+        seen = list(zip(views, rows.of_views, strict=True))
+        online = [take_rows_of(self._online(view), r) for view, r in seen]
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.target_loss is not None):
-            targets = [seed_rows(_encode(self.target, graph), graph) for graph in graphs]
+            targets = [take_rows_of(_encode(self.target, view), r) for view, r in seen]
         predictions = [self.predictor(z) for z in online]
         if self.positives is not None:
+            if not rows.all_held:
+                raise ValueError(
+                    "Bootstrap: positives pair the nodes of the graph, but the view has dropped "
+                    "some; take a view that keeps them."
+                )
             pairs = self.positives(online[0].detach(), targets[0].detach(), data)
             total = _predict_pairs(predictions[0], targets[0].detach(), pairs)
         else:  # each view predicts the other; one view alone predicts itself
@@ -127,7 +139,10 @@ class Bootstrap(Method):
         return total
 
     def embed(self, data: Any) -> Tensor:
-        return seed_rows(add_hops(_encode(self.encoder, data), data, self.hops), data)
+        return counted_rows(self._online(data), data)
+
+    def _online(self, data: Any) -> Tensor:
+        return add_hops(_encode(self.encoder, data), data, self.hops)
 
     def after_step(self, step: int, total: int) -> None:
         self.target.update(self.encoder, self.momentum_at(step, total))

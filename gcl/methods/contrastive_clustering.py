@@ -13,6 +13,7 @@ from gcl.checks import check_count, check_encoder, check_positive, check_real
 from gcl.contracts import Encoder, Graph, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.kinds import check_input, check_one_type
+from gcl.graphs.rows import counted_rows
 from gcl.graphs.views import draw_view
 from gcl.losses.self_training import SelfTraining
 from gcl.methods.denominators import Denominator
@@ -156,8 +157,7 @@ class ContrastiveClustering(Method):
     def embed(self, data: Any) -> Tensor:
         check_input("ContrastiveClustering", data, self.encoder)
         z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
-        # Of a sampled batch only the seed nodes, as everywhere.
-        return z[: data.batch_size] if "input_id" in data else z
+        return counted_rows(z, data)
 
     def assign(self, data: Any) -> Tensor:
         """Soft memberships of the nodes, in evaluation mode, without gradient, `[n, K]`.

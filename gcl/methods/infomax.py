@@ -15,8 +15,15 @@ from torch_geometric.nn.inits import glorot
 from gcl.checks import check_count, check_encoder
 from gcl.contracts import Encoder, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
-from gcl.graphs.batches import membership, seed_rows
-from gcl.graphs.kinds import check_input
+from gcl.graphs.batches import membership
+from gcl.graphs.kinds import check_input, check_one_type
+from gcl.graphs.rows import (
+    counted_rows,
+    matched_rows,
+    number_rows,
+    take_rows_of,
+    without_helpers,
+)
 from gcl.graphs.views import draw_view
 from gcl.losses import GroupDiscrimination
 from gcl.nn.hops import add_hops
@@ -125,10 +132,13 @@ class Infomax(Method):
         loss: of the scores as two columns `[n, 1]`.
         prepare: a transform of the whole graph, applied once before training and embedding.
 
-    On a batch with seed nodes (PyG's NeighborLoader) only the seeds are scored and embedded.
+    On a batch with seed nodes (PyG's NeighborLoader) only the seeds are scored and embedded, no
+    helper rows (PyG's `HalfHop`) ever, and where a view or corruption drops nodes those that both
+    sides hold; see `TwoView`.
 
     Raises:
-        ValueError: `across` without its edges, hops below 0.
+        ValueError: `across` without its edges, hops below 0; a view of other rows than its graph
+            that does not tell which they are.
         TypeError: hops is no whole number.
 
     Reference:
@@ -167,19 +177,27 @@ class Infomax(Method):
         self.whole_graph = prepare
 
     def loss(self, data: Any) -> Tensor:
-        real = data if self.view is None else draw_view(self.view, data)
-        nodes, others = self._sides(real), self._sides(draw_view(self.corrupt, real))
-        summaries = [self._summary(z, real) for z in nodes]
+        check_one_type("Infomax", data)
+        graph = number_rows(data)
+        real = graph if self.view is None else draw_view(self.view, graph)
+        corrupted = draw_view(self.corrupt, real)
+        nodes, others = self._sides(real), self._sides(corrupted)
+        rows = matched_rows("Infomax", graph, (real, corrupted))
+        of_real, of_corrupted = rows.of_views
+        summaries = [self._summary(z, real, data, rows.of_graph) for z in nodes]
         # Each side meets the summary of the other; one side alone meets its own.
         parts = [
-            self.objective(*(self.score(seed_rows(z, real), s)[:, None] for z in (good, bad)))
+            self.objective(
+                self.score(take_rows_of(good, of_real), s)[:, None],
+                self.score(take_rows_of(bad, of_corrupted), s)[:, None],
+            )
             for good, bad, s in zip(nodes, others, reversed(summaries), strict=True)
         ]
         return torch.stack(parts).mean()
 
     def embed(self, data: Any) -> Tensor:
         z = torch.stack(self._sides(data)).sum(0)
-        return seed_rows(add_hops(z, data, self.hops), data)
+        return counted_rows(add_hops(z, data, self.hops), data)
 
     def _sides(self, data: Any) -> list[Tensor]:
         """Embeddings of the graph's own edges, and of those across."""
@@ -195,12 +213,15 @@ class Infomax(Method):
             sides.append(self.across(data.x, edges, weight))
         return sides
 
-    def _summary(self, z: Tensor, data: Any) -> Tensor | None:
+    def _summary(self, z: Tensor, view: Any, data: Any, of_graph: slice | Tensor) -> Tensor | None:
         if self.readout is None:
             return None
-        batch, num_graphs = membership(data, z)
+        z = without_helpers(z, view)
+        batch, num_graphs = membership(view, z)
         summary = self.readout(z, batch, num_graphs)
-        return summary if num_graphs == 1 else seed_rows(summary[batch], data)
+        if num_graphs == 1:
+            return summary
+        return summary[take_rows_of(data.batch, of_graph)]
 
     def extra_repr(self) -> str:
         readout = None if isinstance(self.readout, nn.Module) else self.readout

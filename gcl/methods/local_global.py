@@ -13,6 +13,7 @@ from gcl.contracts import Encoder, Graph, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership
 from gcl.graphs.kinds import check_input
+from gcl.graphs.rows import matched_rows, number_rows, take_rows_of, without_helpers
 from gcl.graphs.views import draw_view
 from gcl.losses.local_global import LocalGlobalJSD
 from gcl.nn.readouts import sum_readout
@@ -28,7 +29,8 @@ class LocalGlobal(Method):
         encoders: one for every view, `(x, edge_index, edge_weight) -> [n, d]`.
         local_head: of nodes, shared by the views.
         global_head: of graphs, shared by the views.
-        views: one or two transforms that keep nodes and their order; the graph itself if None.
+        views: one or two transforms; the graph itself if None. Nodes that both hold are compared
+            with graphs, and no helper rows, see `TwoView`.
         readout: `(z, batch, num_graphs) -> [num_graphs, d]`.
         loss: `(local [n, p], summary [g, p], batch [n]) -> scalar`.
         prepare: a transform of the whole data, applied once before training.
@@ -37,7 +39,8 @@ class LocalGlobal(Method):
     The embedding is the sum over the views.
 
     Raises:
-        ValueError: not as many encoders as views, or not one or two.
+        ValueError: not as many encoders as views, or not one or two; a view of other rows than its
+            graph that does not tell which they are.
 
     Example:
         >>> import gcl
@@ -74,27 +77,38 @@ class LocalGlobal(Method):
         self.embed_head, self.graph_level = embed_head, True
 
     def loss(self, data: Graph) -> Tensor:
-        nodes = self._encode(data)
-        batch, num_graphs = membership(data, nodes[0])
-        local = [self.local_head(z) for z in nodes]
-        summary = [self.global_head(self.readout(z, batch, num_graphs)) for z in nodes]
+        graph, seen, nodes = self._encode(data)
+        rows = matched_rows("LocalGlobal", graph, seen)
+        whole, _ = membership(data, graph.get("row_in_graph", nodes[0]))
+        batch = take_rows_of(whole, rows.of_graph)
+        local = [
+            self.local_head(take_rows_of(z, r)) for z, r in zip(nodes, rows.of_views, strict=True)
+        ]
+        summary = [self.global_head(g) for g in self._read(seen, nodes)]
         terms = [self.objective(a, b, batch) for a, b in zip(local, reversed(summary), strict=True)]
         return sum(terms[1:], terms[0])
 
     def embed(self, data: Graph) -> Tensor:
-        nodes = self._encode(data)
-        graphs = [self.readout(z, *membership(data, z)) for z in nodes]
+        _, seen, nodes = self._encode(data)
+        graphs = self._read(seen, nodes)
         if self.embed_head:
             graphs = [self.global_head(g) for g in graphs]
         return sum(graphs[1:], graphs[0])
 
-    def _encode(self, data: Any) -> list[Tensor]:
+    def _read(self, seen: list[Any], nodes: list[Tensor]) -> list[Tensor]:
+        read = zip(seen, map(without_helpers, nodes, seen), strict=True)
+        return [self.readout(z, *membership(view, z)) for view, z in read]
+
+    def _encode(self, data: Any) -> tuple[Any, list[Any], list[Tensor]]:
+        """The graph, its views, and what the encoders make of them, helper rows included."""
         check_input("LocalGlobal", data, self.encoders[0])
-        seen = [draw_view(view, data) for view in self.views]
-        return [
+        graph = number_rows(data)
+        seen = [draw_view(view, graph) for view in self.views]
+        nodes = [
             encoder(*_in_dtype_of(encoder, view.x, view.edge_index, view.get("edge_weight")))
             for encoder, view in zip(self.encoders, seen, strict=True)
         ]
+        return graph, seen, nodes
 
     def extra_repr(self) -> str:
         return describe_parts(view=self.views)

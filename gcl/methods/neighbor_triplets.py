@@ -11,8 +11,8 @@ from torch.nn.functional import embedding_bag
 from gcl.checks import check_count, check_encoder, check_real
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
-from gcl.graphs.batches import seed_rows
 from gcl.graphs.kinds import check_input
+from gcl.graphs.rows import counted_rows
 from gcl.losses import SUGRL
 from gcl.nn.dropout import dropout, feature_dropout
 from gcl.nn.hops import propagate
@@ -76,12 +76,12 @@ class NeighborTriplets(Method):
         edges = weighted_edges(data.edge_index, data.get("edge_weight"))
         drawn = draw_neighbors(edges, len(h), self.num_neighbors)
         sample = embedding_bag(drawn, h, mode="mean")
-        return self.objective(*(seed_rows(z, data) for z in (h, around, sample)))
+        return self.objective(*(counted_rows(z, data) for z in (h, around, sample)))
 
     def embed(self, data: Any) -> Tensor:
         check_input("NeighborTriplets", data, self.encoder)
         h = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
-        return seed_rows(propagate(h, data, 1), data)
+        return counted_rows(propagate(h, data, 1), data)
 
     def extra_repr(self) -> str:
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,8 +12,16 @@ from torch_geometric.data import Data
 from gcl.checks import check_encoder, shown
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
-from gcl.graphs.batches import membership, seed_rows
+from gcl.graphs.batches import membership
 from gcl.graphs.kinds import check_input, check_one_type
+from gcl.graphs.rows import (
+    MatchedRows,
+    counted_rows,
+    matched_rows,
+    number_rows,
+    take_rows_of,
+    without_helpers,
+)
 from gcl.graphs.selection import node_attributes
 from gcl.graphs.views import draw_view
 from gcl.losses.pairwise_views import PairwiseViews
@@ -42,8 +50,15 @@ class TwoView(Method):
     has dropped them. What the graph itself consists of (`x`, `y`, `edge_index`, ...) is never
     handed over.
 
-    On a batch with seed nodes (PyG's NeighborLoader: `input_id`, `batch_size`) only the seeds
-    enter the loss and the embedding, and of attributes with one row a node only theirs.
+    Rows that enter the loss, and the embedding: of a batch with seed nodes (PyG's NeighborLoader:
+    `input_id`, `batch_size`) those of the seeds; no helper rows, which a view marks True in
+    `slow_node_mask` (PyG's `HalfHop`) or `helper_mask`; of views that drop nodes
+    (`NodeDropping(remove=True)`, PyG's `view.subgraph`) those of the nodes that all views hold. Of
+    attributes with one row a node, the same rows. A readout sees all nodes of its view, and no
+    helper rows.
+
+    Raises:
+        ValueError: a view of other rows than its graph that does not tell which they are.
 
     A loss with a method `after_step(step, total)` is told of every step.
 
@@ -95,8 +110,8 @@ class TwoView(Method):
     def compare(self, data: Graph, views: Sequence[Transform]) -> Tensor:
         """The loss between views of your choice."""
         check_one_type("TwoView", data)
-        drawn = list(self._project_views(data, views))
-        return self.objective(*(h for _, h in drawn), **self._asked_for(drawn[0][0], data))
+        drawn, rows, projected = self._project_views(data, views)
+        return self.objective(*projected, **self._asked_for(drawn[0], data, rows))
 
     def after_step(self, step: int, total: int) -> None:
         follow = getattr(self.objective, "after_step", None)
@@ -104,42 +119,64 @@ class TwoView(Method):
             follow(step, total)
 
     def embed(self, data: Graph) -> Tensor:
-        check_input("TwoView", data, self.encoder)
-        z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
-        if self.readout is not None:
-            return self.readout(z, *membership(data, z))
-        return seed_rows(z, data)
+        z = self._encode(data)
+        return z if self.readout is not None else counted_rows(z, data)
 
     def project_views(self, data: Graph) -> tuple[Tensor, Tensor]:
         """Projections of two freshly drawn views: what the loss compares."""
-        (_, first), (_, second) = self._project_views(data, self.views[:2])
+        first, second = self._project_views(data, self.views[:2])[2]
         return first, second
 
     def _project_views(
         self, data: Graph, views: Sequence[Transform]
-    ) -> Iterator[tuple[Any, Tensor]]:
+    ) -> tuple[list[Any], MatchedRows, list[Tensor]]:
+        graph, drawn, encoded = number_rows(data), [], []
         for transform in views:
-            view = draw_view(transform, data)
-            yield view, self._project(view)
+            view = draw_view(transform, graph)
+            if not isinstance(view, Data):
+                raise TypeError(
+                    f"TwoView: a view must return a graph of one node type (Data), got "
+                    f"{type(view).__name__}."
+                )
+            drawn.append(view)
+            encoded.append(self._encode(view))
+        if self.readout is None:
+            rows = matched_rows("TwoView", graph, drawn)
+            encoded = [take_rows_of(z, r) for z, r in zip(encoded, rows.of_views, strict=True)]
+        else:  # rows are graphs
+            rows = MatchedRows([slice(None)] * len(drawn), slice(None), True)
+        heads = encoded if self.projector is None else [self.projector(z) for z in encoded]
+        return drawn, rows, heads
 
-    def _asked_for(self, view: Any, data: Graph) -> dict[str, Any]:
+    def _encode(self, data: Any) -> Tensor:
+        """Embeddings of all rows of a graph, or of graphs."""
+        check_input("TwoView", data, self.encoder)
+        z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
+        if self.readout is None:
+            return z
+        z = without_helpers(z, data)
+        return self.readout(z, *membership(data, z))
+
+    def _asked_for(self, view: Any, data: Graph, rows: MatchedRows) -> dict[str, Any]:
         """Attributes that the loss has a parameter for, with the rows that enter it."""
         found = {}
         for key in self._takes:
-            graph = view if key in view else data
-            if key in graph:
-                of_nodes = key in node_attributes(graph.node_stores[0])
-                found[key] = seed_rows(graph[key], graph) if of_nodes else graph[key]
+            for graph, which in ((view, rows.of_views[0]), (data, rows.of_graph)):
+                if key not in graph:
+                    continue
+                value = graph[key]
+                if key in node_attributes(graph.node_stores[0]):
+                    value = take_rows_of(value, which)
+                elif graph is view and not isinstance(which, slice) and key in data:
+                    continue  # what has not followed the rows of the view is the graph's
+                if "index" in key and not rows.all_held:
+                    raise ValueError(
+                        f"TwoView: the loss takes {key}, positions of nodes, but a view has "
+                        "dropped nodes and they would name others; take views that keep them."
+                    )
+                found[key] = value
+                break
         return found
-
-    def _project(self, data: Graph) -> Tensor:
-        if not isinstance(data, Data):
-            raise TypeError(
-                f"TwoView: a view must return a graph of one node type (Data), got "
-                f"{type(data).__name__}."
-            )
-        z = self.embed(data)
-        return z if self.projector is None else self.projector(z)
 
     def extra_repr(self) -> str:
         return describe_parts(view=self.views, prepare=self.whole_graph)

@@ -1,4 +1,4 @@
-"""Which graph a node is of, and which rows of a batch count."""
+"""Which graph a node is of."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
-from gcl.graphs.batches import membership, seed_rows
-from tests.odd_graphs import random_graph
+from gcl.graphs.batches import membership
 
 
 def test_one_graph_is_one_graph() -> None:
@@ -32,14 +31,9 @@ def test_a_plain_graph_with_a_batch_vector() -> None:
     assert membership(Data(x=z[:0], batch=torch.empty(0, dtype=torch.long)), z[:0])[1] == 0
 
 
-def test_only_seed_nodes_of_a_sampled_neighbourhood_count() -> None:
-    # As PyG's NeighborLoader writes it: the seeds first, then their neighbours.
-    sampled = Data(x=torch.arange(7.0)[:, None], input_id=torch.tensor([4, 9, 5]), batch_size=3)
-    assert seed_rows(sampled.x, sampled).tolist() == [[0], [1], [2]]
-    assert seed_rows(sampled.x * 2, sampled).tolist() == [[0], [2], [4]]
-
-
-def test_a_batch_of_graphs_has_no_seed_nodes() -> None:
-    data = Batch.from_data_list([random_graph(4, 6, 0)] * 2)
-    assert data.batch_size == 2  # the number of its graphs
-    assert seed_rows(data.x, data) is data.x
+def test_helper_rows_are_of_no_graph() -> None:
+    data = Batch.from_data_list([Data(x=torch.ones(n, 1)) for n in (2, 1)])
+    for batch in (data.batch, torch.tensor([0, 0, 1, 0])):  # of nodes, and of every row
+        view = Data(x=torch.ones(4, 1), batch=batch, slow_node_mask=torch.arange(4) == 3)
+        found, count = membership(view, torch.ones(3, 1))
+        assert (found.tolist(), count) == ([0, 0, 1], 2)

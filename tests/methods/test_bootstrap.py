@@ -193,3 +193,20 @@ def test_training_resumes_exactly(data, tmp_path):
     again = run(6, resume=saved)
     for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def without_first(data):
+    return data.subgraph(torch.arange(34) > 0)
+
+
+def test_nodes_of_both_views_are_predicted(data):
+    method = Bootstrap(GCN(5, 6, 1, 4), (without_first, keep), nn.Linear(4, 4))
+    lesser = data.subgraph(torch.arange(34) > 0)
+    z = [method.encoder(lesser.x, lesser.edge_index), method.encoder(data.x, data.edge_index)[1:]]
+    total = sum((1 - cosine_similarity(method.predictor(z[v]), z[1 - v])).mean() for v in (0, 1))
+    assert torch.isclose(method(data), total)
+    pairs = Bootstrap(
+        GCN(5, 6, 1, 4), (without_first,), nn.Linear(4, 4), positives=lambda z, y, data: None
+    )
+    with pytest.raises(ValueError, match="positives pair the nodes of the graph, but the view"):
+        pairs(data)

@@ -165,3 +165,29 @@ def test_prints_what_it_is(data):
     for part in ("FeatureShuffling()", "sigmoid_mean", "(hops): 2", "BilinearScore"):
         assert part in shown
     assert sigmoid_mean(torch.ones(2, 3), torch.zeros(2).long(), 1).shape == (1, 3)
+
+
+def test_helpers_stay_out_of_scores_and_summaries(data):
+    def with_strangers(data):
+        data.x = torch.cat([data.x, torch.full((4, 5), 7.0)])
+        data.slow_node_mask = torch.arange(38) >= 34
+        return data
+
+    def swap_nodes(data):
+        data.x = torch.cat([data.x[:34].flip(0), data.x[34:]])
+        return data
+
+    method = Infomax(GCN(5, 6, 1, 4), swap_nodes, BilinearScore(4))
+    helped = Infomax(method.encoder, swap_nodes, method.score, view=with_strangers)
+    assert torch.isclose(method(data), helped(data))
+    batch = Batch.from_data_list([data, data])
+    with_batch = Infomax(method.encoder, lambda d: d, method.score, view=strangers_in_batch)
+    assert torch.isclose(
+        with_batch(batch), Infomax(method.encoder, lambda d: d, method.score)(batch)
+    )
+
+
+def strangers_in_batch(data):
+    data.x = torch.cat([data.x, torch.full((4, 5), 7.0)])
+    data.slow_node_mask = torch.arange(72) >= 68
+    return data

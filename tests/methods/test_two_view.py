@@ -31,7 +31,7 @@ class Record(nn.Module):
     """A loss that remembers what it got."""
 
     def forward(self, h1, h2, community_strength=None, *, node_id=None, y=None, edge_index=None):
-        self.got = {"h1": h1, "strength": community_strength, "node_id": node_id}
+        self.got = {"h1": h1, "h2": h2, "strength": community_strength, "node_id": node_id}
         assert y is None
         assert edge_index is None
         return (h1 - h2).sum()
@@ -198,3 +198,90 @@ def test_a_loss_without_positives_gets_none():
     recipe = gcl.methods.grace(data, hidden=8)
     for loss in (gcl.losses.DCL(0.5), gcl.losses.Sigmoid(), lambda h1, h2: (h1 - h2).sum()):
         assert gcl.methods.TwoView(recipe.encoder, (keep, keep), loss)(data).isfinite()
+
+
+def with_strangers(data):
+    """Rows of no edges, marked as helpers: they change nothing."""
+    data.x = torch.cat([data.x, torch.full((4, data.x.shape[1]), 7.0)])
+    data.slow_node_mask = torch.arange(len(data.x)) >= len(data.x) - 4
+    return data
+
+
+def test_marked_rows_that_a_view_adds_change_no_loss():
+    data = karate_with_features()
+    data.community_strength = torch.rand(34, generator=torch.Generator().manual_seed(0))
+    encoder = gcl.nn.GCNEncoder(data.num_features, 8)
+    losses = [
+        TwoView(encoder, views, TeamUp(0.4, t0=0), projector=nn.Linear(8, 4))
+        for views in ((keep, keep), (with_strangers, keep), (with_strangers, with_strangers))
+    ]
+    for method in losses:
+        method.projector = losses[0].projector
+        assert torch.isclose(method(data), losses[0](data))
+
+
+def dropping(*nodes):
+    """A view without some nodes, as PyG takes subgraphs."""
+
+    def view(data):
+        kept = torch.ones(data.num_nodes, dtype=torch.bool)
+        kept[list(nodes)] = False
+        return data.subgraph(kept)
+
+    return view
+
+
+@pytest.mark.parametrize("second", [keep, dropping(5, 1), with_strangers])
+def test_views_that_drop_nodes_are_compared_by_node(data, second):
+    method = TwoView(Features(), (dropping(1, 2), second), Record())
+    method(data)
+    left = [0, 3, 4] if second not in (keep, with_strangers) else [0, 3, 4, 5]
+    got = method.objective.got
+    assert torch.equal(got["h1"], data.x[left])
+    assert torch.equal(got["h2"], data.x[left])
+    assert torch.equal(got["strength"], data.community_strength[left])
+    assert torch.equal(got["node_id"], data.node_id[left])
+
+
+def test_as_many_nodes_but_others_are_not_taken_for_the_same(data):
+    method = TwoView(Features(), (dropping(0), dropping(5)), Record())
+    assert method(data) == 0
+    assert torch.equal(method.objective.got["h1"], data.x[1:5])
+
+
+def test_seeds_are_followed_through_views(data):
+    data.input_id, data.batch_size = torch.tensor([7, 8, 9]), 3
+    method = TwoView(Features(), (dropping(1, 4), with_strangers), Record())
+    assert method(data) == 0
+    assert torch.equal(method.objective.got["h1"], data.x[[0, 2]])
+    assert torch.equal(method.objective.got["node_id"], data.node_id[[0, 2]])
+
+
+def test_a_node_removing_augmentation_compares_nodes():
+    data = karate_with_features()
+    torch.manual_seed(0)
+    views = (NodeDropping(0.3, remove=True), RandomWalkSubgraph(5, 3))
+    encoder = gcl.nn.GCNEncoder(data.num_features, 8)
+    h1, h2 = TwoView(encoder, views, Record()).project_views(data)
+    assert 0 < len(h1) == len(h2) < 34
+
+
+def test_positions_of_nodes_do_not_survive_dropped_ones(data):
+    data.pos_edge_index = torch.tensor([[0, 5], [5, 0]])
+
+    def loss(h1, h2, pos_edge_index):
+        return (h1 - h2).sum()
+
+    assert TwoView(Features(), (with_strangers, keep), loss)(data) == 0
+    with pytest.raises(ValueError, match="takes pos_edge_index, positions of nodes, but a view"):
+        TwoView(Features(), (lambda d: dropping(1)(clean(d)), keep), loss)(data)
+
+
+def clean(data):
+    del data.pos_edge_index
+    return data
+
+
+def test_helpers_of_a_graph_are_not_embedded(data):
+    embedded = TwoView(Features(), (keep, keep), Record()).embed(with_strangers(data))
+    assert torch.equal(embedded, data.x[:6])

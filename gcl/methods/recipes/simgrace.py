@@ -12,6 +12,7 @@ from gcl.checks import check_encoder, check_number
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout
 from gcl.graphs.batches import membership
 from gcl.graphs.kinds import check_input
+from gcl.graphs.rows import without_helpers
 from gcl.losses import DCL
 from gcl.methods.recipes.graph_frame import gin, graph_head
 from gcl.nn.readouts import sum_readout
@@ -74,7 +75,7 @@ class SimGRACE(Method):
 
     def _encode(self, encoder: Any, data: Any) -> Tensor:
         check_input("SimGRACE", data, self.encoder)
-        z = encoder(data.x, data.edge_index, data.get("edge_weight"))
+        z = without_helpers(encoder(data.x, data.edge_index, data.get("edge_weight")), data)
         return z if self.readout is None else self.readout(z, *membership(data, z))
 
     def _perturbed(self, *arguments: Any) -> Tensor:
