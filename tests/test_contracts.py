@@ -341,6 +341,15 @@ GRAPH_RECIPES = {
 }
 M = gcl.methods
 VARIANTS = {
+    "half_hop": [
+        ("grace", M.half_hop),
+        ("gca", partial(M.half_hop, p=1.0, alpha=0.2)),
+        ("csgcl", M.half_hop),
+        ("bgrl", M.half_hop),
+        ("gbt", M.half_hop),
+        ("cca_ssg", partial(M.half_hop, p=0.0)),
+        ("graphcl", M.half_hop),
+    ],
     "joao": [("graphcl", M.joao)],
     "macl": [
         ("grace", M.macl),

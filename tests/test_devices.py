@@ -131,6 +131,7 @@ def test_a_step_of_a_recipe_stays_on_the_device(name, streams):
 
 # Base recipe, variant, waits.
 WITH = {
+    "half_hop": 8,
     "joao": 73,
     "macl": 1,
     "meta_nodes": 4,

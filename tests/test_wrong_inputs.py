@@ -81,6 +81,20 @@ class NoEdges(nn.Module):
         return x
 
 
+def views_of(make=None, rows=None, **attributes):
+    """A step of a method whose first view has other rows, or says so."""
+
+    def view(data):
+        if rows is not None:
+            data.x, data.edge_index = rows, data.edge_index[:, :0]
+        for name, value in attributes.items():
+            data[name] = value
+        return data
+
+    make = make or (lambda *a: M.TwoView(*a, L.InfoNCE(0.4)))
+    return make(ENCODER(), (view, A.EdgeDropping(0.3)))(GRAPH)
+
+
 VIEWS = (A.EdgeDropping(0.3), A.FeatureMasking(0.3))
 ENCODER = functools.partial(gcl.nn.GCNEncoder, 8, 8)
 
@@ -128,6 +142,7 @@ NO_METHODS = {
     "text": ("grace", "str"),
 }
 VARIANTS = {
+    "half_hop": M.half_hop,
     "joao": M.joao,
     "macl": M.macl,
     "meta_nodes": M.meta_nodes,
@@ -209,6 +224,34 @@ CASES = {
                           "views must be two transforms"),
     "TwoView: view's class": (lambda: M.TwoView(ENCODER(), (A.EdgeDropping,) * 2, L.InfoNCE(0.4)),
                               TypeError, r"the class EdgeDropping; make one: EdgeDropping\("),
+    "TwoView: a view drops rows": (lambda: views_of(rows=GRAPH.x[:50]), ValueError,
+                                   "TwoView: .*60 rows of its graph, got 50; .*row_in_graph"),
+    "TwoView: a view adds rows": (lambda: views_of(rows=torch.ones(61, 8)), ValueError,
+                                  "TwoView: .*60 rows of its graph, got 61; .*helper_mask"),
+    "TwoView: too few are marked": (
+        lambda: views_of(rows=torch.ones(62, 8), slow_node_mask=torch.arange(62) == 61),
+        ValueError, "TwoView: .*got 61 besides 1 helper rows; .*helper_mask"),
+    "TwoView: a mask of numbers": (
+        lambda: views_of(helper_mask=torch.zeros(60)), ValueError,
+        r"TwoView: helper_mask must be a boolean tensor \[60\].*float32"),
+    "TwoView: rows named twice": (
+        lambda: views_of(row_in_graph=torch.zeros(60).long()), ValueError,
+        "TwoView: row_in_graph .*0 to 59, each at most once"),
+    "Bootstrap: a view drops rows": (
+        lambda: views_of(lambda *a: M.Bootstrap(*a, nn.Linear(8, 8)), rows=GRAPH.x[:50]),
+        ValueError, "Bootstrap: .*60 rows of its graph, got 50"),
+    "Infomax: a corruption drops rows": (
+        lambda: views_of(lambda e, v: M.Infomax(e, v[0], M.infomax.SumScore(8), readout=None),
+                         rows=GRAPH.x[:50]),
+        ValueError, "Infomax: .*60 rows of its graph, got 50"),
+    "LocalGlobal: a view drops rows": (
+        lambda: views_of(lambda e, v: M.LocalGlobal([e, e], nn.Linear(8, 4), nn.Linear(8, 4),
+                                                    views=v), rows=GRAPH.x[:50]),
+        ValueError, "LocalGlobal: .*60 rows of its graph, got 50"),
+    "half_hop: no views": (lambda: M.half_hop(M.dgi(GRAPH, hidden=8)), TypeError,
+                           "half_hop: .*augmented views.* got a Infomax"),
+    "half_hop: rate": (lambda: M.half_hop(method(), p="0.5"), TypeError,
+                       "half_hop: p must be a number.*'0.5'"),
     "TwoView: loss's class": (lambda: M.TwoView(ENCODER(), VIEWS, L.InfoNCE), TypeError,
                               r"loss must be an objective.*got the class InfoNCE"),
     "joao: another method": (lambda: M.joao(method()), TypeError, "joao: .*RandomChoice.*TwoView"),

@@ -1,6 +1,7 @@
 """Variants, `Method -> Method`: what belongs to no one recipe and goes around any that it fits."""
 
 from gcl.methods.provable import pot
+from gcl.methods.variants.half_hop import half_hop
 from gcl.methods.variants.joao import joao
 from gcl.methods.variants.macl import macl
 from gcl.methods.variants.meta_nodes import meta_nodes
@@ -8,6 +9,7 @@ from gcl.methods.variants.several_views import several_views
 from gcl.methods.variants.with_negatives import with_negatives
 
 __all__ = [
+    "half_hop",
     "joao",
     "macl",
     "meta_nodes",
