@@ -191,3 +191,22 @@ def test_nodes_without_a_label_are_clustered_and_not_scored():
     assert found["nmi"] != cluster(z, y, runs=1, l2=False)["nmi"]
     assert cluster_scores(clusters, hidden) == cluster_scores(clusters[known], y[known])
     assert found.protocol.endswith(", 60 of 90 nodes labelled")
+
+
+def test_rows_of_words_are_read_as_sparse_ones(monkeypatch):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 120)
+    words = (rng.random((120, 90)) < 0.04) | (
+        rng.random((120, 90)) < 0.3 * np.eye(3)[y].repeat(30, 1)
+    )
+    z = words * (rng.random((120, 90)) < 0.5).astype(np.float32)
+    given = []
+    fit = KMeans.fit_predict
+    monkeypatch.setattr(KMeans, "fit_predict", lambda self, x: given.append(x) or fit(self, x))
+    found = cluster(z, y)
+    assert len(given) == 3
+    assert all(sp.issparse(x) for x in given)
+    assert found == cluster(sp.csr_array(z), y)
+    given.clear()
+    assert cluster(z + 0.01, y)["nmi"] == pytest.approx(found["nmi"], abs=0.3)
+    assert not any(sp.issparse(x) for x in given)
