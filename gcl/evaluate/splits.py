@@ -60,6 +60,10 @@ class Splits:
         """N."""
         return self.train.shape[1]
 
+    def first(self, count: int) -> Splits:
+        """The first splits, all of them if there are no more."""
+        return Splits(self.name, self.train[:count], self.val[:count], self.test[:count])
+
 
 def check_splits(where: str, splits: Any, y: Tensor) -> None:
     """Splits of the nodes of y, in whose parts all have a label.

@@ -36,7 +36,7 @@ def run(data: Data, copies: int = 1, **options: object) -> gcl.evaluate.Result:
 def test_the_epoch_that_is_best_on_validation_counts(data: Data) -> None:
     # Training is the same up to each number of epochs, so the best of them can only grow.
     # Steps this large go back and forth.
-    best = [run(data, epochs=epochs, lr=0.5)["val_accuracy"] for epochs in range(1, 9)]
+    best = [run(data, epochs=epochs, lr=0.5, hidden=4)["val_accuracy"] for epochs in range(1, 9)]
     assert best == sorted(best)
     assert best[-1] > best[0]
 
@@ -72,6 +72,8 @@ def test_the_graph_and_the_random_numbers_stay_as_they_were(data: Data) -> None:
     [
         ({"hidden": 0}, "supervised_gcn: hidden must be at least 1, got 0"),
         ({"epochs": 0}, "supervised_gcn: epochs must be at least 1, got 0"),
+        ({"patience": 0}, "supervised_gcn: patience must be at least 1, got 0"),
+        ({"max_splits": 0}, "supervised_gcn: max_splits must be at least 1, got 0"),
     ],
 )
 def test_numbers_that_do_not_fit(data: Data, options: dict[str, int], message: str) -> None:
@@ -103,3 +105,36 @@ def test_validation_nodes_are_needed() -> None:
     data = gcl.datasets.sbm(100, 2, num_features=4)
     with pytest.raises(ValueError, match="without validation nodes"):
         supervised_gcn(data, protocol="e1", epochs=2)
+
+
+def test_training_ends_where_validation_stops_rising(data: Data, monkeypatch) -> None:
+    steps = []
+    step = torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: steps.append(1) or step(self))
+    whole = run(data, epochs=400, patience=400)
+    assert len(steps) == 400
+    steps.clear()
+    short = run(data, epochs=400, patience=5)
+    (chosen,) = short.per_run["epoch"]
+    # Five steps without a higher accuracy or a lower loss are the end.
+    assert chosen + 5 <= len(steps) < 200
+    assert run(data, epochs=len(steps), patience=400).per_run == short.per_run
+    assert whole["val_accuracy"] >= short["val_accuracy"]
+    # Patience that nothing needs changes nothing.
+    assert run(data, epochs=8, patience=8).per_run == run(data, epochs=8).per_run
+
+
+def test_of_many_splits_the_first_are_taken(data: Data) -> None:
+    found = supervised_gcn(data, protocol="random-20-30-rest", epochs=2, max_splits=3)
+    splits = gcl.evaluate.random_splits_by_class(data.y, num_splits=3)
+    assert found.per_run == supervised_gcn(data, splits=splits, epochs=2).per_run
+    assert found.protocol.startswith("random-20-30-rest: 3 splits, supervised GCN")
+    assert len(supervised_gcn(data, protocol="random-20-30-rest", epochs=1).per_run["epoch"]) == 20
+
+
+def test_nodes_without_a_label_are_trained_on_by_nobody(data: Data) -> None:
+    known = torch.arange(N) % 4 > 0
+    splits = gcl.evaluate.random_splits(N, 0.2, 0.2, num_splits=2, among=known)
+    seen = run(data, splits=splits)
+    data.y = torch.where(known, data.y, -1)
+    assert run(data, splits=splits).per_run == seen.per_run

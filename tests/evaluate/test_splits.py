@@ -37,6 +37,13 @@ def test_seeds_own_their_generator():
     assert torch.equal(random_splits(50, num_splits=3, seed=1).test, one.test[:3])
 
 
+def test_the_first_splits():
+    splits = random_splits(50, num_splits=5)
+    assert torch.equal(splits.first(2).test, splits.test[:2])
+    assert len(splits.first(9)) == 5
+    assert splits.first(2).name == splits.name
+
+
 def test_names():
     assert random_splits(100).name == "random-10-10-80"
     assert random_splits(100, 0.1, 0.0).name == "random-10-90"
