@@ -56,14 +56,14 @@ def test_the_choice_reads_no_test_label(graph):
 def test_one_rule_where_nothing_is_chosen_on_validation(graph):
     splits = random_splits(300, 0.2, 0, 2)
     found = propagated_probe(graph, protocol="e1", splits=splits)
-    rows = torch.nn.functional.normalize(propagated_features(graph, 8, "last"))
+    rows = torch.nn.functional.normalize(propagated_features(graph, 16, "mean"))
     expected = linear_probe(rows, graph.y, protocol="e1", splits=splits)
     assert found["accuracy"] == pytest.approx(expected["accuracy"], abs=0.01)
-    assert found.protocol == f"{expected.protocol}; SGC-8"
+    assert found.protocol == f"{expected.protocol}; SSGC-16"
 
 
 def test_features_of_every_kind_of_data(graph):
-    expected = AddPropagated(8, "last")(NormalizeRows()(graph.clone())).x
+    expected = AddPropagated(16, "mean")(NormalizeRows()(graph.clone())).x
     assert torch.equal(propagated_features(graph), expected)
     raw = AddPropagated(3, "concat")(graph.clone()).x
     assert torch.equal(propagated_features(graph, 3, "concat", normalize=False), raw)
@@ -80,10 +80,20 @@ def test_features_of_every_kind_of_data(graph):
 
     types = gcl.datasets.hetero_sbm(30, num_authors=20, num_subjects=5)
     powers = there_and_back(NormalizeRows()(types.clone()), "paper", 2)
-    assert torch.equal(propagated_features(types, 2), powers[2])
+    assert torch.equal(propagated_features(types, 2, "last"), powers[2])
     assert torch.equal(propagated_features(types, 2, "concat"), torch.cat(powers, 1))
     mean = 0.95 * (powers[1] + powers[2]) / 2 + 0.05 * powers[0]
     torch.testing.assert_close(propagated_features(types, 2, "mean"), mean)
+
+
+def test_principal_components(graph):
+    rows = propagated_features(graph, 2).double()
+    u, s, _ = torch.linalg.svd(rows - rows.mean(0), full_matrices=False)
+    found = propagated_features(graph, 2, columns=3).double()
+    torch.testing.assert_close(
+        found @ found.t(), (u * s**2)[:, :3] @ u[:, :3].t(), atol=1e-5, rtol=1e-3
+    )
+    assert propagated_features(graph, 2, columns=99).shape == (300, 12)
 
 
 def test_probes_of_graphs_and_of_types():
@@ -95,7 +105,7 @@ def test_probes_of_graphs_and_of_types():
     found = propagated_probe(graphs, protocol=rule)
     rows = propagated_features(graphs)
     assert found == graph_classification(rows, torch.arange(40) % 2, protocol=rule)
-    assert found.protocol.endswith("; sums of SGC-8")
+    assert found.protocol.endswith("; sums of SSGC-16")
     types = gcl.datasets.hetero_sbm(300, num_authors=100, num_subjects=6)
     found = propagated_probe(types, protocol="hetero-20")
     assert found["micro_f1"] > 0.5

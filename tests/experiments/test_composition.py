@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from torch_geometric.transforms import BaseTransform
 
 import gcl
 from gcl.cli import main
-from gcl.experiments.composition import compose, made, objects, words
+from gcl.experiments.composition import compose, made, objects, words, words_or_objects
 from gcl.experiments.config import read_config, run_parser
 from gcl.methods import recipes, variants
 from gcl.transforms import AddMetaPaths
@@ -62,11 +62,13 @@ def test_what_can_be_told_in_words():
         paths: AddMetaPaths = AddMetaPaths(topk=3),  # noqa: B008
         encoder: torch.nn.Module | None = None,
         view: BaseTransform | None = None,
+        named: torch.nn.Module | Literal["mine"] | None = None,
         bare=3,
     ):
         return None
 
-    assert list(words(recipe)) == ["width", "rates", "either", "bare"]
+    assert list(words(recipe)) == ["width", "rates", "either", "named", "bare"]
+    assert words_or_objects(recipe) == {"named": Literal["mine"] | None}
     assert objects(recipe) == {"paths": AddMetaPaths}
     given = made(recipe, {"paths": {"ties": "index"}, "width": 2})
     assert (given["paths"].topk, given["paths"].ties, given["width"]) == (3, "index", 2)
