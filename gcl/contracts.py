@@ -52,7 +52,10 @@ class Method(nn.Module, ABC):
     """Whether the rows of `embed` are graphs, and a loss needs a batch of them."""
 
     def prepare(self, data: Graph) -> Graph:
-        """What must see the whole graph, once before training; the input stays as it is."""
+        """What must see the whole graph, once before training; the input stays as it is.
+
+        `gcl.fit` calls it in training mode, `gcl.embed` in evaluation mode.
+        """
         return data if self.whole_graph is None else self.whole_graph(copy.copy(data))
 
     @abstractmethod

@@ -20,10 +20,13 @@ from gcl.methods.recipes.heco import HeCo
 from gcl.methods.recipes.simgrace import SimGRACE
 from gcl.methods.two_view import TwoView
 from gcl.methods.variants import *  # noqa: F403
+from gcl.methods.variants.distil import Distil
+from gcl.methods.variants.several_seeds import SeveralSeeds
 
 __all__ = [
     "Bootstrap",
     "ContrastiveClustering",
+    "Distil",
     "HeCo",
     "Infomax",
     "JOAO",
@@ -32,6 +35,7 @@ __all__ = [
     "Method",
     "NeighborTriplets",
     "POT",
+    "SeveralSeeds",
     "SimGRACE",
     "TwoView",
     "compactness",

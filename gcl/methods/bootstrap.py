@@ -17,6 +17,7 @@ from gcl.graphs.rows import counted_rows, matched_rows, number_rows, take_rows_o
 from gcl.graphs.views import draw_view
 from gcl.losses import BootstrapCosine
 from gcl.nn.ema import EMA
+from gcl.nn.fresh_weights import draw_again
 from gcl.nn.hops import add_hops
 from gcl.ops.pairs import pair_dots
 from gcl.ops.similarity import unit_rows
@@ -106,12 +107,21 @@ class Bootstrap(Method):
         self.encoder: Any = encoder
         self.target = EMA(encoder)
         self.target.requires_grad_(target_loss is not None)
+        self.fresh_target = fresh_target
         if fresh_target:
             _reset(self.target.module)
         self.predictor, self.objective = predictor, BootstrapCosine()
         self.views, self.positives, self.target_loss = tuple(views), positives, target_loss
         self.momentum, self.schedule, self.hops = momentum, schedule, hops
         self.whole_graph = prepare
+
+    def reset_parameters(self) -> None:
+        draw_again(self.encoder)
+        draw_again(self.predictor)
+        if self.fresh_target:
+            _reset(self.target.module)
+        else:
+            self.target.update(self.encoder, momentum=0.0)
 
     def loss(self, data: Any) -> Tensor:
         check_one_type("Bootstrap", data)

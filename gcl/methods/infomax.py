@@ -61,7 +61,11 @@ class BilinearScore(nn.Module):
         super().__init__()
         check_count("BilinearScore", dim=dim)
         self.weight, self.bias = nn.Parameter(torch.empty(dim, dim)), nn.Parameter(torch.zeros(()))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
         glorot(self.weight)
+        nn.init.zeros_(self.bias)
 
     def forward(
         self, z: Float[Tensor, "n d"], summary: Float[Tensor, "m d"] | None

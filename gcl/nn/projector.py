@@ -17,6 +17,7 @@ def projector(
     hidden_channels: int,
     out_channels: int | None = None,
     *,
+    norm: str | None = None,
     inner_products: bool = False,
 ) -> MLP:
     """GRACE's projection head `Linear -> ELU -> Linear`, as a PyG `MLP`.
@@ -29,6 +30,7 @@ def projector(
         in_channels: width of the embeddings.
         hidden_channels: width in between.
         out_channels: width of the result; `in_channels` if None, as in GRACE.
+        norm: normalisation before the ELU, by PyG's name, such as "batch".
         inner_products: rotate the result into its own `hidden_channels + 1` columns where these are
             fewer than `out_channels`. Not for losses of single columns (Barlow Twins, VICReg), nor
             for ONNX, which has no QR.
@@ -57,7 +59,7 @@ def projector(
         )
     narrow = inner_products and hidden_channels + 1 < out_channels
     head = _RotatedMLP if narrow else MLP
-    return head([in_channels, hidden_channels, out_channels], act="elu", norm=None)
+    return head([in_channels, hidden_channels, out_channels], act="elu", norm=norm)
 
 
 class _RotatedMLP(MLP):
@@ -69,6 +71,7 @@ class _RotatedMLP(MLP):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         first, last = self.lins
+        inner = self.act(self.norms[0](first(x)))
         columns = torch.cat([last.weight, last.bias.unsqueeze(1)], 1).detach()
         basis = torch.linalg.qr(columns).Q.t()
-        return F.linear(self.act(first(x)), basis @ last.weight, basis @ last.bias)
+        return F.linear(inner, basis @ last.weight, basis @ last.bias)

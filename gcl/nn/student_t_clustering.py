@@ -47,6 +47,9 @@ class StudentTClustering(nn.Module):
         check_positive("StudentTClustering", v=v)
         self.v = v
         self.centres = nn.Parameter(torch.empty(clusters, in_channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
         nn.init.xavier_normal_(self.centres)
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:

@@ -157,6 +157,7 @@ def fit(
         # reported below.
         with suppress(*checkpoint.MISFIT):
             inner.load_state_dict(saved["method"])
+    inner.train()  # what a method prepares for training only, it prepares here
     state = State(
         method=inner,
         data=_prepare(inner, data, device) if isinstance(data, BaseData) else data,
@@ -253,18 +254,16 @@ def embed(
         inner = inner.to(device)
     check_graph_or_loader("embed", data)
     device = _device_of(inner)
-    return embed_prepared(
-        inner, _prepare(inner, data, device) if isinstance(data, BaseData) else data
-    )
+    with _evaluating(inner):
+        prepared = _prepare(inner, data, device) if isinstance(data, BaseData) else data
+    return embed_prepared(inner, prepared)
 
 
 @torch.no_grad()
 def embed_prepared(method: Method, data: BaseData | Iterable[Any]) -> Tensor:
     """`embed` for a graph that `method.prepare` has seen already, such as `State.data`."""
     device = _device_of(method)
-    was_training = method.training
-    method.eval()
-    try:
+    with _evaluating(method):
         batches = [data] if isinstance(data, BaseData) else data
         embeddings = []
         for batch in batches:
@@ -273,6 +272,14 @@ def embed_prepared(method: Method, data: BaseData | Iterable[Any]) -> Tensor:
         if not embeddings:
             raise ValueError("embed: the loader gave no batch.")
         return torch.cat(embeddings)
+
+
+@contextmanager
+def _evaluating(method: Method) -> Iterator[None]:
+    was_training = method.training
+    method.eval()
+    try:
+        yield
     finally:
         method.train(was_training)
 

@@ -23,6 +23,7 @@ from gcl.methods.recipes.scgc import scgc
 from gcl.methods.recipes.sgrl import sgrl
 from gcl.methods.recipes.simgrace import simgrace
 from gcl.methods.recipes.sugrl import sugrl
+from gcl.methods.recipes.vicreg import vicreg
 
 __all__ = [
     "adameow",
@@ -48,4 +49,5 @@ __all__ = [
     "sgrl",
     "simgrace",
     "sugrl",
+    "vicreg",
 ]

@@ -21,6 +21,7 @@ def gbt(
     lam: float | None = None,
     act: str = "prelu",
     num_layers: int = 2,
+    norm: str | None = "batch",
     undirected: bool = True,
     normalize: bool = True,
     encoder: EncoderChoice = None,
@@ -37,7 +38,8 @@ def gbt(
         mask_feature: probability that a feature column is zeroed, in both views.
         lam: weight of the off-diagonal correlations; 1/hidden if None.
         act: activation after the first layer, by PyG's name.
-        num_layers: layers of the encoder; batch norm and activation after all but the last.
+        num_layers: layers of the encoder; norm and activation after all but the last.
+        norm: normalisation, by PyG's name: "batch", "layer", or None.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
         encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
@@ -61,8 +63,8 @@ def gbt(
         hidden,
         num_layers=num_layers,
         act=act,
-        norm="batch",
-        norm_kwargs={"momentum": 0.01},
+        norm=norm,
+        norm_kwargs={"momentum": 0.01} if norm == "batch" else None,
         plain_last=True,
     )
     view = uniform_view(drop_edge, mask_feature, undirected, encoder)

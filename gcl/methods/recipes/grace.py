@@ -22,6 +22,7 @@ def grace(
     mask_feature: tuple[float, float] = (0.3, 0.4),
     act: str = "relu",
     num_layers: int = 2,
+    norm: str | None = None,
     undirected: bool = True,
     normalize: bool = True,
     encoder: EncoderChoice = None,
@@ -41,6 +42,8 @@ def grace(
         mask_feature: probability that a feature column is zeroed, first and second view.
         act: activation of the encoder, by PyG's name.
         num_layers: layers of the encoder.
+        norm: normalisation before each activation of encoder and head, by PyG's name, such as
+            "batch"; the authors have none.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum, as the authors do.
         encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
@@ -73,4 +76,5 @@ def grace(
         num_layers=num_layers,
         normalize=normalize,
         encoder=encoder,
+        norm=norm,
     )

@@ -16,6 +16,7 @@ from gcl.graphs.kinds import check_types
 from gcl.graphs.meta_paths import OURS, EdgeType, metapath_contexts
 from gcl.losses.infonce import InfoNCE
 from gcl.methods.recipes.metapath_frame import metapath_chains
+from gcl.nn.fresh_weights import draw_again
 from gcl.nn.metapath_adjacency import metapath_adjacency
 from gcl.nn.projector import projector
 from gcl.nn.schema_attention import SchemaAttention
@@ -80,10 +81,18 @@ class HeCo(Method):
         self.head = projector(d, d)
         self.objective = InfoNCE(tau, intra=False, symmetric=False, positives="sum")
         self.lam, self.whole_graph = lam, prepare
+        self._start()
+
+    def _start(self) -> None:
         for weight in [*self.weights, *(linear.weight for linear in self.head.lins)]:
             nn.init.xavier_normal_(weight, gain=GAIN)
-        for linear in self.head.lins:
-            nn.init.zeros_(linear.bias)
+        for bias in [*self.biases, *(linear.bias for linear in self.head.lins)]:
+            nn.init.zeros_(bias)
+
+    def reset_parameters(self) -> None:
+        for part in (self.projection, self.schema, self.acts, self.attention):
+            draw_again(part)
+        self._start()
 
     def prepare(self, data: Graph) -> Graph:
         check_types("HeCo", data)

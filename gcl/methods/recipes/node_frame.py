@@ -106,6 +106,7 @@ def node_contrast(
     num_layers: int,
     normalize: bool,
     encoder: EncoderChoice,
+    norm: str | None = None,
     whole_graph: Sequence[Transform] = (),
 ) -> TwoView:
     """A GCN under a projection head, two views contrasted node by node.
@@ -125,13 +126,16 @@ def node_contrast(
         num_layers: layers of the encoder.
         normalize: divide every row of features by its sum.
         encoder: replaces the GCN, or says that it has no messages.
+        norm: normalisation before each activation of encoder and head, by PyG's name.
         whole_graph: transforms of the whole graph, applied after normalisation and propagation.
     """
-    network = encoder_of(recipe, data, encoder, 2 * hidden, hidden, num_layers=num_layers, act=act)
+    network = encoder_of(
+        recipe, data, encoder, 2 * hidden, hidden, num_layers=num_layers, act=act, norm=norm
+    )
     return TwoView(
         network,
         tuple(views),
         loss,
-        projector=projector(network.out_channels, proj, inner_products=True),
+        projector=projector(network.out_channels, proj, norm=norm, inner_products=True),
         prepare=preparation(normalize, encoder, *whole_graph),
     )
