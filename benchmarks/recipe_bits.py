@@ -47,6 +47,7 @@ NODE: dict[str, dict[str, Any]] = {
     "scgc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
     "sgrl": {"hidden": 8, "predictor": 8},
     "sugrl": {"hidden": (16,), "dim": 8},
+    "vicreg": {"hidden": 8, "proj": 8},
 }
 HETERO: dict[str, dict[str, Any]] = {
     "adameow": {"hidden": 16, "proj": 8},
@@ -87,6 +88,9 @@ def flags() -> dict[str, Callable[[Any], Any]]:
         "grace+negatives": lambda g: methods.with_negatives(
             grace(g, **small), gcl.losses.RandomNegatives(5)
         ),
+        "grace+several_seeds": lambda g: methods.several_seeds(grace(g, **small), seeds=2),
+        "grace batch norm": lambda g: grace(g, norm="batch", **small),
+        "dgi+distil": lambda g: methods.distil(methods.dgi(g, hidden=8), g, hidden=(8,)),
         "grace+pot": lambda g: methods.pot(grace(g, **on_cora, **small)),
         "gca+pot": lambda g: methods.pot(methods.gca(g, **on_cora_gca, **small)),
         "grace+macl+pot": lambda g: methods.pot(

@@ -332,6 +332,7 @@ RECIPES = {
     "grace": {"hidden": 8, "proj": 8},
     "pamc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
     "scgc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
+    "vicreg": {"hidden": 8, "proj": 8},
 }
 # On heterogeneous graphs: tests/methods/test_metapath_contrast.py checks them.
 HETERO = {"adameow", "heco", "meow"}
@@ -340,7 +341,19 @@ GRAPH_RECIPES = {
     name: {"hidden": 8} for name in ("graphcl", "infograph", "mvgrl_graph", "simgrace")
 }
 M = gcl.methods
+
+
+def distilled(method, **options):
+    """A student for graphs as wide as those of the teacher."""
+    data = Data(x=torch.rand(4, method.encoder.in_channels), edge_index=LINE[:, :3])
+    return M.distil(method, data, hidden=(8,), **options)
+
+
 VARIANTS = {
+    "distil": [
+        ("dgi", distilled),
+        ("grace", partial(distilled, norm=None, loss=gcl.losses.InfoNCE(0.5))),
+    ],
     "half_hop": [
         ("grace", M.half_hop),
         ("gca", partial(M.half_hop, p=1.0, alpha=0.2)),
@@ -360,6 +373,12 @@ VARIANTS = {
     ],
     "meta_nodes": [("grace", partial(M.meta_nodes, clusters=4)), ("gca", M.meta_nodes)],
     "pot": [("grace", M.pot), ("gca", partial(M.pot, kappa=1.0)), ("csgcl", M.pot)],
+    "several_seeds": [
+        ("bgrl", partial(M.several_seeds, seeds=3)),
+        ("grace", partial(M.several_seeds, seeds=1)),
+        ("graphcl", partial(M.several_seeds, seeds=2)),
+        ("dgi", partial(M.several_seeds, seeds=2, width=3)),
+    ],
     "several_views": [
         ("grace", M.several_views),
         ("costa", M.several_views),
@@ -370,6 +389,8 @@ VARIANTS = {
         ("gca", partial(M.with_negatives, negatives=gcl.losses.RandomNegatives(3))),
     ],
 }
+# Variants that embed otherwise from the start.
+OTHER_EMBEDDING = {"distil", "several_seeds"}
 
 
 def cases(table):
@@ -426,14 +447,22 @@ def test_method(name, options, graph):
     check_method(getattr(gcl.methods, name)(data, **options), data)
 
 
-@pytest.mark.parametrize(("recipe", "variant"), cases(VARIANTS))
-def test_variant(recipe, variant):
+@pytest.mark.parametrize(
+    ("recipe", "variant", "keeps"),
+    [
+        pytest.param(*case, name not in OTHER_EMBEDDING, id=f"{case[0]} {name} {i}")
+        for name, group in VARIANTS.items()
+        for i, case in enumerate(group)
+    ],
+)
+def test_variant(recipe, variant, keeps):
     if recipe in GRAPH_RECIPES:
         data = Batch.from_data_list([gcl.datasets.sbm(20, 2, num_features=5) for _ in range(3)])
         options = GRAPH_RECIPES[recipe]
     else:
         data, options = gcl.datasets.load("karate"), RECIPES[recipe]
-    check_variant(variant, getattr(gcl.methods, recipe)(data, **options), data)
+    method = getattr(gcl.methods, recipe)(data, **options)
+    check_variant(variant, method, data, keeps_embedding=keeps)
 
 
 @pytest.mark.parametrize(("name", "options"), GRAPH_RECIPES.items())

@@ -54,6 +54,7 @@ NODE = {
     "scgc": (CLUSTERED, 1, 2),
     "sgrl": ({"hidden": 8, "predictor": 8}, 0, 0),
     "sugrl": ({"hidden": (16,), "dim": 8}, 0, 0),
+    "vicreg": (SMALL, 0, 0),
 }
 HETERO = {
     "adameow": ({"hidden": 16, "proj": 8}, 5, 7),
@@ -131,11 +132,13 @@ def test_a_step_of_a_recipe_stays_on_the_device(name, streams):
 
 # Base recipe, variant, waits.
 WITH = {
+    "distil": 0,
     "half_hop": 8,
     "joao": 73,
     "macl": 1,
     "meta_nodes": 4,
     "pot": 2,
+    "several_seeds": 0,
     "several_views": 0,
     "with_negatives": 0,
 }

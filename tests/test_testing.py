@@ -254,6 +254,22 @@ def test_variant_suite_finds_the_fault(faulty):
         check_variant(faulty, gcl.methods.grace(data, hidden=8, proj=8), data)
 
 
+def one_row_less(method):
+    other = copy.deepcopy(method)
+    whole = other.embed
+    other.embed = lambda data: whole(data)[1:]
+    return other
+
+
+@pytest.mark.parametrize("faulty", [changes_what_it_is_given, shares_the_encoder, one_row_less])
+def test_variant_suite_asks_for_the_rest_where_the_embedding_may_be_another(faulty):
+    data = gcl.datasets.load("karate")
+    method = gcl.methods.grace(data, hidden=8, proj=8)
+    check_variant(draws_other_weights, method, data, keeps_embedding=False)
+    with pytest.raises(AssertionError):
+        check_variant(faulty, method, data, keeps_embedding=False)
+
+
 def test_method_suite_passes_what_is_right():
     check_method(Faulty("none"), gcl.datasets.load("karate"))
 

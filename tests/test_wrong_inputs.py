@@ -142,11 +142,13 @@ NO_METHODS = {
     "text": ("grace", "str"),
 }
 VARIANTS = {
+    "distil": lambda m: M.distil(m, GRAPH),
     "half_hop": M.half_hop,
     "joao": M.joao,
     "macl": M.macl,
     "meta_nodes": M.meta_nodes,
     "pot": M.pot,
+    "several_seeds": M.several_seeds,
     "several_views": M.several_views,
     "with_negatives": lambda m: M.with_negatives(m, L.HardestNegatives(3)),
 }
@@ -265,6 +267,12 @@ CASES = {
                             r"POT: bounds need a gcl\.nn\.GCNEncoder, got GCN"),
     "pot: no two views": (lambda: M.pot(M.dgi(GRAPH, hidden=8)), TypeError,
                           "POT: .*TwoView, got Infomax"),
+    "several_seeds: number": (lambda: M.several_seeds(method(), seeds="5"), TypeError,
+                              "several_seeds: seeds must be a whole number, got '5'"),
+    "distil: swapped": (lambda: M.distil(GRAPH, method()), TypeError,
+                        r"distil: expected a gcl\.Method.*got Data; the method comes before"),
+    "distil: a loader": (lambda: M.distil(method(), [GRAPH]), TypeError,
+                         "distil: expected a graph of one node type.*got a list of 1 graphs"),
     "several_views: number": (lambda: M.several_views(method(), views=2.5), TypeError,
                               r"several_views: views must be a whole number, got 2\.5"),
     "with_negatives: class": (lambda: M.with_negatives(method(), L.HardestNegatives), TypeError,

@@ -15,6 +15,7 @@ from gcl.checks import check_choice, check_count, check_width
 from gcl.describe import changed_options
 from gcl.graphs.features import as_features
 from gcl.nn.after_layer import after_layer, reset_all
+from gcl.nn.dropout import Dropout, feature_dropout
 from gcl.ops.propagation import sparse_linear
 
 
@@ -42,13 +43,15 @@ class MLPEncoder(nn.Module):
         plain_last: no norm and activation after the last layer.
         init: "glorot" starts from Glorot's uniform weights and biases of 0, None as `nn.Linear`
             does, about half as wide.
+        dropout: of the features, in [0, 1).
 
     Shape:
         x `[n, in_channels]`, edge_index and edge_weight ignored -> `[n, out_channels]`.
 
     Raises:
         TypeError: a width is no whole number.
-        ValueError: a width below 1, an unknown norm or activation, another init.
+        ValueError: a width below 1, an unknown norm or activation, another init, dropout outside its
+            range.
 
     Reference:
         Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (DEC),
@@ -70,6 +73,7 @@ class MLPEncoder(nn.Module):
         norm_kwargs: dict[str, Any] | None = None,
         plain_last: bool = True,
         init: Literal["glorot"] | None = None,
+        dropout: float = 0.0,
     ):
         super().__init__()
         if not isinstance(hidden, Sequence):
@@ -83,6 +87,7 @@ class MLPEncoder(nn.Module):
             after_layer("MLPEncoder", width, act, norm, norm_kwargs)
             for width in self.widths[1 : -1 if plain_last else None]
         )
+        self.dropout = Dropout(dropout)
         self.act, self.norm, self.plain_last, self.init = act, norm, plain_last, init
         if init is not None:
             check_choice("MLPEncoder", "init", init, ("glorot",))
@@ -109,13 +114,15 @@ class MLPEncoder(nn.Module):
         first, *others = cast("list[nn.Linear]", list(self.layers))
         x = as_features(x, first.weight.dtype)
         if x.layout == torch.sparse_csr:
+            x = feature_dropout(x, self.dropout.p, self.training)
             z = sparse_linear(x, first.weight.t()) + first.bias
         else:
-            z = first(x)
+            z = first(self.dropout(x))
         for after, layer in zip(self.afters, others, strict=False):
             z = layer(after(z))
         return self.afters[-1](z) if len(self.afters) == len(self.layers) else z
 
     def __repr__(self) -> str:
-        told = changed_options(self, besides=("in_channels", "out_channels", "init"))
+        told = changed_options(self, besides=("in_channels", "out_channels", "init", "dropout"))
+        told += [f"dropout={self.dropout.p:g}"] if self.dropout.p else []
         return f"MLPEncoder({', '.join([' -> '.join(map(str, self.widths)), *told])})"

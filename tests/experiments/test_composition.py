@@ -39,10 +39,11 @@ def test_a_name_is_resolved_once():
     ("name", "message"),
     [
         ("grase", "Unknown recipe 'grase'; known: adameow"),
-        ("grace+maccl", "Unknown variant 'maccl'; known: joao"),
+        ("grace+maccl", "Unknown variant 'maccl'; known: distil"),
         ("grace+grace", "Unknown variant 'grace'"),
         ("macl", "Unknown recipe 'macl'"),
         ("grace+macl+macl", "'macl' stands twice"),
+        ("grace+distil", "distil needs 'data', an object that no option can name; call it from Py"),
         ("grace+with_negatives", "with_negatives needs 'negatives', an object that no option"),
         ("nowhere:grace", "recipe 'nowhere:grace' cannot be imported"),
     ],

@@ -33,6 +33,7 @@ OWN = {
     "cca_ssg": {"drop_edge": st.sampled_from([0.0, 0.5, 1.0])},
     "costa": {"mask_feature": PAIRS},
     "gbt": {"drop_edge": st.sampled_from([0.0, 0.5, 1.0])},
+    "vicreg": {"drop_edge": st.sampled_from([0.0, 0.5, 1.0])},
     **{name: {"hidden": st.sampled_from([(4,), (2, 3)])} for name in ("pamc", "scgc", "sugrl")},
 }
 
@@ -98,6 +99,11 @@ def test_a_variant_of_a_recipe(name, data):
     if isinstance(method, Refused):
         return
     given_ = NEGATIVES if name == "with_negatives" else {"method": st.none()}
+    if name == "distil":
+        given_ |= {"data": st.just(graph), "hidden": st.sampled_from([(4,), (2, 3)])}
+        given_ |= {"loss": st.sampled_from([None, gcl.losses.InfoNCE(0.5)])}
+    if name == "several_seeds":
+        given_ |= {"seeds": st.sampled_from([1, 2])}
     options = data.draw(options_of(getattr(variants, name), given_))
     options.pop("method", None)
     changed = judge(lambda: getattr(variants, name)(method, **options), graph, method)

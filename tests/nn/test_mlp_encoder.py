@@ -80,6 +80,21 @@ def test_reset_parameters_starts_anew_by_the_same_rule():
         assert 0.8 * bound < float(encoder.layers[0].weight.detach().abs().max()) <= bound
 
 
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+def test_features_are_dropped_in_training_only(layout):
+    encoder = MLPEncoder(1000, (), 1, dropout=0.75)
+    with torch.no_grad():
+        encoder.layers[0].weight.fill_(1.0)
+        encoder.layers[0].bias.zero_()
+    x = torch.eye(1000)
+    x = x.to_sparse_csr() if layout == "sparse" else x
+    z = encoder(x)
+    assert sorted(z.unique().tolist()) == [0.0, 4.0]  # what is left is four times as large
+    assert (z == 0).float().mean().item() == pytest.approx(0.75, abs=0.06)
+    assert torch.equal(encoder.eval()(x), torch.ones(1000, 1))
+    assert repr(encoder) == "MLPEncoder(1000 -> 1, dropout=0.75)"
+
+
 def test_edges_are_ignored():
     encoder, x = MLPEncoder(3, (4,), 2), torch.randn(5, 3)
     edges = torch.tensor([[0, 1], [1, 0]])

@@ -76,3 +76,19 @@ def test_a_recipe_trains_alike_with_either_head():
 def test_a_width_below_one_is_refused():
     with pytest.raises(ValueError, match="at least 1"):
         projector(8, 0)
+
+
+def test_a_norm_stands_before_the_activation_in_both_forms():
+    torch.manual_seed(0)
+    plain = projector(12, 3, norm="batch").double()
+    narrow = projector(12, 3, norm="batch", inner_products=True).double()
+    narrow.load_state_dict(plain.state_dict())
+    x = torch.randn(7, 12, dtype=torch.float64)
+    first, last = plain.lins
+    a = first(x)
+    a = (a - a.mean(0)) / (a.var(0, unbiased=False) + 1e-5).sqrt()
+    h = last(torch.nn.functional.elu(a))
+    torch.testing.assert_close(plain(x), h)
+    short = narrow(x)
+    assert short.shape == (7, 4)
+    torch.testing.assert_close(short @ short.t(), h @ h.t())

@@ -32,11 +32,11 @@ def vicreg(
     normalize: bool = True,
     encoder: Encoder | None = None,
 ) -> TwoView:
-    """VICReg: views agree, columns keep their variance and do not correlate; no negatives, O(n d^2).
+    """VICReg: views agree, columns keep their variance and do not correlate; no negatives.
 
         L = sim mean( (h1 - h2)^2 ) + var mean relu( 1 - std(h) ) + cov sum_{a != b} Cov_ab(h)^2 / d
 
-    see `gcl.losses.VICReg`. The paper is about images. Encoder, rates and training are those of
+    see `gcl.losses.VICReg`; O(n d^2). The paper is about images. Encoder, rates and training are those of
     graphssl 0.2.0, which are tuned for no graph: AdamW, `epochs=300, lr=5e-4, weight_decay=1e-5`;
     the two directions of an edge, which drop independently there, go together by default.
 

@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from gcl.checks import shown
-from gcl.contracts import Graph, Loss, Method, check_is_method
+from gcl.contracts import Graph, Loss, Method, Transform, check_is_method
+from gcl.describe import describe_parts
 from gcl.graphs.batches import seed_rows
 from gcl.graphs.kinds import check_input, check_one_type, input_width
 from gcl.losses import BootstrapCosine
 from gcl.nn.fresh_weights import draw_again
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.training.loop import embed, embed_prepared
+from gcl.transforms import ToSparseFeatures
 
 
 class Distil(Method):
@@ -24,13 +26,14 @@ class Distil(Method):
 
         L = loss( s(x), z ),   z the teacher's embeddings, constant
 
-    `prepare` writes them to the graph as `teacher_embedding`, once, where it is called for training;
-    the embedding is `s(x)`, for which neither the teacher nor an edge is asked.
+    `prepare` writes them to the graph as `teacher_embedding`, once, and only in training mode; the
+    embedding is `s(x)`, for which neither the teacher nor an edge is asked.
 
     Args:
         teacher: a method of nodes. It is kept, and its parameters are frozen.
         student: `x [n, f] -> [n, d]`, as wide as the teacher's embeddings.
         loss: of two matrices, the student's rows first; `gcl.losses.BootstrapCosine()` if None.
+        prepare: a transform of the graph that the student reads; the teacher has its own.
 
     Raises:
         TypeError: teacher, student or loss of another kind; a teacher of graphs.
@@ -45,7 +48,13 @@ class Distil(Method):
         True
     """
 
-    def __init__(self, teacher: Method, student: nn.Module, loss: Loss | None = None):
+    def __init__(
+        self,
+        teacher: Method,
+        student: nn.Module,
+        loss: Loss | None = None,
+        prepare: Transform | None = None,
+    ):
         super().__init__()
         check_is_method("Distil", teacher)
         if teacher.graph_level:
@@ -64,15 +73,16 @@ class Distil(Method):
             )
         self.teacher, self.student = teacher.requires_grad_(False), student
         self.objective = BootstrapCosine() if loss is None else loss
+        self.whole_graph = prepare
 
     def prepare(self, data: Graph) -> Graph:
         check_one_type("Distil", data)
+        own = super().prepare(data)
         if not self.training:
-            return data
-        z = embed_prepared(self.teacher, self.teacher.prepare(data))
-        data = copy.copy(data)
-        data.teacher_embedding = z
-        return data
+            return own
+        own = copy.copy(own)
+        own.teacher_embedding = embed_prepared(self.teacher, self.teacher.prepare(data))
+        return own
 
     def loss(self, data: Any) -> Tensor:
         found = self.embed(data)
@@ -90,6 +100,9 @@ class Distil(Method):
     def reset_parameters(self) -> None:
         draw_again(self.student)
 
+    def extra_repr(self) -> str:
+        return describe_parts(prepare=self.whole_graph)
+
 
 def distil(
     method: Method,
@@ -97,6 +110,7 @@ def distil(
     *,
     hidden: Sequence[int] = (512,),
     norm: Literal["batch"] | None = "batch",
+    dropout: float = 0.5,
     loss: Loss | None = None,
 ) -> Distil:
     """A student of a trained method: an MLP of the features, for nodes whose edges nobody knows.
@@ -118,11 +132,13 @@ def distil(
             else of it is read.
         hidden: widths of the student's layers before the last.
         norm: "batch" for a batch norm before every ReLU, or None.
+        dropout: of the student's features, in [0, 1). Without any, a student of bags of words
+            learns the rows it has seen by heart and is worth little on others.
         loss: another one, of the rows of student and teacher, e.g. `gcl.losses.InfoNCE(0.5)`.
 
     Raises:
         TypeError: no method, one of whole graphs, no graph of one node type.
-        ValueError: a width below 1, a graph without features.
+        ValueError: a width below 1, dropout outside its range, a graph without features.
 
     Reference:
         Zhang et al., "Graph-less Neural Networks: Teaching Old MLPs New Tricks via Distillation",
@@ -143,6 +159,7 @@ def distil(
             "graphs."
         )
     teacher = copy.deepcopy(method)
-    student = MLPEncoder(width, hidden, embed(teacher, data).shape[1], norm=norm)
+    wide = embed(teacher, data).shape[1]
+    student = MLPEncoder(width, hidden, wide, norm=norm, dropout=dropout)
     device = next((p.device for p in teacher.parameters()), None)
-    return Distil(teacher, student.to(device), loss)
+    return Distil(teacher, student.to(device), loss, ToSparseFeatures())

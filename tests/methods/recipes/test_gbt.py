@@ -50,3 +50,14 @@ def test_both_views_have_the_same_rates_and_the_first_layer_is_twice_as_wide(dat
     prepared = method.prepare(data)
     kept = torch.stack([method.views[0](prepared).edge_weight for _ in range(200)]).mean()
     assert kept.item() == pytest.approx(0.65, abs=0.03)
+
+
+def test_the_norm_can_be_another_one_or_none(data):
+    plain = gcl.methods.gbt(data, hidden=8, norm=None)
+    prepared = plain.prepare(data)
+    (act,) = plain.encoder.afters[0]
+    acts = [lambda z: prelu(z, act.weight), lambda z: z]
+    expected = pyg_gcn(plain.encoder, prepared.x, data.edge_index, acts)
+    assert torch.allclose(plain.embed(prepared), expected, atol=1e-5)
+    layer = gcl.methods.gbt(data, hidden=8, norm="layer").encoder.afters[0][0]
+    assert type(layer).__name__ == "LayerNorm"

@@ -61,3 +61,22 @@ def test_rows_are_divided_by_their_sums_or_left(data):
     for divided, sums in ((True, torch.ones(34)), (False, data.x.sum(1))):
         prepared = gcl.methods.grace(data, hidden=4, normalize=divided).prepare(data)
         assert torch.allclose(prepared.x.sum(1), sums)
+
+
+def test_a_batch_norm_stands_before_every_activation_of_encoder_and_head(data):
+    method = gcl.methods.grace(
+        data, hidden=8, proj=3, norm="batch", drop_edge=(0, 0), mask_feature=(0, 0)
+    )
+    x = data.x / data.x.sum(1, keepdim=True)
+    normed = [lambda z: torch.relu(standard(z))] * 2
+    z = pyg_gcn(method.encoder, x, data.edge_index, normed)
+    first, second = method.projector.lins
+    h = normalize(second(elu(standard(first(z)))))
+    similar = (h @ h.t() / 0.4).exp()
+    expected = -(similar.diagonal() / (2 * similar.sum(1) - similar.diagonal())).log().mean()
+    assert torch.isclose(method(method.prepare(data)), expected, rtol=1e-4)
+
+
+def standard(z):
+    """A batch norm of untrained weights, written out."""
+    return (z - z.mean(0)) / (z.var(0, unbiased=False) + 1e-5).sqrt()
