@@ -192,6 +192,7 @@ ENCODERS = {
         lambda: OfTensors(N.SemanticAttention(6, 0.3), lambda x: ([x, 2 * x],)),
         "SemanticAttention",
     ),
+    "PReLU": (of_rows(lambda: N.PReLU(6)), "PReLU"),
     "ShortcutMLP": (of_rows(lambda: N.ShortcutMLP(6, 4)), "ShortcutMLP"),
     "StudentTClustering": (of_rows(lambda: N.StudentTClustering(3, 6)), "StudentTClustering"),
     "projector": (of_rows(lambda: N.projector(6, 4)), "projector"),

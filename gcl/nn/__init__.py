@@ -9,6 +9,7 @@ from gcl.nn.metapath_adjacency import context_mean, masked_adjacency, metapath_a
 from gcl.nn.metapath_contexts import MetaPathContexts
 from gcl.nn.metapath_gcn import MetaPathGCN
 from gcl.nn.mlp_encoder import MLPEncoder
+from gcl.nn.prelu import PReLU
 from gcl.nn.projector import projector
 from gcl.nn.schema_attention import SchemaAttention
 from gcl.nn.semantic_attention import SemanticAttention
@@ -24,6 +25,7 @@ __all__ = [
     "GCNEncoder",
     "GINEncoder",
     "MLPEncoder",
+    "PReLU",
     "ShortcutMLP",
     "StudentTClustering",
     "add_hops",

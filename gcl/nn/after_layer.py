@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import nn
 from torch_geometric.nn import BatchNorm
-from torch_geometric.nn.resolver import activation_resolver, normalization_resolver
+from torch_geometric.nn.resolver import normalization_resolver
+
+from gcl.nn.prelu import activation
 
 
 def after_layer(
@@ -75,7 +77,7 @@ def _activation(owner: str, act: str | Callable[[], nn.Module]) -> nn.Module:
             raise TypeError(f"{owner}: act must be the name of an activation, got {act!r}.")
         return act()
     try:
-        return activation_resolver(act)
+        return activation(act)
     except ValueError:
         raise ValueError(
             f"{owner}: unknown activation {act!r}; give the name of one in torch.nn, such as "

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_count
 from gcl.nn.dropout import Dropout
+from gcl.nn.prelu import PReLU
 from gcl.ops.propagation import Adjacency, product
 
 
@@ -54,7 +55,7 @@ class MetaPathGCN(nn.Module):
             check_choice("MetaPathGCN", "norm", norm, ("global", "layer", "batch"))
         self.first = nn.Parameter(torch.empty(channels, channels))
         self.second = nn.Parameter(torch.empty(channels, channels))
-        self.dropout, self.act = Dropout(dropout), nn.PReLU()
+        self.dropout, self.act = Dropout(dropout), PReLU()
         self.norm: nn.Module = {
             "global": GlobalNorm(),
             "layer": nn.LayerNorm(channels, elementwise_affine=False),

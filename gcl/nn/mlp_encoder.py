@@ -50,8 +50,8 @@ class MLPEncoder(nn.Module):
 
     Raises:
         TypeError: a width is no whole number.
-        ValueError: a width below 1, an unknown norm or activation, another init, dropout outside its
-            range.
+        ValueError: a width below 1, an unknown norm or activation, another init, dropout outside
+            its range.
 
     Reference:
         Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (DEC),

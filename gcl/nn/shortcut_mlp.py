@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch_geometric.nn import MLP
 
+from gcl.nn.prelu import activation
+
 
 class ShortcutMLP(nn.Module):
     """Three layers `Linear -> act` beside one linear layer, added.
@@ -29,7 +31,7 @@ class ShortcutMLP(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, act: str = "relu"):
         super().__init__()
         widths = [in_channels, out_channels, out_channels, out_channels]
-        self.layers = MLP(widths, act=act, norm=None, plain_last=False)
+        self.layers = MLP(widths, act=activation(act), norm=None, plain_last=False)
         self.shortcut = nn.Linear(in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

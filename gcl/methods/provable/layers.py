@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-from torch.nn.functional import prelu
 
 from gcl.nn.gcn_encoder import GCNEncoder
+from gcl.nn.prelu import PReLU
+from gcl.ops.prelu import prelu
 
 
 class Layer(NamedTuple):
@@ -48,7 +49,7 @@ def _slope(after: nn.Module, weight: Tensor) -> Tensor:
     if not modules:
         return weight.new_ones(())  # linear: the lines are the function itself
     act = modules[0]
-    if len(modules) > 1 or type(act) not in (nn.ReLU, nn.LeakyReLU, nn.PReLU):
+    if len(modules) > 1 or type(act) not in (nn.ReLU, nn.LeakyReLU, nn.PReLU, PReLU):
         names = ", ".join(type(module).__name__ for module in modules)
         raise TypeError(
             "bounds need ReLU, LeakyReLU or PReLU after every layer and no norm, got "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 from torch_geometric.transforms import Compose
@@ -16,7 +16,7 @@ from gcl.graphs.kinds import input_width
 from gcl.losses.negatives.hardest_negatives import hardest
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation
-from gcl.nn import GCNEncoder
+from gcl.nn import GCNEncoder, PReLU
 from gcl.ops.kmeans import spherical_kmeans
 from gcl.ops.similarity import unit_rows
 from gcl.ops.structure import weighted_edges
@@ -146,7 +146,7 @@ def afgrl(
         [Compose([])],
         MLP(
             [width, predictor, width],
-            act=nn.PReLU(),
+            act=PReLU(),
             norm="batch_norm",
             norm_kwargs={"allow_single_element": True},
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 
@@ -10,6 +9,7 @@ from gcl.checks import check_count, check_fraction
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
+from gcl.nn import PReLU
 from gcl.training.settings import trained_with
 
 
@@ -79,7 +79,7 @@ def bgrl(
         norm_kwargs={"momentum": norm_momentum} if norm == "batch" else None,
     )
     width = network.out_channels
-    head = MLP([width, predictor, width], act=nn.PReLU(), norm=None)
+    head = MLP([width, predictor, width], act=PReLU(), norm=None)
     return Bootstrap(
         network,
         [uniform_view(*pair, undirected, encoder) for pair in rates],

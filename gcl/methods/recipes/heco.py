@@ -18,6 +18,7 @@ from gcl.losses.infonce import InfoNCE
 from gcl.methods.recipes.metapath_frame import metapath_chains
 from gcl.nn.fresh_weights import draw_again
 from gcl.nn.metapath_adjacency import metapath_adjacency
+from gcl.nn.prelu import PReLU
 from gcl.nn.projector import projector
 from gcl.nn.schema_attention import SchemaAttention
 from gcl.nn.semantic_attention import SemanticAttention
@@ -76,7 +77,7 @@ class HeCo(Method):
         self.projection, self.schema = projection, schema
         self.weights = nn.ParameterList(torch.empty(d, d) for _ in range(metapaths))
         self.biases = nn.ParameterList(torch.zeros(d) for _ in range(metapaths))
-        self.acts = nn.ModuleList(nn.PReLU() for _ in range(metapaths))
+        self.acts = nn.ModuleList(PReLU() for _ in range(metapaths))
         self.attention = SemanticAttention(d, dropout)
         self.head = projector(d, d)
         self.objective = InfoNCE(tau, intra=False, symmetric=False, positives="sum")

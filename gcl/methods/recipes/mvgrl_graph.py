@@ -14,6 +14,7 @@ from gcl.graphs.kinds import input_width_of_graphs
 from gcl.graphs.selection import book
 from gcl.methods.local_global import LocalGlobal
 from gcl.nn.gin_encoder import side_by_side
+from gcl.nn.prelu import PReLU
 from gcl.nn.shortcut_mlp import ShortcutMLP
 from gcl.ops.structure import pointer
 from gcl.training.settings import trained_with
@@ -64,7 +65,7 @@ def mvgrl_graph(
     width = input_width_of_graphs("mvgrl_graph", data, None)
     diffuse = _Diffusion(PPRDiffusion(ppr_alpha, topk=topk))
     encoders = [
-        side_by_side(GCN(width, hidden, num_layers, act="prelu", jk="cat", normalize=normalize))
+        side_by_side(GCN(width, hidden, num_layers, act=PReLU(), jk="cat", normalize=normalize))
         for normalize in (True, False)
     ]
     wide = encoders[0].out_channels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 from torch_geometric.transforms import Compose
@@ -12,7 +12,7 @@ from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation
-from gcl.nn import GCNEncoder
+from gcl.nn import GCNEncoder, PReLU
 from gcl.ops.similarity import unit_rows
 from gcl.training.settings import trained_with
 
@@ -90,7 +90,7 @@ def sgrl(
     return Bootstrap(
         encoder,
         [Compose([])],
-        MLP([width, predictor, width], act=nn.PReLU(), norm=None),
+        MLP([width, predictor, width], act=PReLU(), norm=None),
         momentum=momentum,
         schedule="constant",
         fresh_target=True,
