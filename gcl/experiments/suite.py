@@ -23,6 +23,7 @@ from gcl import datasets
 from gcl.checkpoint import sweep
 from gcl.experiments import interrupts
 from gcl.experiments.locks import locked
+from gcl.experiments.malloc import keep_freed_memory
 from gcl.experiments.provenance import provenance
 from gcl.experiments.references import (
     NO_TRAINING,
@@ -339,6 +340,7 @@ def _load(dataset: str, root: str) -> Any:
 
 
 def _start_worker(threads: int) -> None:
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
