@@ -194,8 +194,10 @@ def propagated_probe(
     table = look_up(protocol)
     if table.classifier != "lbfgs" and not table.select:
         return _told(_probe(data, UNCHOSEN, protocol, splits, normalize, seed), str(UNCHOSEN))
-    options = {"protocol": protocol, "splits": splits, "normalize": normalize, "seed": seed}
-    return _chosen(list(propagated_candidates(data, **options).values()))
+    candidates = propagated_candidates(
+        data, protocol=protocol, splits=splits, normalize=normalize, seed=seed
+    )
+    return _chosen(list(candidates.values()))
 
 
 def _chosen(found: list[Result]) -> Result:

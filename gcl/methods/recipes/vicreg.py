@@ -6,14 +6,14 @@ from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 
 from gcl.checks import check_count, check_fraction
-from gcl.contracts import Encoder
-from gcl.graphs.kinds import input_width
 from gcl.losses import VICReg
 from gcl.methods.recipes.node_frame import preparation, uniform_view
+from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
-from gcl.nn import GCNEncoder
+from gcl.training.settings import trained_with
 
 
+@trained_with(epochs=300, lr=5e-4, optimizer="AdamW")
 def vicreg(
     data: Data,
     *,
@@ -30,15 +30,16 @@ def vicreg(
     num_layers: int = 2,
     undirected: bool = True,
     normalize: bool = True,
-    encoder: Encoder | None = None,
+    encoder: EncoderChoice = None,
 ) -> TwoView:
     """VICReg: views agree, columns keep their variance and do not correlate; no negatives.
 
         L = sim mean( (h1 - h2)^2 ) + var mean relu( 1 - std(h) ) + cov sum_{a != b} Cov_ab(h)^2 / d
 
-    see `gcl.losses.VICReg`; O(n d^2). The paper is about images. Encoder, rates and training are those of
-    graphssl 0.2.0, which are tuned for no graph: AdamW, `epochs=300, lr=5e-4, weight_decay=1e-5`;
-    the two directions of an edge, which drop independently there, go together by default.
+    see `gcl.losses.VICReg`; O(n d^2). The paper is about images. Encoder, rates and training are
+    those of graphssl 0.2.0, which are tuned for no graph: AdamW, `epochs=300, lr=5e-4,
+    weight_decay=1e-5`; the two directions of an edge, which drop independently there, go together
+    by default.
 
     Args:
         data: gives the number of features; nothing else of it is read.
@@ -56,7 +57,8 @@ def vicreg(
         num_layers: layers of the encoder.
         undirected: drop both directions of an undirected edge together.
         normalize: divide every row of features by its sum.
-        encoder: replaces the GCN; needs `out_channels`.
+        encoder: replaces the GCN; needs `out_channels`. "propagated" is its layers on rows of
+            features propagated once, see `gcl.transforms.AddPropagated`.
 
     Raises:
         TypeError, ValueError: an option out of range.
@@ -71,20 +73,19 @@ def vicreg(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
-    num_features = input_width("vicreg", data, encoder)
     check_count("vicreg", proj=proj)
     check_fraction("vicreg", norm_momentum=norm_momentum)
-    own = encoder is None
-    if encoder is None:
-        encoder = GCNEncoder(
-            num_features,
-            hidden,
-            num_layers=num_layers,
-            act=act,
-            norm=norm,
-            norm_kwargs={"momentum": norm_momentum} if norm == "batch" else None,
-        )
-    view = uniform_view(drop_edge, mask_feature, undirected, own)
-    head = MLP([encoder.out_channels, proj, proj], act="relu", norm="batch")
-    loss = VICReg(sim, var, cov)
-    return TwoView(encoder, (view, view), loss, head, prepare=preparation(normalize, own))
+    network = encoder_of(
+        "vicreg",
+        data,
+        encoder,
+        hidden,
+        num_layers=num_layers,
+        act=act,
+        norm=norm,
+        norm_kwargs={"momentum": norm_momentum} if norm == "batch" else None,
+    )
+    view = uniform_view(drop_edge, mask_feature, undirected, encoder)
+    head = MLP([network.out_channels, proj, proj], act="relu", norm="batch")
+    prepare = preparation(normalize, encoder)
+    return TwoView(network, (view, view), VICReg(sim, var, cov), head, prepare=prepare)

@@ -12,8 +12,8 @@ from torch_geometric.data import Data
 from gcl.checks import shown
 from gcl.contracts import Graph, Loss, Method, Transform, check_is_method
 from gcl.describe import describe_parts
-from gcl.graphs.batches import seed_rows
 from gcl.graphs.kinds import check_input, check_one_type, input_width
+from gcl.graphs.rows import counted_rows
 from gcl.losses import BootstrapCosine
 from gcl.nn.fresh_weights import draw_again
 from gcl.nn.mlp_encoder import MLPEncoder
@@ -91,11 +91,11 @@ class Distil(Method):
                 "Distil: the graph has no teacher_embedding; gcl.fit prepares a graph, in a loop "
                 "of your own call method.train().prepare(data) once."
             )
-        return self.objective(found, seed_rows(data.teacher_embedding, data))
+        return self.objective(found, counted_rows(data.teacher_embedding, data))
 
     def embed(self, data: Any) -> Tensor:
         check_input("Distil", data, self.student)
-        return seed_rows(self.student(data.x), data)
+        return counted_rows(self.student(data.x), data)
 
     def reset_parameters(self) -> None:
         draw_again(self.student)
