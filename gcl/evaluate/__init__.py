@@ -11,12 +11,14 @@ from gcl.evaluate.hetero_probe import hetero_probe
 from gcl.evaluate.knn import knn
 from gcl.evaluate.linear_probe import linear_probe
 from gcl.evaluate.link_prediction import link_prediction, link_prediction_runs
+from gcl.evaluate.paired_test import paired_test
 from gcl.evaluate.protocols import (
     GRAPH_PROTOCOLS,
     HETERO_PROTOCOLS,
     PROTOCOLS,
     GraphProtocol,
     Protocol,
+    default_protocol,
 )
 from gcl.evaluate.result import Result
 from gcl.evaluate.similarity_search import similarity_search
@@ -35,6 +37,7 @@ __all__ = [
     "cluster",
     "cluster_scores",
     "compare",
+    "default_protocol",
     "diagnostics",
     "edge_split",
     "fit_logistic",
@@ -46,6 +49,7 @@ __all__ = [
     "link_prediction",
     "link_prediction_runs",
     "match_clusters",
+    "paired_test",
     "public_split",
     "random_splits",
     "random_splits_by_class",

@@ -13,10 +13,10 @@ from torch_geometric.data import HeteroData
 from gcl.checks import check_count, check_positive, check_real
 from gcl.evaluate.classifiers.adam_probe import BestLayers, adam_steps
 from gcl.evaluate.classifiers.logistic import fit_logistic
-from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take
+from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take, told_labelled
 from gcl.evaluate.protocols import HETERO_PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
-from gcl.evaluate.splits import Splits, check_splits
+from gcl.evaluate.splits import Splits, check_splits, random_splits_by_class
 
 
 def hetero_probe(
@@ -31,7 +31,9 @@ def hetero_probe(
 ) -> Result:
     """Macro-F1, Micro-F1 and AUC under the protocol of the papers on heterogeneous graphs.
 
-    `hetero-r` takes the public split with r labelled nodes a class. The papers' probe is a linear
+    `hetero-r` takes the public split with r labelled nodes a class, and `hetero-random`, for graphs
+    without one, a random split for every probe, with 20 labelled nodes a class and 30 for
+    validation, see `random_splits_by_class`. The papers' probe is a linear
     layer on the rows as they are, 200 full-batch steps of Adam, looked at after every step: each
     probe counts with its test Macro-F1 at the step of best validation Macro-F1, and with its test
     Micro-F1 and AUC at the step of best validation Micro-F1, the first of equals. The deviation is
@@ -41,18 +43,18 @@ def hetero_probe(
 
     Args:
         z: Embeddings of the target nodes `[N, D]`, dense or sparse.
-        data: The graph; one node type has `y` and the masks `train_mask_r`, `val_mask_r` and
-            `test_mask_r`.
-        protocol: `hetero-20`, `hetero-40` or `hetero-60`.
+        data: The graph; one node type has `y` (-1 for a node without a label) and, but for
+            `hetero-random`, the masks `train_mask_r`, `val_mask_r` and `test_mask_r`.
+        protocol: `hetero-20`, `hetero-40`, `hetero-60` or `hetero-random`.
         lr: Step size of Adam, above 0. The papers tune it: for MEOW 0.03 on ACM, 0.01 on DBLP and
             IMDB, 0.1 on AMiner.
         weight_decay: L2 penalty of Adam, at least 0; for MEOW 8e-4 on AMiner, else 0.
-        probes: Number of starts, at least 1.
-        seed: Seed of the starts, from a generator of its own.
+        probes: Number of starts, at least 1; of random splits under `hetero-random`.
+        seed: Seed of the starts and of the random splits, from generators of their own.
 
     Returns:
         `macro_f1`, `micro_f1`, `auc` (one against the rest, mean over classes), the same with
-        `converged_`, and `_std` of the first three, as fractions.
+        `converged_`, and `_std` of the first three, or of all under `hetero-random`, as fractions.
 
     Raises:
         TypeError: data is no HeteroData.
@@ -86,49 +88,70 @@ def hetero_probe(
     if not 0 <= weight_decay < float("inf"):
         raise ValueError(f"hetero_probe: weight_decay must be at least 0, got {weight_decay}.")
     table = HETERO_PROTOCOLS[protocol]
-    nodes, splits = _public_split(data, protocol)
-    x = as_matrix(z, "hetero_probe")
+    nodes = _target(data, protocol, table)
+    x, unit = as_matrix(z, "hetero_probe"), as_matrix(z, "hetero_probe", l2=True)
     y, _ = as_labels(nodes.y, x.shape[0], "hetero_probe")
+    if table.by_class and table.train is not None:
+        sizes = int(table.train), int(table.val)
+        splits, starts = random_splits_by_class(y, *sizes, probes, seed), 1
+    else:
+        splits, starts = _public_split(nodes, protocol), probes
     check_splits("hetero_probe", splits, y)
-    rows = [mask[0].nonzero().flatten() for mask in (splits.train, splits.val, splits.test)]
-    for name, part in zip(("train", "val", "test"), rows, strict=True):
-        if not len(part):
+    runs: dict[str, list[float]] = {}
+    for split, masks in enumerate(zip(splits.train, splits.val, splits.test, strict=True)):
+        rows = [mask.nonzero().flatten() for mask in masks]
+        parts = [(take(x, part), y[part]) for part in rows]
+        _check_parts(parts, protocol)
+        best_macro, best_micro = _adam_probes(
+            parts, int(y.max()) + 1, table, lr, weight_decay, starts, seed + split
+        )
+        found = _score(best_micro, parts[2][1])
+        found["macro_f1"] = _score(best_macro, parts[2][1])["macro_f1"]
+        converged = _score(_converged(unit, y, rows, table), parts[2][1])
+        found |= {f"converged_{name}": values for name, values in converged.items()}
+        for name, values in found.items():
+            runs.setdefault(name, []).extend(values)
+    told = table.describe(splits.name, probes, 0)
+    line = f"{told}, lr {lr:g}, weight decay {weight_decay:g}{told_labelled(y)}"
+    result = Result.from_runs(runs, line)
+    if len(splits) == 1:  # one fit: it has no deviation
+        for name in [n for n in result if n.startswith("converged_") and n.endswith("_std")]:
+            del result[name]
+    return result
+
+
+def _target(data: HeteroData, protocol: str, table: Protocol) -> Any:
+    """The nodes with labels and, where the protocol wants them, masks."""
+    few = protocol.removeprefix("hetero-")
+    names = [] if table.by_class else [f"{part}_mask_{few}" for part in ("train", "val", "test")]
+    for nodes in data.node_stores:
+        if all(nodes.get(name) is not None for name in ("y", *names)):
+            return nodes
+    raise ValueError(
+        f"hetero_probe: protocol {protocol!r} needs {', '.join(['y', *names])} at one node type; "
+        "no type of this graph has them."
+    )
+
+
+def _public_split(nodes: Any, protocol: str) -> Splits:
+    few = protocol.removeprefix("hetero-")
+    masks = [nodes[f"{part}_mask_{few}"] for part in ("train", "val", "test")]
+    masks = [torch.as_tensor(mask).detach().cpu() for mask in masks]
+    for name, mask in zip(("train", "val", "test"), masks, strict=True):
+        if not bool(mask.any()):
             raise ValueError(
                 f"hetero_probe: the {name} mask of protocol {protocol!r} holds no node; all three "
                 "parts of the split are needed."
             )
-    parts = [(take(x, part), y[part]) for part in rows]
+    return Splits(protocol, *(mask[None] for mask in masks))
+
+
+def _check_parts(parts: list[tuple[Tensor, Tensor]], protocol: str) -> None:
     if len(parts[2][1].unique()) < 2:
         raise ValueError(
             f"hetero_probe: all test nodes of protocol {protocol!r} are of one class, which has no "
             "AUC; give a test mask with nodes of two classes."
         )
-    best_macro, best_micro = _adam_probes(parts, int(y.max()) + 1, table, lr, weight_decay,
-                                          probes, seed)  # fmt: skip
-    runs = _score(best_micro, parts[2][1])
-    runs["macro_f1"] = _score(best_macro, parts[2][1])["macro_f1"]
-    unit = as_matrix(z, "hetero_probe", l2=True)
-    converged = _score(_converged(unit, y, rows, table), parts[2][1])
-    runs |= {f"converged_{name}": values for name, values in converged.items()}
-    line = f"{table.describe(protocol, probes, 0)}, lr {lr:g}, weight decay {weight_decay:g}"
-    result = Result.from_runs(runs, line)
-    for name in converged:  # one fit: it has no deviation
-        del result[f"converged_{name}_std"]
-    return result
-
-
-def _public_split(data: HeteroData, protocol: str) -> tuple[Any, Splits]:
-    """The nodes with labels and their split."""
-    few = protocol.removeprefix("hetero-")
-    names = [f"{part}_mask_{few}" for part in ("train", "val", "test")]
-    for nodes in data.node_stores:
-        if "y" in nodes and all(name in nodes for name in names):
-            masks = [torch.as_tensor(nodes[name]).detach().cpu()[None] for name in names]
-            return nodes, Splits(protocol, *masks)
-    raise ValueError(
-        f"hetero_probe: protocol {protocol!r} needs y, {', '.join(names)} at one node type; no "
-        f"type of this graph has them."
-    )
 
 
 def _adam_probes(

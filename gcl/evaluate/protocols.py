@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from torch import Tensor
+from torch_geometric.data import Batch, Data, HeteroData
+
 from gcl.checks import check_choice, check_count
 
 
@@ -115,6 +118,20 @@ HETERO_PROTOCOLS = {
     # HeCo, MEOW, AdaMEOW: 20, 40 or 60 labelled nodes a class
     name: Protocol(name, None, 0.0, 50, False, "adam-each", epochs=200, select=True, Cs=STRENGTHS)
     for name in ("hetero-20", "hetero-40", "hetero-60")
+} | {
+    # The same where the data has no such masks
+    "hetero-random": Protocol(
+        "hetero-random",
+        20,
+        30,
+        50,
+        False,
+        "adam-each",
+        epochs=200,
+        select=True,
+        Cs=STRENGTHS,
+        by_class=True,
+    )
 }
 """The named protocols of `hetero_probe`."""
 
@@ -183,3 +200,33 @@ GRAPH_PROTOCOLS = {
     )
 }
 """The named protocols of `graph_classification`."""
+
+
+def default_protocol(data: Any) -> str:
+    """The protocol for data when none is asked for, by what it is and not by its name.
+
+    Args:
+        data: A graph, or a set of graphs: a list, a data set of PyG, a `GraphSet`.
+
+    Returns:
+        `10-fold-svm` for a set of graphs; `hetero-20` for a `HeteroData` with the masks of it, else
+        `hetero-random`; `random-10-10-80` for a `Data`, or `random-20-30-rest` where a tenth of its
+        nodes with a label is less than one.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import Data
+        >>> default_protocol(Data(y=torch.arange(200) % 2, num_nodes=200))
+        'random-10-10-80'
+    """
+    if isinstance(data, HeteroData):
+        names = ("y", "train_mask_20", "val_mask_20", "test_mask_20")
+        split = any(all(name in nodes for name in names) for nodes in data.node_stores)
+        return "hetero-20" if split else "hetero-random"
+    if not isinstance(data, Data) or isinstance(data, Batch):
+        return "10-fold-svm"
+    y = data.get("y")
+    known = int(data.num_nodes or 0)
+    if isinstance(y, Tensor) and y.dim() == 1 and len(y) == known:
+        known = int((y >= 0).sum())
+    return "random-10-10-80" if round(0.1 * known) else "random-20-30-rest"

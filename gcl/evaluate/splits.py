@@ -60,6 +60,11 @@ class Splits:
         """N."""
         return self.train.shape[1]
 
+    @property
+    def ratio(self) -> float:
+        """Test nodes over training nodes, the mean over splits, for `paired_test`."""
+        return float((self.test.sum(1) / self.train.sum(1)).double().mean())
+
     def first(self, count: int) -> Splits:
         """The first splits, all of them if there are no more."""
         return Splits(self.name, self.train[:count], self.val[:count], self.test[:count])

@@ -13,7 +13,8 @@ def test_list(capsys):
     assert {"cora", "digits"} <= set(content["data sets"])
     own = {"public", "random-10-10-80", "random-20-30-rest"}
     homogeneous = own | {f"{name}-raw" for name in own} | {"e1", "e1-public", "e2", "e3"}
-    assert homogeneous | {"hetero-20", "hetero-40", "hetero-60"} == set(content["protocols"])
+    hetero = {f"hetero-{few}" for few in ("20", "40", "60", "random")}
+    assert homogeneous | hetero == set(content["protocols"])
     assert main(["list"]) == 0
     assert "grace" in capsys.readouterr().out
 

@@ -15,7 +15,7 @@ from torch_geometric.data import HeteroData
 from gcl.evaluate import linear_probe
 from gcl.evaluate.hetero_probe import hetero_probe
 from gcl.evaluate.protocols import HETERO_PROTOCOLS
-from gcl.evaluate.splits import Splits
+from gcl.evaluate.splits import Splits, random_splits_by_class
 
 PARTS = ("train", "val", "test")
 EPOCHS = 25
@@ -117,8 +117,43 @@ def test_a_class_that_the_test_part_lacks(nodes):
     assert all(0 <= value <= 1 for value in result.values())
 
 
+def test_random_splits_are_public_ones_drawn_by_lot(nodes):
+    z, data, _ = nodes
+    for name in PARTS:
+        del data["paper"][f"{name}_mask_40"]
+    found = hetero_probe(z, data, protocol="hetero-random", probes=3, seed=5)
+    assert found.protocol == (
+        "hetero-random: 3 random-20-30-rest splits, raw rows, Adam 200 epochs, each score at its "
+        "best on validation, lr 0.01, weight decay 0"
+    )
+    splits = random_splits_by_class(data["paper"].y, num_splits=3, seed=5)
+    for s, parts in enumerate(zip(splits.train, splits.val, splits.test, strict=True)):
+        for name, part in zip(PARTS, parts, strict=True):
+            data["paper"][f"{name}_mask_20"] = part
+        alone = hetero_probe(z, data, protocol="hetero-20", probes=1, seed=5 + s)
+        for name, runs in alone.per_run.items():
+            assert found.per_run[name][s] == runs[0]
+    assert found["converged_auc_std"] > 0
+
+
+def test_authors_without_a_label_are_in_no_split(nodes):
+    z, data, _ = nodes
+    y, known = data["paper"].y, torch.arange(150) % 3 > 0
+    data["paper"].y = torch.where(known, y, -1)
+    found = hetero_probe(z, data, protocol="hetero-random", probes=2)
+    assert found.protocol.endswith("weight decay 0, 100 of 150 nodes labelled")
+    few = HeteroData()
+    few["paper"].y = y[known]
+    alone = hetero_probe(z[known], few, protocol="hetero-random", probes=2)
+    assert found == pytest.approx(alone)
+    del data["paper"].y
+    with pytest.raises(ValueError, match="needs y at one node type; no type of this graph"):
+        hetero_probe(z, data, protocol="hetero-random")
+
+
 def test_protocols():
-    assert list(HETERO_PROTOCOLS) == ["hetero-20", "hetero-40", "hetero-60"]
+    names = ["hetero-20", "hetero-40", "hetero-60", "hetero-random"]
+    assert list(HETERO_PROTOCOLS) == names
     line = HETERO_PROTOCOLS["hetero-20"].describe("hetero-20", 50, 0)
     assert line.startswith("hetero-20: 50 probes, raw rows, Adam 200 epochs, each score at its")
 

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torch_geometric.data import Batch, Data, HeteroData, InMemoryDataset
 
-from gcl.evaluate import GRAPH_PROTOCOLS, HETERO_PROTOCOLS, PROTOCOLS, GraphProtocol, Protocol
+from gcl import datasets
+from gcl.evaluate import (
+    GRAPH_PROTOCOLS,
+    HETERO_PROTOCOLS,
+    PROTOCOLS,
+    GraphProtocol,
+    Protocol,
+    default_protocol,
+    linear_probe,
+)
 
 
 def test_named_protocols():
@@ -31,7 +42,7 @@ def test_strengths_and_shares_are_those_of_the_papers_code():
     # DGI: 50 layers of 100 epochs on the public split, the last of each.
     e3 = PROTOCOLS["e3"]
     assert (e3.train, e3.runs, e3.epochs, e3.select) == (None, 50, 100, False)
-    assert set(HETERO_PROTOCOLS) == {"hetero-20", "hetero-40", "hetero-60"}
+    assert set(HETERO_PROTOCOLS) == {"hetero-20", "hetero-40", "hetero-60", "hetero-random"}
     assert {(p.runs, p.epochs) for p in HETERO_PROTOCOLS.values()} == {(50, 200)}
 
 
@@ -59,3 +70,37 @@ def test_few_labels_are_told():
     told = GRAPH_PROTOCOLS["10-fold-kernel"].describe(1, 7, 0.1)
     assert told.startswith("10-fold-kernel: 1 division into 10 stratified folds, l2 rows, SVM on")
     assert told.endswith("10 % of the training labels")
+
+
+def graph(y, **masks):
+    return Data(y=y, num_nodes=len(y), **masks)
+
+
+def test_the_default_follows_the_data():
+    assert default_protocol(graph(torch.arange(30) % 2)) == "random-10-10-80"
+    assert default_protocol(Data(num_nodes=30)) == "random-10-10-80"
+    # Masks are of one split, which ranks no methods.
+    mask = torch.arange(30) < 10
+    masked = graph(torch.arange(30) % 2, train_mask=mask, val_mask=mask, test_mask=~mask)
+    assert default_protocol(masked) == "random-10-10-80"
+    known = torch.where(torch.arange(30) < 5, torch.arange(30) % 2, -1)
+    assert default_protocol(graph(known)) == "random-20-30-rest"
+    assert default_protocol(datasets.load("karate")) == "random-10-10-80"
+    graphs = [graph(torch.tensor([i % 2])) for i in range(4)]
+    of_pyg = datasets.GraphSet("toy", *InMemoryDataset.collate(graphs))
+    for several in (graphs, Batch.from_data_list(graphs), of_pyg):
+        assert default_protocol(several) == "10-fold-svm"
+    hetero = HeteroData()
+    hetero["paper"].y, hetero["author"].num_nodes = torch.arange(30) % 2, 4
+    assert default_protocol(hetero) == "hetero-random"
+    for name in ("train", "val", "test"):
+        hetero["paper"][f"{name}_mask_20"] = mask
+    assert default_protocol(hetero) == "hetero-20"
+
+
+def test_every_default_works():
+    for name in ("karate", "sbm"):
+        data = datasets.load(name)
+        linear_probe(data.x, data.y, protocol=default_protocol(data))
+    few = graph(torch.arange(6) % 2)
+    linear_probe(torch.eye(6), few.y, protocol=default_protocol(few))

@@ -44,6 +44,12 @@ def test_the_first_splits():
     assert splits.first(2).name == splits.name
 
 
+def test_test_nodes_over_training_nodes():
+    assert random_splits(50, num_splits=3).ratio == 8
+    train = torch.tensor([[1, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]]).bool()
+    assert Splits("mine", train, ~train & False, ~train).ratio == (2 + 5) / 2
+
+
 def test_names():
     assert random_splits(100).name == "random-10-10-80"
     assert random_splits(100, 0.1, 0.0).name == "random-10-90"

@@ -148,6 +148,16 @@ def draw_call(data, name):
         options = {"z": data.draw(embeddings(count)), "data": graph, "probes": 2}
     elif name == "random_splits":
         options = data.draw(options_of(part, {"num_nodes": st.sampled_from([0, 1, 5, 40])}))
+    elif name == "random_splits_by_class":
+        options = data.draw(
+            options_of(part, {"y": st.just(y), "num_splits": st.sampled_from([1, 3])})
+        )
+    elif name == "default_protocol":
+        options = {"data": data.draw(st.one_of(masked(n), types()))}
+    elif name == "paired_test":
+        numbers = st.lists(st.floats(), max_size=4)
+        options = {"a": data.draw(numbers), "b": data.draw(numbers),
+                   "ratio": data.draw(st.floats(-1, 9))}  # fmt: skip
     elif name == "public_split":
         options = {"data": data.draw(masked(n))}
     else:
