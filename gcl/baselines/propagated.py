@@ -227,8 +227,10 @@ def _probe(
     normalize: bool,
     seed: int,
 ) -> Result:
-    # The Adam probes take rows as they are, and rows of words divided by their sums are short.
-    rows = unit_rows(propagated_features(data, how.hops, how.keep, normalize=normalize))
+    rows = propagated_features(data, how.hops, how.keep, normalize=normalize)
+    if look_up(protocol).classifier == "adam":
+        # It takes rows as they are, and rows of words divided by their sums are short.
+        rows = unit_rows(rows)
     return linear_probe(rows, data.y, protocol=protocol, data=data, splits=splits, seed=seed)
 
 

@@ -211,9 +211,10 @@ def _gain(
         return math.nan, math.nan, math.nan
     spread = deviation(group, propagated)
     p = math.nan
-    ratio = propagated.get("test_over_train")
-    if found.shape[1] > 1 and ratio:
-        p = paired_test(found.mean(0), ratio=float(ratio))["p"]
+    # Of one fixed split nothing is resampled: the pairs are seeds.
+    ratio = propagated.get("test_over_train") if found.shape[1] > 1 else 0.0
+    if found.size > 1 and ratio is not None:
+        p = paired_test(found, np.zeros_like(found), ratio=float(ratio))["p"]
     return float(found.mean()), math.nan if spread is None else spread, p
 
 

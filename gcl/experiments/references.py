@@ -12,6 +12,7 @@ from torch_geometric.loader import DataLoader
 
 from gcl import baselines, evaluate
 from gcl.datasets import GraphSet
+from gcl.evaluate.linear_probe import choose_splits, look_up
 from gcl.experiments.run import (
     Run,
     has_labels,
@@ -57,6 +58,9 @@ def propagated_rows(run: Run, data: Any, cluster: bool = True) -> list[dict[str,
     found = baselines.propagated_probe(data, protocol=protocol)
     row = {"seed": NO_TRAINING, "features": PROPAGATED, **found, **per_split(found)}
     row["seconds"] = time.perf_counter() - started
+    if protocol in evaluate.PROTOCOLS:
+        y = labels_of(data)
+        row["test_over_train"] = choose_splits(look_up(protocol), None, data, y, 0).ratio
     if second in evaluate.PROTOCOLS:
         raw = baselines.propagated_probe(data, protocol=second)
         row |= {f"raw_rows_{key}": raw[key] for key in ("accuracy", "accuracy_std")}
