@@ -177,7 +177,7 @@ def _check_for_targets(table: Protocol) -> None:
 def look_up(protocol: str | Protocol) -> Protocol:
     if isinstance(protocol, Protocol):
         return protocol
-    if protocol not in PROTOCOLS:
+    if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise ValueError(
             f"linear_probe: unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}."
         )
