@@ -1,6 +1,7 @@
 """Embeddings -> numbers, under named protocols."""
 
 from gcl.evaluate.classifiers.logistic import LogisticFit, fit_logistic
+from gcl.evaluate.cluster_quality import conductance, kmeans_clusters, modularity
 from gcl.evaluate.clustering import cluster, cluster_scores, match_clusters
 from gcl.evaluate.compare import compare
 from gcl.evaluate.diagnostics import diagnostics
@@ -23,6 +24,7 @@ from gcl.evaluate.protocols import (
 from gcl.evaluate.result import Result
 from gcl.evaluate.similarity_search import similarity_search
 from gcl.evaluate.splits import Splits, public_split, random_splits, random_splits_by_class
+from gcl.evaluate.stability import neighbour_agreement, stability
 
 __all__ = [
     "GRAPH_PROTOCOLS",
@@ -38,21 +40,26 @@ __all__ = [
     "cluster_scores",
     "compare",
     "default_protocol",
+    "conductance",
     "diagnostics",
     "edge_split",
     "fit_logistic",
     "geometry",
     "graph_classification",
     "hetero_probe",
+    "kmeans_clusters",
     "knn",
     "linear_probe",
     "link_prediction",
     "link_prediction_runs",
     "match_clusters",
     "paired_test",
+    "modularity",
+    "neighbour_agreement",
     "public_split",
     "random_splits",
     "random_splits_by_class",
     "semi_supervised",
     "similarity_search",
+    "stability",
 ]

@@ -89,7 +89,7 @@ def find_communities(
     check_choice("find_communities", "engine", engine, ENGINES)
     check_positive("find_communities", resolution=resolution)
     check_count("find_communities", seed=seed, least=0)
-    weight = _link_weights("find_communities", edge_index, num_nodes, edge_weight).cpu().numpy()
+    weight = link_weights("find_communities", edge_index, num_nodes, edge_weight).cpu().numpy()
     ends = edge_index.cpu().numpy()
     links = _sparse(weight, ends.min(axis=0), ends.max(axis=0), num_nodes).tocsr()
     links.eliminate_zeros()
@@ -146,7 +146,7 @@ def community_strength(
         >>> community_strength(torch.tensor([0, 0, 1, 1]), edges, num_nodes=4)
         tensor([0.0833, 0.0833], dtype=torch.float64)
     """
-    weight = _link_weights("community_strength", edge_index, num_nodes, edge_weight)
+    weight = link_weights("community_strength", edge_index, num_nodes, edge_weight)
     _check_community("community_strength", community, num_nodes)
     if num_nodes == 0:
         return weight.new_zeros(0)
@@ -190,7 +190,7 @@ def edge_strength(community: Tensor, strength: Tensor, edge_index: Tensor) -> Te
     return torch.where(source == target, first, -(first + strength[target]))
 
 
-def _link_weights(
+def link_weights(
     owner: str, edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None
 ) -> Tensor:
     """What every listed edge adds to the weight of its undirected link, float64 `[e]`."""
