@@ -78,14 +78,9 @@ def bench_command(arguments: list[str]) -> None:
     out, command = Path(chosen.out), "gcl bench " + shlex.join(arguments)
     rows = results.read_rows(out, ("config", "options", "protocol", "seed", "features", "accuracy"))
     results.check_numbers(out, rows, ("accuracy",))
-    rows, failed = _fill(
-        out,
-        rows,
-        suite.tasks(entries, chosen.seeds, rows, not chosen.no_cluster),
-        command,
-        chosen.jobs,
-        Path(chosen.embeddings) if chosen.embeddings else None,
-    )
+    kept = Path(chosen.embeddings) if chosen.embeddings else None
+    todo = suite.tasks(entries, chosen.seeds, rows, not chosen.no_cluster, kept)
+    rows, failed = _fill(out, rows, todo, command, chosen.jobs)
     if chosen.protocol:
         _show_leaderboard(rows, entries, chosen, command)
     else:
@@ -119,12 +114,7 @@ def _entries(folder: Path, only: list[str], told: dict[str, str]) -> list[Entry]
 
 
 def _fill(
-    out: Path,
-    rows: list[dict[str, Any]],
-    todo: list[suite.Task],
-    command: str,
-    jobs: int,
-    kept: Path | None,
+    out: Path, rows: list[dict[str, Any]], todo: list[suite.Task], command: str, jobs: int
 ) -> tuple[list[dict[str, Any]], dict[str, Exception]]:
     """Run what is missing; every row is kept as soon as it is there. Also what failed, and why."""
     failed: dict[str, Exception] = {}
@@ -132,7 +122,7 @@ def _fill(
         # Written before the first long run, so that an unwritable place shows at once.
         rows = results.add_rows(out, [])
     work = out.with_name(f"{out.name}.work")
-    for task, found in suite.run_tasks(todo, jobs, work, kept):
+    for task, found in suite.run_tasks(todo, jobs, work):
         if isinstance(found, Exception):
             failed[f"{task.name} seed {task.seed}"] = found
             _say(f"{task.name} seed {task.seed} failed, {type(found).__name__}: {found}")

@@ -135,7 +135,9 @@ class Neighbours:
                 f"{where}: k must lie between 1 and {num_nodes - 2}, the nodes less two, got {k}."
             )
         generator = torch.Generator().manual_seed(seed)
-        return cls(torch.randperm(num_nodes, generator=generator)[:anchors], num_nodes, k, generator)
+        return cls(
+            torch.randperm(num_nodes, generator=generator)[:anchors], num_nodes, k, generator
+        )
 
     def of(self, z: Any) -> Tensor:
         """The k most similar other nodes of each node of the sample, `[A, k]`."""

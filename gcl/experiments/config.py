@@ -57,16 +57,30 @@ def read_config(path: Path, **told: Any) -> tuple[Run, dict[str, Any]]:
             raise ValueError(f"{path} lacks the key {key!r}.")
     reported = _reported(path, config.get("reported", {}))
     try:
-        composition = compose(str(config["recipe"]))
-        options = [*options_of(config, composition), *options_of(told, composition)]
-        chosen = parsed_run(composition, options)
-        dataset = str(config["dataset"])
-        if ":" not in dataset and not is_path(dataset):  # one name, one data set, on a board too
-            dataset = dataset.lower()
-        run = run_of(composition, dataset, chosen)
+        run = run_from(config, **told)
     except ValueError as error:
         raise ValueError(f"{path}: {str(error).rstrip('.')}.") from None
     return run, reported
+
+
+def run_from(config: Mapping[str, Any], **told: Any) -> Run:
+    """The run of options by name, see `read_config`.
+
+    Args:
+        config: recipe, data set, and any option of `gcl train`.
+        told: options that take the place of those.
+
+    Raises:
+        ValueError: an option that is not one, or a value that it does not take.
+    """
+    composition = compose(str(config["recipe"]))
+    options = [*options_of(config, composition), *options_of(told, composition)]
+    check_typed(options, composition)
+    chosen = parsed(run_parser(composition), options)
+    dataset = str(config["dataset"])
+    if ":" not in dataset and not is_path(dataset):  # one name, one data set, on a board too
+        dataset = dataset.lower()
+    return run_of(composition, dataset, chosen)
 
 
 def load_config(path: str | Path) -> dict[str, Any]:

@@ -220,16 +220,54 @@ def _train(
             f"of {run.dataset}: a set of graphs needs a graph-level recipe such as graphcl, and "
             "one graph a node-level recipe such as grace."
         )
-    callbacks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}")]
+    state, cost = train(run, method, data, training, seed, folder, resume=resume, lengths=lengths)
+    z = embed(method, whole).cpu()
+    if folder is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, z.numpy(), allow_pickle=False)
+        write_atomically(folder / "embedding.npy", buffer.getvalue())
+    cost["trained_epochs"] = state.epoch
+    return Trained(untrained.cpu(), z, cost, state.loss, provenance()["commit"])
+
+
+def train(
+    run: Run,
+    method: Method,
+    data: Any,
+    training: Any,
+    seed: int,
+    folder: Path | None = None,
+    *,
+    resume: bool = False,
+    lengths: Sequence[int] = (),
+    callbacks: Sequence[Callback] = (),
+) -> tuple[State, dict[str, float]]:
+    """Train the method of a run; returns the final state, and seconds and memory (MB).
+
+    Args:
+        run: what to run.
+        method: of `Run.build`.
+        data: the graph of the run.
+        training: what `fit` trains on: the graph, or batches of it.
+        seed: the training seed, which has been set.
+        folder: see `train_seed`.
+        resume: see `train_seed`.
+        lengths: see `train_seed`.
+        callbacks: further callbacks.
+
+    Raises:
+        CheckpointError, Interrupt: see `train_seed`.
+    """
+    hooks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}"), *callbacks]
     if run.patience:
-        callbacks.append(EarlyStopping(patience=run.patience))
+        hooks.append(EarlyStopping(patience=run.patience))
     saved, keeping = None, None
     if folder is not None:
         saved = folder / "checkpoint.safetensors"
         about = {"run": _without_epochs(run), "seed": seed, "data": data_digest(data)}
         keeping = Checkpoint(saved, about={**about, "epochs": run.epochs})
-        callbacks += [CSVLog(folder / "log.csv"), keeping]
-    callbacks.append(Leave(keeping))
+        hooks += [CSVLog(folder / "log.csv"), keeping]
+    hooks.append(Leave(keeping))
     goes_on = resume and saved is not None and saved.is_file()
     earlier: list[dict[str, Any]] = []
     if goes_on and saved is not None:
@@ -238,7 +276,7 @@ def _train(
         earlier = content["history"]
     total = run.epochs if run.epochs > 0 else 1
     states: list[State] = []
-    train = partial(
+    trained = partial(
         fit,
         method,
         training,
@@ -247,22 +285,15 @@ def _train(
         scheduler=warmup_cosine(run.warmup, total) if run.warmup >= 0 else None,
         clip=run.clip or None,
         precision=run.precision,
-        callbacks=callbacks,
+        callbacks=hooks,
         resume=saved if goes_on else None,
     )
     started = time.perf_counter()
     kind = torch.device(run.device).type
-    memory = peak_extra_mb(lambda: states.append(train()), kind, every=0.01)
+    memory = peak_extra_mb(lambda: states.append(trained()), kind, every=0.01)
     before = sum(float(row["seconds"]) for row in earlier)
     cost = {"seconds": before + time.perf_counter() - started, "peak_mb": memory}
-    state = states[0]
-    z = embed(method, whole).cpu()
-    if folder is not None:
-        buffer = io.BytesIO()
-        np.save(buffer, z.numpy(), allow_pickle=False)
-        write_atomically(folder / "embedding.npy", buffer.getvalue())
-    cost["trained_epochs"] = state.epoch
-    return Trained(untrained.cpu(), z, cost, state.loss, provenance()["commit"])
+    return states[0], cost
 
 
 def _without_epochs(run: Run) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from torch_geometric.data import Data
@@ -81,11 +81,10 @@ class Task:
     seed: int
     kind: Literal["train", "raw", "propagated", "supervised"] = "train"
     cluster: bool = True
+    kept: Path | None = None  # a folder of embeddings
 
-    def rows(self, work: Path | None = None, kept: Path | None = None) -> list[dict[str, Any]]:
+    def rows(self, work: Path | None = None) -> list[dict[str, Any]]:
         """What is measured; a training keeps its checkpoint in a folder of `work`.
-
-        With `kept`, a folder of embeddings, only what it has not is trained.
 
         Raises:
             ValueError: another program trains it there.
@@ -98,7 +97,7 @@ class Task:
             return propagated_rows(self.run, data, self.cluster)
         if self.kind == "supervised":
             return [supervised_row(self.run, data, self.seed)]
-        train = partial(train_seed, self.run, data, self.seed, kept=kept, cluster=self.cluster)
+        train = partial(train_seed, self.run, data, self.seed, kept=self.kept, cluster=self.cluster)
         if work is None:
             return train()[0]
         folder = self.folder(work)
@@ -121,6 +120,15 @@ class Task:
         shutil.rmtree(self.folder(work), ignore_errors=True)
         with suppress(OSError):  # there are others
             work.rmdir()
+
+
+class Work(Protocol):
+    """What `run_tasks` runs; it is pickled for other processes."""
+
+    def rows(self, work: Path | None = None) -> list[dict[str, Any]]: ...
+
+
+W = TypeVar("W", bound=Work)
 
 
 def with_protocols(entries: Sequence[Entry]) -> list[Entry]:
@@ -179,7 +187,11 @@ def references(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def tasks(
-    entries: Sequence[Entry], seeds: int, rows: Sequence[dict[str, Any]], cluster: bool = True
+    entries: Sequence[Entry],
+    seeds: int,
+    rows: Sequence[dict[str, Any]],
+    cluster: bool = True,
+    kept: Path | None = None,
 ) -> list[Task]:
     """What the file does not have yet, seed by seed, so that an interrupted table compares equals.
 
@@ -188,6 +200,7 @@ def tasks(
         seeds: trainings of each.
         rows: what the file has.
         cluster: whether k-means is run on each representation.
+        kept: a folder of embeddings: what it has is not trained again, what it has not is put there.
 
     Raises:
         ValueError: the file has rows of an entry that came from other options.
@@ -199,7 +212,8 @@ def tasks(
         for entry in entries:
             for kind in _kinds(entry, seed, referred):
                 if (kind, seed) not in done[entry.name]:
-                    todo.append(Task(entry.name, entry.run, entry.options, seed, kind, cluster))
+                    told = (entry.name, entry.run, entry.options, seed)
+                    todo.append(Task(*told, kind, cluster, kept))
     return todo
 
 
@@ -239,30 +253,29 @@ def of_entry(rows: Sequence[dict[str, Any]], entry: Entry) -> list[dict[str, Any
 
 
 def run_tasks(
-    todo: Sequence[Task], jobs: int = 1, work: Path | None = None, kept: Path | None = None
-) -> Iterator[tuple[Task, list[dict[str, Any]] | Exception]]:
+    todo: Sequence[W], jobs: int = 1, work: Path | None = None
+) -> Iterator[tuple[W, list[dict[str, Any]] | Exception]]:
     """The tasks with their rows, or with what went wrong, in the order in which they are done.
 
     Args:
         todo: the tasks.
         jobs: processes, >= 1; the threads of this one are shared out among them.
         work: a folder for the checkpoints of trainings that have not ended; none if None.
-        kept: a folder of the embeddings of trainings that have; none if None.
     """
     if jobs == 1 or len(todo) < 2:
         for task in todo:
             try:
-                found: list[dict[str, Any]] | Exception = task.rows(work, kept)
+                found: list[dict[str, Any]] | Exception = task.rows(work)
             except Exception as error:
                 found = error
             yield task, found
         return
-    yield from _in_processes(todo, jobs, work, kept)
+    yield from _in_processes(todo, jobs, work)
 
 
 def _in_processes(
-    todo: Sequence[Task], jobs: int, work: Path | None, kept: Path | None
-) -> Iterator[tuple[Task, list[dict[str, Any]] | Exception]]:
+    todo: Sequence[W], jobs: int, work: Path | None
+) -> Iterator[tuple[W, list[dict[str, Any]] | Exception]]:
     threads = max(1, torch.get_num_threads() // jobs)
     # Started anew, not forked: torch's threads would not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -272,7 +285,7 @@ def _in_processes(
         ProcessPoolExecutor(jobs, context, _start_worker, (threads,)) as pool,
     ):
         with _for_the_parent_alone():
-            futures = {pool.submit(task.rows, work, kept): task for task in todo}
+            futures = {pool.submit(task.rows, work): task for task in todo}
         waiting = set(futures)
         try:
             while waiting and not interrupts.asked_to_leave():

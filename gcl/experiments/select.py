@@ -1,0 +1,311 @@
+"""Which setting to take, without labels: `gcl.select`."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data import Data
+
+from gcl.checks import check_count
+from gcl.experiments import results
+from gcl.experiments.composition import compose
+from gcl.experiments.config import load_config
+from gcl.experiments.criteria import CRITERIA, DEFAULT, VALIDATION, merits, parts
+from gcl.experiments.grids import Try, read_grid
+from gcl.experiments.provenance import provenance
+from gcl.experiments.run import Run, as_json, check_protocol, has_labels, open_data
+from gcl.experiments.suite import run_tasks
+from gcl.experiments.trials import Trial, key, trials
+from gcl.graphs.digest import data_digest
+
+NEEDS = ("dataset", "recipe", "epochs", "options", "protocol", "seeds")
+
+
+@dataclass
+class Selection:
+    """What was chosen, and of what.
+
+    Attributes:
+        criterion: by which.
+        runs: the settings, the best first.
+        rows: their numbers, in the same order.
+        failed: what went wrong, by the name of the setting.
+        given: the graph, where it is not known by name.
+    """
+
+    criterion: str
+    runs: list[Run]
+    rows: list[dict[str, Any]]
+    failed: dict[str, Exception] = field(default_factory=dict)
+    given: Data | None = None
+
+    @property
+    def run(self) -> Run:
+        """The chosen setting; `run.build(data)` is its method, untrained."""
+        return self.runs[0]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The chosen setting in words: what differs from the defaults of recipe and training."""
+        return told(self.run)
+
+    @property
+    def command(self) -> str:
+        """What trains the chosen setting."""
+        dataset = self.run.dataset if self.given is None else "DATASET"
+        words = [f"--{name}={spelt(value)}" for name, value in self.options.items()]
+        return shlex.join(["gcl", "train", self.run.recipe, dataset, *words])
+
+    @property
+    def regret(self) -> float | None:
+        """Best accuracy of all settings less that of the choice; None without labels."""
+        accuracies = [_number(row.get("accuracy")) for row in self.rows]
+        if not accuracies or any(math.isnan(a) for a in accuracies):
+            return None
+        return max(accuracies) - accuracies[0]
+
+
+def select(
+    data: str | Data,
+    tries: Any,
+    *,
+    criterion: str = DEFAULT,
+    also: Sequence[str] = (),
+    seeds: int = 0,
+    jobs: int = 1,
+    out: str | Path | None = None,
+    trials: int = 0,
+    told: Mapping[str, Any] | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Selection:
+    """Train settings, score their embeddings without labels, and rank them.
+
+    No label is read before the choice but by `criterion="val_accuracy"`, which reads those of
+    validation nodes (with random splits the validation nodes of one are test nodes of others, so
+    take a protocol of one split there, or call the result tuned). Trainings and criteria do not
+    even see a graph with labels. Accuracies stand beside the criteria where there are labels, for
+    the regret.
+
+    | criterion | large where |
+    | --- | --- |
+    | `effective_rank`, `uniformity` | the rows are spread out |
+    | `alignment`, `alignment_uniformity` | linked nodes are near each other; and others are not |
+    | `edge_auc`, `hidden_edge_auc` | links are told from pairs without one; from links not shown |
+    | `modularity`, `conductance`, `.._several` | clusters of k-means follow the links |
+    | `as_propagated` | nearest neighbours are those of features propagated over the graph |
+    | `neighbour_stability`, `cluster_stability` | two training seeds agree |
+    | `val_accuracy` | a probe is right on validation nodes |
+    | `a+b` | the mean of the ranks by a and by b is small |
+
+    Args:
+        data: a name known to `gcl.datasets.load`, "package.module:function", or a graph.
+        tries: what to try: a TOML file, or a list of mappings with `recipe`, fixed options,
+            `grid` and `ranges`, see `gcl.experiments.grids.Try`.
+        criterion: by which to choose.
+        also: further criteria to put into the rows.
+        seeds: trainings of each setting, from seed 100 on; as many as the criteria need if 0, which
+            is one, or two for stability.
+        jobs: processes, >= 1.
+        out: a CSV file that keeps every row; what it has is not trained again, and trainings that
+            were interrupted go on.
+        trials: draw so many settings from grids and ranges by Optuna (an extra) in place of trying
+            all; each one learns from those before.
+        told: options of `gcl train` for all settings, such as `device` or `protocol`.
+        report: is told what happens, a sentence at a time.
+
+    Raises:
+        TypeError, ValueError: a setting, a criterion or a number that does not fit; Optuna is not
+            there; no setting could be trained.
+
+    Example:
+        >>> found = select("karate", [{"recipe": "dgi", "hidden": 8, "grid": {"epochs": [1, 5]}}])
+        >>> found.run.recipe, len(found.rows), found.regret >= 0
+        ('dgi', 2, True)
+    """
+    check_count("select", jobs=jobs)
+    check_count("select", least=0, seeds=seeds, trials=trials)
+    names = list(dict.fromkeys(name for text in (criterion, *also) for name in parts(text)))
+    if isinstance(tries, str | Path):
+        tries = load_config(tries)
+    tried = read_grid(tries)
+    given, dataset = (None, data) if isinstance(data, str) else (data, f"data-{_digest(data)}")
+    graph = (
+        open_data(Run("", dataset, root=(told or {}).get("root", ""))) if given is None else data
+    )
+    if not isinstance(graph, Data):
+        raise TypeError("select: expected one graph with nodes of one type; give such a data set.")
+    needed = max([1, *(CRITERIA[name].seeds for name in names if name in CRITERIA)])
+    if seeds and seeds < needed:
+        raise ValueError(f"select: stability compares trainings: seeds must be at least {needed}.")
+    keeping = Keeping(
+        seeds or needed, names, graph, given, jobs, None if out is None else Path(out), report
+    )
+    if trials:
+        from gcl.experiments import search
+
+        runs = search.search(tried, dataset, dict(told or {}), criterion, trials, keeping)
+    else:
+        runs = grid_runs(tried, dataset, dict(told or {}))
+        _check(runs, names, graph)
+        keeping.fill(runs)
+    return ranked(criterion, runs, keeping)
+
+
+def grid_runs(tries: Sequence[Try], dataset: str, told: Mapping[str, Any]) -> list[Run]:
+    """Every setting of the grids, each once.
+
+    Raises:
+        ValueError: a range, which only a search draws from; options that are none.
+    """
+    found: dict[str, Run] = {}
+    for one in tries:
+        if one.ranges:
+            raise ValueError(
+                f"select: {', '.join(one.ranges)} of {one.recipe} is a range; give --trials, how "
+                "many settings to draw from it, or a grid of values."
+            )
+        for setting in one.settings():
+            run = one.run(dataset, setting, **told)
+            found.setdefault(key(run, 0)["options"], run)
+    return list(found.values())
+
+
+class Keeping:
+    """Rows of settings, in a file or in memory, and what makes those that are missing.
+
+    Args:
+        seeds: trainings of a setting.
+        names: criteria.
+        data: the graph.
+        given: the same, where it is not known by name.
+        jobs: processes.
+        out: the file.
+        report: see `select`.
+        kind: what trains.
+    """
+
+    def __init__(
+        self,
+        seeds: int,
+        names: Sequence[str],
+        data: Data,
+        given: Data | None = None,
+        jobs: int = 1,
+        out: Path | None = None,
+        report: Callable[[str], None] = lambda _: None,
+        kind: type[Trial] = Trial,
+    ):
+        self.seeds, self.names, self.data, self.given = seeds, list(names), data, given
+        self.jobs, self.out, self.report, self.kind = jobs, out, report, kind
+        self.failed: dict[str, Exception] = {}
+        self.rows = [] if out is None else results.read_rows(out, NEEDS)
+
+    def of(self, run: Run) -> dict[str, Any] | None:
+        """The row of a setting that has every criterion; the last if there are several."""
+        wanted = key(run, self.seeds)
+        columns = [*self.names, *(["accuracy"] if has_labels(self.data) else [])]
+        for row in reversed(self.rows):
+            if all(str(row[k]) == str(v) for k, v in wanted.items()) and all(
+                row.get(column) not in (None, "") for column in columns
+            ):
+                return row
+        return None
+
+    def fill(self, runs: Sequence[Run]) -> None:
+        """Train and measure what has no row yet; every row is kept as it comes."""
+        missing = [run for run in runs if self.of(run) is None]
+        todo = trials(missing, self.seeds, self.names, self.data, self.given, self.kind)
+        work = None if self.out is None else self.out.with_name(f"{self.out.name}.work")
+        if todo and self.out is not None:
+            results.add_rows(self.out, [])  # an unwritable place shows before the first training
+        settings = {key(run, 0)["options"]: run for run in runs}
+        for trial, found in run_tasks(todo, self.jobs, work):
+            if isinstance(found, Exception):
+                self.failed[trial.name] = found
+                self.report(f"{trial.name} failed, {type(found).__name__}: {found}")
+                continue
+            new = [
+                {**row, "setting": json.dumps(told(settings[row["options"]])), **provenance()}
+                for row in found
+            ]
+            self.rows = [*self.rows, *new] if self.out is None else results.add_rows(self.out, new)
+            if work is not None:
+                trial.forget(work)
+            for row in new:
+                numbers = ", ".join(f"{name} {row[name]:.4f}" for name in self.names)
+                self.report(f"{row['recipe']} {row['setting']}: {numbers}")
+
+
+def ranked(criterion: str, runs: Sequence[Run], keeping: Keeping) -> Selection:
+    """The settings that have rows, the best first; the first of equals as they were given.
+
+    Only the columns of the criterion are read.
+
+    Raises:
+        ValueError: none has a row.
+    """
+    found = [(run, row) for run in runs if (row := keeping.of(run)) is not None]
+    if not found:
+        reasons = "; ".join(str(error) for error in keeping.failed.values())
+        raise ValueError(f"select: no setting could be trained: {reasons}")
+    values = {name: [_number(row[name]) for _, row in found] for name in parts(criterion)}
+    order = (-merits(criterion, values)).argsort(kind="stable")
+    return Selection(
+        criterion,
+        [found[i][0] for i in order],
+        [found[i][1] for i in order],
+        keeping.failed,
+        keeping.given,
+    )
+
+
+def _check(runs: Sequence[Run], names: Sequence[str], data: Data) -> None:
+    if VALIDATION in names and not has_labels(data):
+        raise ValueError("select: val_accuracy needs labels (data.y); choose another criterion.")
+    for run in runs:
+        if has_labels(data):
+            check_protocol(run, data)
+        run.build(data)  # for its complaints, before the first training
+        break
+
+
+def told(run: Run) -> dict[str, Any]:
+    """What differs from the defaults of recipe and training, by the name of its option."""
+    usual = Run(run.recipe, run.dataset)
+    plain = ("protocol", "epochs", "lr", "weight_decay", "optimizer", "warmup", "clip", "patience")
+    found = {"epochs": run.epochs}
+    found |= {k: getattr(run, k) for k in plain if getattr(run, k) != getattr(usual, k)}
+    defaults = as_json(compose(run.recipe).defaults())
+    for name, value in as_json(run.method).items():
+        if isinstance(value, dict):
+            inside = defaults.get(name) or {}
+            found |= {f"{name}.{k}": part for k, part in value.items() if part != inside.get(k)}
+        elif value != defaults.get(name):
+            found[name] = value
+    return found
+
+
+def spelt(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _digest(data: Any) -> str:
+    if not isinstance(data, Data):
+        raise TypeError(
+            "select: data must be a graph (torch_geometric.data.Data) or the name of a data set, "
+            f"got {type(data).__name__}."
+        )
+    return data_digest(data)
