@@ -31,8 +31,9 @@ from gcl.experiments import interrupts, results
 from gcl.experiments.config import load_config
 from gcl.experiments.criteria import CRITERIA, VALIDATION, merits, parts
 from gcl.experiments.grids import read_grid
+from gcl.experiments.keeping import Keeping
 from gcl.experiments.run import Run, open_data
-from gcl.experiments.select import Keeping, grid_runs
+from gcl.experiments.select import grid_runs
 from gcl.experiments.trials import Trial
 
 ROOT = Path(__file__).parent
@@ -183,9 +184,9 @@ def page(path: Path, picture: str) -> str:
         f"{left_out(trained):.1f} points on average.",
         "",
         "In a cell: Spearman's rank correlation of criterion and test accuracy over the trained "
-        "settings of a graph, then the regret: the best accuracy of these settings less that of the "
-        "one which the criterion picks, in points. In the last column, features propagated over "
-        "the graph with no training (1, 2, 4, 8 hops) may be picked too.",
+        "settings of a graph, then the regret: the best accuracy of these settings less that of "
+        "the one which the criterion picks, in points. In the last column, features "
+        "propagated over the graph with no training (1, 2, 4, 8 hops) may be picked too.",
         "",
         "| " + " | ".join(head) + " |",
         "| --- |" + " ---: |" * (len(head) - 1),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         transforms,
     )
     from gcl.contracts import Method
+    from gcl.experiments.select import select
     from gcl.training import embed, fit
 
 __version__ = "0.1.0"
@@ -48,11 +49,17 @@ __all__ = [
     "methods",
     "nn",
     "ops",
+    "select",
     "testing",
     "transforms",
 ]
 
-_HOMES = {"Method": "gcl.contracts", "embed": "gcl.training", "fit": "gcl.training"}
+_HOMES = {
+    "Method": "gcl.contracts",
+    "embed": "gcl.training",
+    "fit": "gcl.training",
+    "select": "gcl.experiments.select",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The command line: `gcl list | train | bench | plot`.
+"""The command line: `gcl list | train | bench | select | plot`.
 
 Exit codes: 0 done, 1 a fault of this program, 2 bad input, 3 training broke down (non-finite loss),
 130 interrupted (SIGINT), 143 ended by SIGTERM, 129 by SIGHUP; what was reached is saved.
@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "gcl.cli.listing:list_command",
     "train": "gcl.cli.train:train_command",
     "bench": "gcl.cli.bench:bench_command",
+    "select": "gcl.cli.select:select_command",
     "plot": "gcl.cli.plotting:plot_command",
 }
 _USAGE = """\
@@ -31,6 +32,7 @@ usage: gcl COMMAND ...
   gcl train RECIPE DATASET [options]    train, evaluate, print a table (gcl train RECIPE --help);
                                         RECIPE may have variants around it: grace+macl+pot
   gcl bench CONFIG_DIR [options]        run configurations, ours beside the reported number
+  gcl select DATASET GRID.toml          choose a recipe and its settings, without labels
   gcl plot DIR                          figures of a folder written by gcl train --out
 
 Add --json for machines and --debug for tracebacks."""
@@ -58,8 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt as error:
-        further = "the same command" if arguments[0] == "bench" else "--resume"
-        out = arguments[0] == "bench" or any(a.partition("=")[0] == "--out" for a in arguments)
+        always = arguments[0] in ("bench", "select")
+        further = "the same command" if always else "--resume"
+        out = always or any(a.partition("=")[0] == "--out" for a in arguments)
         kept = f"; what was saved stays, go on with {further}" if out else ""
         return _complain(f"{interrupts.sentence(error)}{kept}", interrupts.exit_code(error))
     except (ArithmeticError, ValueError, TypeError, OSError) as error:

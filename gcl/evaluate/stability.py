@@ -96,10 +96,8 @@ def stability(
     matrices = [as_matrix(z, "stability") for z in zs]
     n = matrices[0].shape[0]
     if any(x.shape[0] != n for x in matrices):
-        raise ValueError(
-            f"stability: expected embeddings of the same nodes, got {[x.shape[0] for x in matrices]}"
-            " rows."
-        )
+        rows = [x.shape[0] for x in matrices]
+        raise ValueError(f"stability: expected embeddings of the same nodes, got {rows} rows.")
     check_count("stability", clusters=clusters)
     lists = Neighbours.draw("stability", n, k, anchors, seed)
     nearest = [lists.of(z) for z in zs]

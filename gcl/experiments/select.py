@@ -13,18 +13,15 @@ from typing import Any
 from torch_geometric.data import Data
 
 from gcl.checks import check_count
-from gcl.experiments import results
-from gcl.experiments.composition import compose
+from gcl.evaluate import PROTOCOLS
 from gcl.experiments.config import load_config
-from gcl.experiments.criteria import CRITERIA, DEFAULT, VALIDATION, merits, parts
+from gcl.experiments.criteria import CRITERIA, DEFAULT, VALIDATION, Unlabelled, merits, parts
 from gcl.experiments.grids import Try, read_grid
-from gcl.experiments.provenance import provenance
-from gcl.experiments.run import Run, as_json, check_protocol, has_labels, open_data
-from gcl.experiments.suite import run_tasks
-from gcl.experiments.trials import Trial, key, trials
+from gcl.experiments.keeping import Keeping, told
+from gcl.experiments.run import Run, check_protocol, has_labels, open_data
+from gcl.experiments.search import search
+from gcl.experiments.trials import key
 from gcl.graphs.digest import data_digest
-
-NEEDS = ("dataset", "recipe", "epochs", "options", "protocol", "seeds")
 
 
 @dataclass
@@ -81,7 +78,7 @@ def select(
     jobs: int = 1,
     out: str | Path | None = None,
     trials: int = 0,
-    told: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Selection:
     """Train settings, score their embeddings without labels, and rank them.
@@ -116,7 +113,7 @@ def select(
             were interrupted go on.
         trials: draw so many settings from grids and ranges by Optuna (an extra) in place of trying
             all; each one learns from those before.
-        told: options of `gcl train` for all settings, such as `device` or `protocol`.
+        options: those of `gcl train` for all settings, such as `device` or `protocol`.
         report: is told what happens, a sentence at a time.
 
     Raises:
@@ -135,9 +132,8 @@ def select(
         tries = load_config(tries)
     tried = read_grid(tries)
     given, dataset = (None, data) if isinstance(data, str) else (data, f"data-{_digest(data)}")
-    graph = (
-        open_data(Run("", dataset, root=(told or {}).get("root", ""))) if given is None else data
-    )
+    common = dict(options or {})
+    graph = open_data(Run("", dataset, root=common.get("root", ""))) if given is None else data
     if not isinstance(graph, Data):
         raise TypeError("select: expected one graph with nodes of one type; give such a data set.")
     needed = max([1, *(CRITERIA[name].seeds for name in names if name in CRITERIA)])
@@ -147,11 +143,9 @@ def select(
         seeds or needed, names, graph, given, jobs, None if out is None else Path(out), report
     )
     if trials:
-        from gcl.experiments import search
-
-        runs = search.search(tried, dataset, dict(told or {}), criterion, trials, keeping)
+        runs = search(tried, dataset, common, criterion, trials, keeping)
     else:
-        runs = grid_runs(tried, dataset, dict(told or {}))
+        runs = grid_runs(tried, dataset, common)
         _check(runs, names, graph)
         keeping.fill(runs)
     return ranked(criterion, runs, keeping)
@@ -174,72 +168,6 @@ def grid_runs(tries: Sequence[Try], dataset: str, told: Mapping[str, Any]) -> li
             run = one.run(dataset, setting, **told)
             found.setdefault(key(run, 0)["options"], run)
     return list(found.values())
-
-
-class Keeping:
-    """Rows of settings, in a file or in memory, and what makes those that are missing.
-
-    Args:
-        seeds: trainings of a setting.
-        names: criteria.
-        data: the graph.
-        given: the same, where it is not known by name.
-        jobs: processes.
-        out: the file.
-        report: see `select`.
-        kind: what trains.
-    """
-
-    def __init__(
-        self,
-        seeds: int,
-        names: Sequence[str],
-        data: Data,
-        given: Data | None = None,
-        jobs: int = 1,
-        out: Path | None = None,
-        report: Callable[[str], None] = lambda _: None,
-        kind: type[Trial] = Trial,
-    ):
-        self.seeds, self.names, self.data, self.given = seeds, list(names), data, given
-        self.jobs, self.out, self.report, self.kind = jobs, out, report, kind
-        self.failed: dict[str, Exception] = {}
-        self.rows = [] if out is None else results.read_rows(out, NEEDS)
-
-    def of(self, run: Run) -> dict[str, Any] | None:
-        """The row of a setting that has every criterion; the last if there are several."""
-        wanted = key(run, self.seeds)
-        columns = [*self.names, *(["accuracy"] if has_labels(self.data) else [])]
-        for row in reversed(self.rows):
-            if all(str(row[k]) == str(v) for k, v in wanted.items()) and all(
-                row.get(column) not in (None, "") for column in columns
-            ):
-                return row
-        return None
-
-    def fill(self, runs: Sequence[Run]) -> None:
-        """Train and measure what has no row yet; every row is kept as it comes."""
-        missing = [run for run in runs if self.of(run) is None]
-        todo = trials(missing, self.seeds, self.names, self.data, self.given, self.kind)
-        work = None if self.out is None else self.out.with_name(f"{self.out.name}.work")
-        if todo and self.out is not None:
-            results.add_rows(self.out, [])  # an unwritable place shows before the first training
-        settings = {key(run, 0)["options"]: run for run in runs}
-        for trial, found in run_tasks(todo, self.jobs, work):
-            if isinstance(found, Exception):
-                self.failed[trial.name] = found
-                self.report(f"{trial.name} failed, {type(found).__name__}: {found}")
-                continue
-            new = [
-                {**row, "setting": json.dumps(told(settings[row["options"]])), **provenance()}
-                for row in found
-            ]
-            self.rows = [*self.rows, *new] if self.out is None else results.add_rows(self.out, new)
-            if work is not None:
-                trial.forget(work)
-            for row in new:
-                numbers = ", ".join(f"{name} {row[name]:.4f}" for name in self.names)
-                self.report(f"{row['recipe']} {row['setting']}: {numbers}")
 
 
 def ranked(criterion: str, runs: Sequence[Run], keeping: Keeping) -> Selection:
@@ -268,27 +196,21 @@ def ranked(criterion: str, runs: Sequence[Run], keeping: Keeping) -> Selection:
 def _check(runs: Sequence[Run], names: Sequence[str], data: Data) -> None:
     if VALIDATION in names and not has_labels(data):
         raise ValueError("select: val_accuracy needs labels (data.y); choose another criterion.")
-    for run in runs:
+    shown = Unlabelled(data).data
+    without = [r.protocol for r in runs if r.protocol in PROTOCOLS and not validates(r.protocol)]
+    if VALIDATION in names and without:
+        raise ValueError(
+            f"select: protocol {without[0]} has no validation nodes to choose by; take another."
+        )
+    for run in {run.recipe: run for run in runs}.values():
         if has_labels(data):
             check_protocol(run, data)
-        run.build(data)  # for its complaints, before the first training
-        break
+        run.build(shown)  # for its complaints, before the first training
 
 
-def told(run: Run) -> dict[str, Any]:
-    """What differs from the defaults of recipe and training, by the name of its option."""
-    usual = Run(run.recipe, run.dataset)
-    plain = ("protocol", "epochs", "lr", "weight_decay", "optimizer", "warmup", "clip", "patience")
-    found = {"epochs": run.epochs}
-    found |= {k: getattr(run, k) for k in plain if getattr(run, k) != getattr(usual, k)}
-    defaults = as_json(compose(run.recipe).defaults())
-    for name, value in as_json(run.method).items():
-        if isinstance(value, dict):
-            inside = defaults.get(name) or {}
-            found |= {f"{name}.{k}": part for k, part in value.items() if part != inside.get(k)}
-        elif value != defaults.get(name):
-            found[name] = value
-    return found
+def validates(protocol: str) -> bool:
+    """Whether a protocol keeps validation nodes."""
+    return PROTOCOLS[protocol].train is None or PROTOCOLS[protocol].val > 0
 
 
 def spelt(value: Any) -> str:

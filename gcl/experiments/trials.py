@@ -211,10 +211,13 @@ def trials(
         longest = max(group, key=lambda run: run.epochs)
         lengths = sorted({run.epochs for run in group})
         if len(lengths) > 1 and follows_length(longest.build(shown)):
-            parts = [((length,), replace(longest, epochs=length)) for length in lengths]
+            parts = [[length] for length in lengths]
         else:
-            parts = [(tuple(lengths), longest)]
-        found += [kind(run, some, seeds, tuple(criteria), given) for some, run in parts]
+            parts = [lengths]
+        found += [
+            kind(replace(longest, epochs=part[-1]), tuple(part), seeds, tuple(criteria), given)
+            for part in parts
+        ]
     return found
 
 
