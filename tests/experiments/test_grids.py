@@ -1,0 +1,56 @@
+"""What is tried, read from files and mappings."""
+
+import pytest
+
+from gcl.experiments.config import load_config
+from gcl.experiments.grids import Try, read_grid
+
+
+def test_a_file(tmp_path):
+    (tmp_path / "grid.toml").write_text(
+        'dataset = "karate"\nepochs = 7\nlr = 0.5\n'
+        '[[try]]\nrecipe = "dgi"\nlr = 0.1\n[try.grid]\nhidden = [4, 8]\nnum_layers = [1, 2]\n'
+        '[[try]]\nrecipe = "sugrl"\n[try.grid]\nhidden = [[4], [8, 8]]\nepochs = [1]\n'
+        "[try.ranges]\nlr = {low = 1e-4, high = 1e-2, log = true}\n"
+    )
+    first, second = read_grid(load_config(tmp_path / "grid.toml"))
+    assert first.options == {"epochs": 7, "lr": 0.1}
+    assert [tuple(s.values()) for s in first.settings()] == [(4, 1), (4, 2), (8, 1), (8, 2)]
+    assert second.options == {}  # what a grid or a range says takes the place of what all have
+    run = second.run("karate", {"hidden": [8, 8], "epochs": 1, "lr": 0.001}, protocol="e2")
+    assert (run.recipe, run.dataset, run.epochs, run.protocol) == ("sugrl", "karate", 1, "e2")
+    assert run.method["hidden"] == (8, 8)
+
+
+def test_options_of_variants():
+    (one,) = read_grid([{"recipe": "grace+macl", "grid": {"macl.alpha": [0.1, 0.2]}}])
+    runs = [one.run("karate", setting) for setting in one.settings()]
+    assert [run.method["macl"]["alpha"] for run in runs] == [0.1, 0.2]
+
+
+def test_no_grid_is_one_setting():
+    assert list(Try("dgi").settings()) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({}, "expected what to try as a list of tables"),
+        ({"try": []}, "expected what to try as a list of tables"),
+        ([3], r"\[\[try\]\] must be a table of options, got 3"),
+        ([{"grid": {}}], "lacks its recipe"),
+        ([{"recipe": "dgi", "grid": {"hidden": 4}}], "must hold lists of values, got hidden = 4"),
+        ([{"recipe": "dgi", "grid": {"hidden": []}}], "must hold lists of values"),
+        ([{"recipe": "dgi", "lr": 1.0, "grid": {"lr": [1.0]}}], "lr of dgi is told twice"),
+        ([{"recipe": "dgi", "ranges": {"lr": {"low": 0.1}}}], "a range is {low"),
+        ([{"recipe": "dgi", "ranges": {"lr": {"low": 0, "high": 1, "up": 2}}}], "a range is {low"),
+    ],
+)
+def test_messages(content, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_grid(content)
+
+
+def test_a_setting_that_the_recipe_does_not_take_is_named():
+    with pytest.raises(ValueError, match=r"dgi: .*hiden"):
+        Try("dgi").run("karate", {"hiden": 4})
