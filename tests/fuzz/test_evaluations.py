@@ -133,6 +133,19 @@ def draw_call(data, name):
                 "anchors": st.sampled_from([1, 3, 2048]),
             }
         options = data.draw(options_of(part, given_))
+    elif name in ("modularity", "conductance"):
+        options = {"assignment": y, "data": data.draw(graphs(sizes=st.just(n)))}
+    elif name == "kmeans_clusters":
+        options = data.draw(options_of(part, {"z": st.just(z), "starts": FEW, "clusters":
+                            st.sampled_from([1, 2, 100])}))  # fmt: skip
+    elif name == "neighbour_agreement":
+        given_ = {"z1": st.just(z), "z2": embeddings(n), "k": st.sampled_from([1, 3, 50]),
+                  "anchors": st.sampled_from([1, 3, 2000])}  # fmt: skip
+        options = data.draw(options_of(part, given_))
+    elif name == "stability":
+        given_ = {"zs": st.lists(embeddings(n), max_size=3), "k": st.sampled_from([1, 3, 50]),
+                  "clusters": st.sampled_from([1, 3]), "anchors": st.just(5)}  # fmt: skip
+        options = data.draw(options_of(part, given_))
     elif name == "compare":
         options = {"evaluator": E.similarity_search, "embeddings": {"a": z, "b": z}, "y": y}
     elif name == "fit_logistic":
