@@ -3,11 +3,11 @@
     python benchmarks/selection_study.py --jobs 2
     python benchmarks/selection_study.py --page docs/selection.md
 
-The first command trains every setting of benchmarks/selection/study/ from two seeds and adds a row
-to benchmarks/results/selection-study.csv as soon as it is there; after an interrupt the same
-command goes on. Embeddings are scored by every criterion on a graph without labels, and then by the
-probe over 20 splits with 20 labels a class. The second command makes the table and the plot from
-the stored rows alone.
+Run from the root of the repository. The first command trains every setting of
+benchmarks/selection/study/ from two seeds and adds a row to benchmarks/results/selection-study.csv
+as soon as it is there; after an interrupt the same command goes on. Embeddings are scored by every
+criterion on a graph without labels, and then by the probe over 20 splits with 20 labels a class.
+The second command makes the table and the plot from the stored rows alone.
 """
 
 from __future__ import annotations
