@@ -75,8 +75,7 @@ def run_from(config: Mapping[str, Any], **told: Any) -> Run:
     """
     composition = compose(str(config["recipe"]))
     options = [*options_of(config, composition), *options_of(told, composition)]
-    check_typed(options, composition)
-    chosen = parsed(run_parser(composition), options)
+    chosen = parsed_run(composition, options)
     dataset = str(config["dataset"])
     if ":" not in dataset and not is_path(dataset):  # one name, one data set, on a board too
         dataset = dataset.lower()

@@ -200,7 +200,7 @@ def tasks(
         seeds: trainings of each.
         rows: what the file has.
         cluster: whether k-means is run on each representation.
-        kept: a folder of embeddings: what it has is not trained again, what it has not is put there.
+        kept: a folder of embeddings: only what it has not is trained.
 
     Raises:
         ValueError: the file has rows of an entry that came from other options.
