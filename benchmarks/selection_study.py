@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 from torch_geometric.data import Data
 
 from gcl.checkpoint import write_atomically
-from gcl.evaluate import Splits, linear_probe
+from gcl.evaluate import linear_probe, random_splits_by_class
 from gcl.experiments import interrupts, results
 from gcl.experiments.config import load_config
 from gcl.experiments.criteria import CRITERIA, VALIDATION, merits, parts
@@ -53,7 +52,7 @@ class LowLabels(Trial):
     """Accuracies over splits with few labels; those of every split are kept."""
 
     def accuracies(self, zs: Sequence[Tensor], data: Data) -> dict[str, Any]:
-        splits = low_label_splits(data.y)
+        splits = random_splits_by_class(data.y, num_splits=20)
         found = [linear_probe(z, data.y, splits=splits).per_run for z in zs]
         row: dict[str, Any] = {}
         for name, several in (("accuracy", "accuracies"), (VALIDATION, "val_accuracies")):
@@ -61,23 +60,6 @@ class LowLabels(Trial):
             row[name] = float(by_split.mean())
             row[several] = " ".join(f"{value:.5f}" for value in by_split)
         return row
-
-
-def low_label_splits(y: Tensor, num_splits: int = 20, seed: int = 0) -> Splits:
-    """20 nodes a class for training, 30 for validation, the rest for the test.
-
-    Reference:
-        Shchur et al., "Pitfalls of Graph Neural Network Evaluation", 2018.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    masks = torch.zeros(3, num_splits, len(y), dtype=torch.bool)
-    for split in range(num_splits):
-        order = torch.randperm(len(y), generator=generator)
-        for label in y.unique():
-            members = order[y[order] == label]
-            for part, some in enumerate(members.tensor_split((20, 50))):
-                masks[part, split, some] = True
-    return Splits("random-20-30-rest", *masks.unbind(0))
 
 
 def fill(folder: Path, out: Path, only: Sequence[str], jobs: int) -> None:

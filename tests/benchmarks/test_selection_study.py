@@ -92,16 +92,6 @@ def test_the_criterion_for_a_graph_is_chosen_on_the_others(study):
     assert study.left_out(found) == pytest.approx(4 / 3)
 
 
-def test_splits_have_so_many_of_each_class(study):
-    y = torch.arange(300) % 3
-    splits = study.low_label_splits(y, 4)
-    for part, count in ((splits.train, 20), (splits.val, 30), (splits.test, 50)):
-        for mask in part:
-            assert torch.bincount(y[mask]).tolist() == [count] * 3
-    assert not torch.equal(splits.train[0], splits.train[1])
-    assert torch.equal(splits.train[:2], study.low_label_splits(y, 2).train)
-
-
 def test_propagated_features_are_those_of_the_formula(study):
     recipe = importlib.import_module("selection.propagated").propagated
     data = gcl.datasets.karate()
