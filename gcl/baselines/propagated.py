@@ -193,11 +193,13 @@ def propagated_probe(
         return _told(found, f"sums of {UNCHOSEN}")
     table = look_up(protocol)
     if table.classifier != "lbfgs" and not table.select:
-        return _told(_probe(data, UNCHOSEN, protocol, splits, normalize, seed), str(UNCHOSEN))
-    candidates = propagated_candidates(
+        return _told(
+            _probe(data, UNCHOSEN, protocol, splits, normalize, seed), f"unit rows of {UNCHOSEN}"
+        )
+    options = propagated_candidates(
         data, protocol=protocol, splits=splits, normalize=normalize, seed=seed
     )
-    return _chosen(list(candidates.values()))
+    return _chosen(list(options.values()))
 
 
 def _chosen(found: list[Result]) -> Result:
@@ -209,7 +211,7 @@ def _chosen(found: list[Result]) -> Result:
     }
     chosen = {name: run for name, run in runs.items() if name in found[0]}
     names = ", ".join(map(str, CANDIDATES))
-    result = Result.from_runs(chosen, f"{found[0].protocol}; {names} on validation")
+    result = Result.from_runs(chosen, f"{found[0].protocol}; unit rows of {names} on validation")
     result.per_run = runs | {"hops": [float(CANDIDATES[at].hops) for at in best]}
     return result
 
