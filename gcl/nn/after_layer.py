@@ -35,11 +35,8 @@ def after_layer(
         ValueError: a name that PyG does not know.
 
     Example:
-        >>> after_layer("Mine", 4, "relu", "batch")
-        Sequential(
-          (0): BatchNorm(4)
-          (1): ReLU()
-        )
+        >>> [type(part).__name__ for part in after_layer("Mine", 4, "relu", "batch")]
+        ['BatchNorm', 'ReLU']
     """
     after = nn.Sequential()
     if norm is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from gcl.checks import check_choice, check_count
+from gcl.checks import check_count
 from gcl.contracts import Encoder, Transform
 from gcl.graphs.kinds import input_width
 from gcl.nn import GCNEncoder, MLPEncoder
@@ -58,7 +58,11 @@ def encoder_of(
         TypeError, ValueError: another word; features or an encoder that do not fit.
     """
     if isinstance(encoder, str):
-        check_choice(recipe, "encoder", encoder, ("propagated",))
+        if encoder != "propagated":
+            raise TypeError(
+                f"{recipe}: encoder must be 'propagated', or a module (x, edge_index, edge_weight) -> "
+                f"[n, out_channels], got {encoder!r}."
+            )
         check_count(recipe, num_layers=num_layers)
         width = input_width(recipe, data, None)
         return MLPEncoder(

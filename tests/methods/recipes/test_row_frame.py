@@ -93,7 +93,7 @@ def test_the_recipe_without_edges_keeps_its_batch_norm(data):
 
 def test_another_word_is_refused(data):
     for name in ON_ROWS:
-        with pytest.raises(ValueError, match=f"{name}: encoder must be one of 'propagated', got"):
+        with pytest.raises(TypeError, match=f"{name}: encoder must be 'propagated', or a module"):
             getattr(gcl.methods, name)(data, encoder="gcn")
     with pytest.raises(ValueError, match="num_layers must be at least 1"):
         recipe("grace", data, num_layers=0)
