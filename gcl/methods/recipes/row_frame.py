@@ -60,8 +60,8 @@ def encoder_of(
     if isinstance(encoder, str):
         if encoder != "propagated":
             raise TypeError(
-                f"{recipe}: encoder must be 'propagated', or a module (x, edge_index, edge_weight) -> "
-                f"[n, out_channels], got {encoder!r}."
+                f"{recipe}: encoder must be 'propagated', or a module (x, edge_index, edge_weight) "
+                f"-> [n, out_channels], got {encoder!r}."
             )
         check_count(recipe, num_layers=num_layers)
         width = input_width(recipe, data, None)
