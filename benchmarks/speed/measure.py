@@ -69,7 +69,9 @@ def training_step(run: Run, data: Any) -> Callable[[], None]:
     seed_everything(0)
     method = run.build(data)
     prepared = method.prepare(data.to(run.device))
-    optimizer = torch.optim.Adam(method.parameters(), lr=run.lr, weight_decay=run.weight_decay)
+    optimizer = torch.optim.Adam(
+        method.parameters(), lr=run.lr, weight_decay=run.weight_decay, foreach=True
+    )  # as `fit` steps
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)

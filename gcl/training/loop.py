@@ -527,12 +527,26 @@ def _optimizer(
             ) from None
         if not isinstance(made, Optimizer):
             raise TypeError(f"fit: optimizer must make a torch.optim.Optimizer, got {made!r}.")
-        return _of_method(made, method)
-    return torch.optim.Adam(
+        return _of_method(_stepping_at_once(made), method)
+    made = torch.optim.Adam(
         parameters,
         lr=1e-3 if lr is None else lr,
         weight_decay=1e-5 if weight_decay is None else weight_decay,
     )
+    return _stepping_at_once(made)
+
+
+def _stepping_at_once(optimizer: Optimizer) -> Optimizer:
+    """Adam's step over all parameters together, which torch takes by itself on a GPU only.
+
+    The same bits in half the time, for temporary copies of the parameters.
+    """
+    if isinstance(optimizer, torch.optim.Adam):  # and AdamW
+        for group in optimizer.param_groups:
+            asked = group["foreach"] is not None or group["fused"] or group["differentiable"]
+            if not asked and all(p.device.type == "cpu" for p in group["params"]):
+                group["foreach"] = True
+    return optimizer
 
 
 def _of_method(optimizer: Optimizer, method: Method) -> Optimizer:

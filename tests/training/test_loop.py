@@ -280,6 +280,23 @@ def test_features_that_wait_for_a_gradient(data):
     assert not torch.equal(before, encoder.table.weight)
 
 
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+def test_adam_steps_all_parameters_at_once_to_the_same_bits(data, kind):
+    def weights(make):
+        seed_everything(0)
+        method = gcl.methods.dgi(data, hidden=8)
+        state = gcl.fit(method, data, epochs=4, optimizer=make(method))
+        return [group["foreach"] for group in state.optimizer.param_groups], list(
+            method.parameters()
+        )
+
+    (at_once,), ours = weights(lambda method: lambda p: kind(p, lr=0.01, weight_decay=0.1))
+    (left,), given = weights(lambda m: kind(m.parameters(), lr=0.01, weight_decay=0.1))
+    (asked,), _ = weights(lambda method: lambda p: kind(p, lr=0.01, foreach=False))
+    assert (at_once, left, asked) == (True, None, False)
+    assert all(torch.equal(a, b) for a, b in zip(ours, given, strict=True))
+
+
 def test_an_own_optimizer_trains_what_makes_the_batches(data):
     table = nn.Embedding(34, 6)
     method = small(Data(x=torch.ones(34, 6), edge_index=data.edge_index), normalize=False)
