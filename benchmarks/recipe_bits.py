@@ -42,6 +42,7 @@ NODE: dict[str, dict[str, Any]] = {
     "ggd": {"hidden": 8},
     "grace": {"hidden": 8, "proj": 8},
     "mvgrl": {"hidden": 8, "topk": 5},
+    "ns4gc": {"hidden": 16, "dim": 8},
     "pamc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
     "progcl": {"hidden": 8, "proj": 8, "t0": 1},
     "scgc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},

@@ -188,6 +188,7 @@ ENCODERS = {
     "MLP with all": (lambda: N.MLPEncoder(6, (8,), 4, norm="batch"), "MLPEncoder"),
     "Product": (Product, "gcn_adjacency"),
     "Propagate": (Propagate, "propagate"),
+    "UnitRows": (lambda: N.UnitRows(N.GCNEncoder(6, 8, 4)), "UnitRows"),
     "SemanticAttention": (
         lambda: OfTensors(N.SemanticAttention(6, 0.3), lambda x: ([x, 2 * x],)),
         "SemanticAttention",

@@ -86,6 +86,27 @@ class InTiles(nn.Module):
             return self.loss(z1, z2)
 
 
+class OfRows(nn.Module):
+    """A loss with a part that is made from the rows at hand, so that it follows their order."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def forward(self, z1, z2):
+        return self.make(z1)(z1, z2)
+
+
+def two_groups(z):
+    return (z[:, 0] > 0).long()
+
+
+def edges(z):
+    """Pairs of neighbours on a line."""
+    order = z[:, 1].argsort()
+    return torch.stack([torch.cat([order[1:], order[:-1]]), torch.cat([order[:-1], order[1:]])])
+
+
 CONSTANTS = {"constants": True}
 LOSSES = {
     "AdaptiveContrast": [(L.AdaptiveContrast(8, 0.4).double(), {})],
@@ -136,6 +157,10 @@ LOSSES = {
         (L.JSD(similarity="cosine"), {}),
         (L.JSD(beta=1.0), CONSTANTS),
     ],
+    "NS4GC": [
+        (L.NS4GC(), {}),
+        (OfRows(lambda z: partial(L.NS4GC(), pos_edge_index=edges(z))), {}),
+    ],
     "KernelInfoNCE": [
         (L.KernelInfoNCE(0.4), {}),
         (L.KernelInfoNCE(0.4, gamma=0.5, mix=0.5), {}),
@@ -177,27 +202,6 @@ LOSSES = {
     ],
     "VICReg": [(L.VICReg(), {"min_rows": 2})],
 }
-
-
-class OfRows(nn.Module):
-    """A loss with a part that is made from the rows at hand, so that it follows their order."""
-
-    def __init__(self, make):
-        super().__init__()
-        self.make = make
-
-    def forward(self, z1, z2):
-        return self.make(z1)(z1, z2)
-
-
-def two_groups(z):
-    return (z[:, 0] > 0).long()
-
-
-def edges(z):
-    """Pairs of neighbours on a line."""
-    order = z[:, 1].argsort()
-    return torch.stack([torch.cat([order[1:], order[:-1]]), torch.cat([order[:-1], order[1:]])])
 
 
 def strengths(z):
@@ -330,6 +334,7 @@ RECIPES = {
     "gbt": {"hidden": 8},
     "gca": {"hidden": 8, "proj": 8},
     "grace": {"hidden": 8, "proj": 8},
+    "ns4gc": {"hidden": 16, "dim": 8},
     "pamc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
     "scgc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},
     "vicreg": {"hidden": 8, "proj": 8},

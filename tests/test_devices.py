@@ -49,6 +49,7 @@ NODE = {
     "ggd": ({"hidden": 8}, 1, 1),
     "grace": (SMALL, 0, 1),
     "mvgrl": (WALKED, 1, 1),
+    "ns4gc": ({"hidden": 16, "dim": 8}, 0, 1),
     "pamc": (CLUSTERED, 2, 2),
     "progcl": ({**SMALL, "t0": 0}, 2, 2),
     "scgc": (CLUSTERED, 1, 2),

@@ -233,6 +233,13 @@ CASES = {
             lambda loss, z1, z2, tau: exact.sigmoid(z1, z2, loss.log_t.double().exp(), intra=True),
         )
     ],
+    "NS4GC": [
+        plain(lambda tau: L.NS4GC(0.3, tau), exact.ns4gc),
+        Case(
+            lambda tau, n, d: WithMore(L.NS4GC(0.3, tau), line(n)),
+            lambda loss, z1, z2, tau: exact.ns4gc(z1, z2, tau, line(len(z1))),
+        ),
+    ],
     "JSD": [
         plain(L.JSD, exact.jsd, "dot"),
         plain(

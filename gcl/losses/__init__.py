@@ -26,6 +26,7 @@ from gcl.losses.negatives import (
     MixedNegatives,
     RandomNegatives,
 )
+from gcl.losses.ns4gc import NS4GC
 from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.poly_view import PolyView
 from gcl.losses.progcl import ProGCL
@@ -53,6 +54,7 @@ __all__ = [
     "DCL",
     "DCLW",
     "JSD",
+    "NS4GC",
     "SUGRL",
     "AdaptiveContrast",
     "AdaptiveTemperature",

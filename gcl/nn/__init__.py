@@ -16,6 +16,7 @@ from gcl.nn.semantic_attention import SemanticAttention
 from gcl.nn.shortcut_mlp import ShortcutMLP
 from gcl.nn.student_t_clustering import StudentTClustering
 from gcl.nn.type_projection import TypeProjection
+from gcl.nn.unit_rows import UnitRows
 from gcl.ops.propagation import Adjacency, gcn_adjacency
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "PReLU",
     "ShortcutMLP",
     "StudentTClustering",
+    "UnitRows",
     "add_hops",
     "gcn_adjacency",
     "projector",

@@ -7,7 +7,12 @@ from gcl.ops.multi_view import multi_view_logsumexp, two_view_logsumexp
 from gcl.ops.similarity import unit_rows
 from gcl.ops.sinkhorn import sinkhorn
 from gcl.ops.sketches import gaussian_sketch, sign_sketch
-from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
+from gcl.ops.streaming import (
+    streaming_logsumexp,
+    streaming_sigmoid,
+    streaming_softmax_mean,
+    streaming_softplus,
+)
 from gcl.ops.tiling import tiling
 
 __all__ = [
@@ -20,6 +25,7 @@ __all__ = [
     "sinkhorn",
     "spherical_kmeans",
     "streaming_logsumexp",
+    "streaming_sigmoid",
     "streaming_softmax_mean",
     "streaming_softplus",
     "tiling",

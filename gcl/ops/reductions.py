@@ -76,6 +76,26 @@ class SoftplusSum:
         return tile.sigmoid_().mul_(grad[:, None])
 
 
+class SigmoidSum:
+    """`sum 1 / (1 + exp(-l))`."""
+
+    unit, scale = 1.0, 1.0
+
+    def start(self, rows: int, like: Tensor, bounded: bool) -> Tensor:
+        return like.new_zeros(rows)
+
+    def add(self, state: Tensor, tile: Tensor, rows: slice) -> Tensor:
+        return state.add_(tile.sigmoid_().sum(1))
+
+    def finish(self, state: Tensor) -> Tensor:
+        return state
+
+    def slope(self, tile: Tensor, out: Tensor, grad: Tensor, rows: slice) -> Tensor:
+        # One pass for p (1 - p), where a product of two tiles would take three.
+        p = tile.sigmoid_()
+        return p.addcmul_(p, p, value=-1).mul_(grad[:, None])
+
+
 class SoftmaxMean:
     """`sum softmax(l) (l - lse)`, the log-sum-exp of every row being known.
 

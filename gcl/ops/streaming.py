@@ -16,7 +16,7 @@ from torch.nn.functional import softplus
 
 from gcl.checks import check_columns
 from gcl.ops.log_weight import LogWeight, check_rule
-from gcl.ops.reductions import LogSumExp, SoftmaxMean, SoftplusSum
+from gcl.ops.reductions import LogSumExp, SigmoidSum, SoftmaxMean, SoftplusSum
 from gcl.ops.similarity import in_one_type
 from gcl.ops.stream_rows import (
     as_tau,
@@ -140,6 +140,65 @@ def _softplus(
     if takes_dense(q, k):
         return softplus(dense_logits(q, k, scale, bias, **keep)).sum(1)
     return stream_rows(q, k, scale, bias, SoftplusSum(), **keep)
+
+
+def streaming_sigmoid(
+    q: Float[Tensor, "n d"],
+    k: Float[Tensor, "m d"],
+    *,
+    scale: Tensor | float = 1.0,
+    bias: Tensor | float = 0.0,
+    exclude: bool | Tensor = False,
+    log_weight: LogWeight | None = None,
+) -> Float[Tensor, " n"]:
+    r"""Sum of sigmoids over all candidates: how many are similar, counted softly.
+
+        out_i = sum_j sigmoid( scale_i <q_i, k_j> + bias_i + log W_ij )
+
+    Pairs with `log W_ij = -inf` (`gcl.losses.without_pairs`) are left out before anything is
+    added up, so that no digit is lost where they are nearly all.
+
+    Memory and gradients (q, k, scale, bias, the tensors of `log_weight`) as `streaming_logsumexp`.
+
+    Args:
+        q: anchors.
+        k: candidates.
+        scale: a number, a scalar tensor or `[n]`.
+        bias: a number, a scalar tensor or `[n]`.
+        exclude: True leaves out the pairs (i, i); a tensor `[n]` the pairs (i, exclude[i]).
+        log_weight: the rule for log W_ij; all weights are 1 if None.
+
+    Shape:
+        q `[n, d]`, k `[m, d]` -> `[n]`.
+
+    Raises:
+        TypeError, ValueError: as `streaming_logsumexp`.
+
+    Example:
+        >>> z = torch.zeros(3, 4)
+        >>> streaming_sigmoid(z, z, exclude=True)  # one half of each of the two others
+        tensor([1., 1., 1.])
+    """
+    return _sigmoid(q, k, scale, bias, exclude, log_weight)
+
+
+@outside_graph
+def _sigmoid(
+    q: Tensor,
+    k: Tensor,
+    scale: Tensor | float,
+    bias: Tensor | float,
+    exclude: bool | Tensor,
+    log_weight: LogWeight | None,
+) -> Float[Tensor, " n"]:
+    check_columns("streaming_sigmoid", q, k)
+    q, k = in_one_type(q, k)
+    scale, bias = as_vector("scale", q, scale), as_vector("bias", q, bias)
+    check_rule(log_weight, len(q), len(k))
+    keep: dict[str, Any] = {"exclude": check_exclude(q, exclude), "rule": log_weight}
+    if takes_dense(q, k):
+        return dense_logits(q, k, scale, bias, **keep).sigmoid().sum(1)
+    return stream_rows(q, k, scale, bias, SigmoidSum(), **keep)
 
 
 def streaming_softmax_mean(

@@ -8,6 +8,7 @@ from gcl.transforms.add_diffusion import AddDiffusion
 from gcl.transforms.add_heco_positives import AddHeCoPositives
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.add_meta_paths import AddMetaPaths
+from gcl.transforms.add_neighbor_positives import AddNeighborPositives
 from gcl.transforms.add_propagated import AddPropagated
 from gcl.transforms.add_soft_positives import AddSoftPositives
 from gcl.transforms.normalize_rows import NormalizeRows
@@ -22,6 +23,7 @@ __all__ = [
     "AddHeCoPositives",
     "AddInfluence",
     "AddMetaPaths",
+    "AddNeighborPositives",
     "AddPropagated",
     "AddSoftPositives",
     "ToSparseFeatures",

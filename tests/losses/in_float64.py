@@ -283,6 +283,17 @@ def barlow_twins(z1, z2):
     return (1 - c.diagonal()).square().sum() + off.square().sum() / len(c)
 
 
+def ns4gc(z1, z2, tau, pairs=None, threshold=0.3):
+    s, n = scores(z1, z2), len(z1)
+    near = torch.zeros(n, n, dtype=torch.bool)
+    if pairs is not None:
+        near[pairs[0], pairs[1]] = True
+    apart = ~near & ~own(n)
+    value = -s.diagonal().mean() if n else s.sum()
+    value = value - s[near].mean() if near.any() else value
+    return value + ((s[apart] - threshold) / tau).sigmoid().mean() if apart.any() else value
+
+
 def cca_ssg(z1, z2, lam=1e-3):
     a, b = standard(z1), standard(z2)
     eye = torch.eye(a.shape[1], dtype=a.dtype)

@@ -7,7 +7,12 @@ import torch
 from torch.nn.functional import normalize
 
 from gcl.ops.log_weight import LogWeight
-from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean, streaming_softplus
+from gcl.ops.streaming import (
+    streaming_logsumexp,
+    streaming_sigmoid,
+    streaming_softmax_mean,
+    streaming_softplus,
+)
 from tests.ops.by_loops import F64, IMPLEMENTATIONS, logits_by_loop, lse, rows, within
 
 
@@ -156,3 +161,21 @@ def test_bad_rows():
         streaming_logsumexp(rows(5, 2), rows(5, 3), tau=1.0)
     with pytest.raises(TypeError, match="floating-point"):
         streaming_softplus(rows(5, 2).long(), rows(5, 2))
+
+
+@pytest.mark.parametrize("how", IMPLEMENTATIONS)
+def test_sigmoid_sums(how):
+    q, k = rows(6, 3).requires_grad_(), rows(9, 3, seed=1).requires_grad_()
+    scale = torch.linspace(-1, 3, 6, dtype=F64).requires_grad_()
+    bias = torch.linspace(-2, 2, 6, dtype=F64).requires_grad_()
+    out = within(how, streaming_sigmoid, q, k, scale=scale, bias=bias, exclude=True)
+    table = logits_by_loop(q.detach(), k.detach(), scale.detach(), bias.detach(), True)
+    expected = [math.fsum(1 / (1 + math.exp(-x)) for x, _ in line) for line in table]
+    assert out.tolist() == pytest.approx(expected, rel=1e-12)
+    assert torch.autograd.gradcheck(
+        lambda q, k, s, b: within(how, streaming_sigmoid, q, k, scale=s, bias=b, exclude=True),
+        (q, k, scale, bias),
+    )
+    out_of = LogWeight(lambda i, j: torch.full((9, 9), -math.inf).tril(-1)[i, j])
+    kept = within(how, streaming_sigmoid, k, k, log_weight=out_of)
+    assert torch.allclose(kept, torch.sigmoid(k @ k.t()).triu().sum(1))

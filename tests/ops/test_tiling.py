@@ -109,6 +109,7 @@ STREAMED = {
     "KernelInfoNCE": L.KernelInfoNCE(0.4),
     "LocalGlobalJSD": Pieces(of_graphs),
     "MixedNegatives": L.InfoNCE(0.4, negatives=L.MixedNegatives(5, 4)),
+    "NS4GC": Pieces(lambda z1, z2: L.NS4GC()(z1, z2, PATH)),
     "PairNetwork": L.InfoNCE(0.4, log_weight=L.PairNetwork(D)),
     "PairwiseAUC": L.PairwiseAUC(0.4),
     "PairwiseViews": L.PairwiseViews(L.InfoNCE(0.4)),

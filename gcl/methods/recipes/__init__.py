@@ -17,6 +17,7 @@ from gcl.methods.recipes.infograph import infograph
 from gcl.methods.recipes.meow import meow
 from gcl.methods.recipes.mvgrl import mvgrl
 from gcl.methods.recipes.mvgrl_graph import mvgrl_graph
+from gcl.methods.recipes.ns4gc import ns4gc
 from gcl.methods.recipes.pamc import pamc
 from gcl.methods.recipes.progcl import progcl
 from gcl.methods.recipes.scgc import scgc
@@ -43,6 +44,7 @@ __all__ = [
     "meow",
     "mvgrl",
     "mvgrl_graph",
+    "ns4gc",
     "pamc",
     "progcl",
     "scgc",
