@@ -25,8 +25,9 @@ class UnitRows(nn.Module):
     Example:
         >>> import torch, gcl
         >>> encoder = UnitRows(gcl.nn.MLPEncoder(8, (), 4))
-        >>> encoder(torch.randn(3, 8)).norm(dim=1).round(decimals=4)
-        tensor([1., 1., 1.], grad_fn=<RoundBackward1>)
+        >>> z = encoder(torch.randn(3, 8), torch.tensor([[0, 1], [1, 0]]))
+        >>> z.detach().norm(dim=1).round(decimals=4)
+        tensor([1., 1., 1.])
     """
 
     def __init__(self, encoder: Encoder):
@@ -38,7 +39,7 @@ class UnitRows(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "n f"],
-        edge_index: Int[Tensor, "2 e"] | None = None,
+        edge_index: Int[Tensor, "2 e"],
         edge_weight: Float[Tensor, " e"] | None = None,
     ) -> Float[Tensor, "n d"]:
         return unit_rows(self.encoder(x, edge_index, edge_weight))
