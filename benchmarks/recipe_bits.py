@@ -41,6 +41,7 @@ NODE: dict[str, dict[str, Any]] = {
     "gca": {"hidden": 8, "proj": 8},
     "ggd": {"hidden": 8},
     "grace": {"hidden": 8, "proj": 8},
+    "graphmae": {"hidden": 8},
     "mvgrl": {"hidden": 8, "topk": 5},
     "ns4gc": {"hidden": 16, "dim": 8},
     "pamc": {"hidden": (16,), "dim": 4, "pretrain_epochs": 2},

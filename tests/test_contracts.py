@@ -189,6 +189,7 @@ LOSSES = {
         (L.SUGRL(), {"draws": True, "constants": True, "compares": False}),
     ],
     "Sigmoid": [(L.Sigmoid(), {}), (L.Sigmoid(intra=True), {})],
+    "ScaledCosineError": [(L.ScaledCosineError(), {}), (L.ScaledCosineError(1.5), {})],
     "SwAV": [(L.SwAV(8, 5), CONSTANTS)],
     "TeamUp": [(L.TeamUp(0.4), {})],
     "Sketched": [
@@ -326,6 +327,7 @@ RECIPES = {
     "costa": {"hidden": 8, "proj": 8},
     "dgi": {"hidden": 8},
     "ggd": {"hidden": 8},
+    "graphmae": {"hidden": 8},
     "mvgrl": {"hidden": 8, "topk": 5},
     "progcl": {"hidden": 8, "proj": 8, "t0": 0},
     "sgrl": {"hidden": 8, "predictor": 8},

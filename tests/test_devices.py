@@ -48,6 +48,7 @@ NODE = {
     "gca": (SMALL, 0, 1),
     "ggd": ({"hidden": 8}, 1, 1),
     "grace": (SMALL, 0, 1),
+    "graphmae": ({"hidden": 8}, 0, 0),
     "mvgrl": (WALKED, 1, 1),
     "ns4gc": ({"hidden": 16, "dim": 8}, 0, 1),
     "pamc": (CLUSTERED, 2, 2),

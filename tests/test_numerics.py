@@ -287,6 +287,7 @@ CASES = {
     "CCASSG": [fixed(L.CCASSG, exact.cca_ssg, least=3)],
     "VICReg": [fixed(L.VICReg, exact.vicreg, least=2)],
     "GroupDiscrimination": [fixed(L.GroupDiscrimination, exact.group, "sum")],
+    "ScaledCosineError": [fixed(L.ScaledCosineError, exact.scaled_cosine)],
     "BootstrapCosine": [fixed(L.BootstrapCosine, exact.bootstrap)],
     "ProtoNCE": [
         Case(

@@ -31,6 +31,7 @@ from gcl.losses.pairwise_views import PairwiseViews
 from gcl.losses.poly_view import PolyView
 from gcl.losses.progcl import ProGCL
 from gcl.losses.proto_nce import ProtoNCE
+from gcl.losses.scaled_cosine_error import ScaledCosineError
 from gcl.losses.self_training import SelfTraining
 from gcl.losses.sigmoid import Sigmoid
 from gcl.losses.sketched import Sketched
@@ -81,6 +82,7 @@ __all__ = [
     "ProGCL",
     "ProtoNCE",
     "RandomNegatives",
+    "ScaledCosineError",
     "SelfTraining",
     "Sigmoid",
     "Sketched",

@@ -11,6 +11,7 @@ from gcl.methods.contrastive_clustering import ContrastiveClustering
 from gcl.methods.infomax import Infomax
 from gcl.methods.joao import JOAO
 from gcl.methods.local_global import LocalGlobal
+from gcl.methods.masked import Masked
 from gcl.methods.metapath_contrast import MetaPathContrast
 from gcl.methods.neighbor_triplets import NeighborTriplets
 from gcl.methods.pretraining import pretrain
@@ -31,6 +32,7 @@ __all__ = [
     "Infomax",
     "JOAO",
     "LocalGlobal",
+    "Masked",
     "MetaPathContrast",
     "Method",
     "NeighborTriplets",

@@ -294,6 +294,10 @@ def ns4gc(z1, z2, tau, pairs=None, threshold=0.3):
     return value + ((s[apart] - threshold) / tau).sigmoid().mean() if apart.any() else value
 
 
+def scaled_cosine(z1, z2, gamma=3.0):
+    return (1 - (unit(z1) * unit(z2)).sum(1)).pow(gamma).sum() / max(len(z1), 1)
+
+
 def cca_ssg(z1, z2, lam=1e-3):
     a, b = standard(z1), standard(z2)
     eye = torch.eye(a.shape[1], dtype=a.dtype)

@@ -145,6 +145,7 @@ NOT_STREAMED = {
     "HardestNegatives": "search",
     "MetaNodeNegatives": "clusters",
     "SUGRL": "samples",
+    "ScaledCosineError": "positives",
     "SelfTraining": "assignments",
     "SwAV": "prototypes",
     "Triplet": "distances",

@@ -12,6 +12,7 @@ from gcl.methods.recipes.gca import gca
 from gcl.methods.recipes.ggd import ggd
 from gcl.methods.recipes.grace import grace
 from gcl.methods.recipes.graphcl import graphcl
+from gcl.methods.recipes.graphmae import graphmae
 from gcl.methods.recipes.heco import heco
 from gcl.methods.recipes.infograph import infograph
 from gcl.methods.recipes.meow import meow
@@ -39,6 +40,7 @@ __all__ = [
     "ggd",
     "grace",
     "graphcl",
+    "graphmae",
     "heco",
     "infograph",
     "meow",

@@ -16,6 +16,7 @@ SMALL = {
     "costa": {"hidden": 8, "proj": 6},
     "dgi": {"hidden": 8},
     "ggd": {"hidden": 8, "hops": 3},
+    "graphmae": {"hidden": 8},
     "mvgrl": {"hidden": 8, "topk": 5},
     "progcl": {"hidden": 8, "proj": 6, "t0": 2, "columns": 20},
     "sgrl": {"hidden": 8, "predictor": 8},
