@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from gcl.checks import check_encoder, check_fraction, check_positive
 from gcl.contracts import Encoder, Loss, Method, Transform
 from gcl.describe import describe_parts
-from gcl.graphs.batches import seed_rows
+from gcl.graphs.features import as_features
 from gcl.graphs.kinds import check_input
+from gcl.graphs.rows import counted_rows
 from gcl.losses import ScaledCosineError
+from gcl.nn.fresh_weights import draw_again
 from gcl.ops.tracing import outside_graph
 
 
@@ -35,8 +37,8 @@ class Masked(Method):
         loss: `(x^_M, x_M) -> scalar`; `ScaledCosineError()` if None.
         prepare: a transform of the whole graph, applied once before training and embedding.
 
-    On a batch with seed nodes (PyG's NeighborLoader) only seeds are masked and embedded. Sparse
-    features are made dense in training.
+    On a batch with seed nodes (PyG's NeighborLoader) only seeds are masked and embedded, and no
+    helper rows (PyG's `HalfHop`) ever. Sparse features are made dense in training.
 
     Raises:
         ValueError: a rate out of range.
@@ -76,20 +78,32 @@ class Masked(Method):
         self.objective = ScaledCosineError() if loss is None else loss
         self.whole_graph = prepare
 
+    def reset_parameters(self) -> None:
+        for part in (self.encoder, self.decoder):
+            if isinstance(part, nn.Module):
+                draw_again(part)
+        self.bridge.reset_parameters()
+        nn.init.zeros_(self.token)
+
     def loss(self, data: Any) -> Tensor:
-        check_input("Masked", data, self.encoder)
-        x = data.x if data.x.layout == torch.strided else data.x.to_dense()
+        x = self._features(data)
+        x = x if x.layout == torch.strided else x.to_dense()
         hidden, replaced, others = _draw(data, self.mask_rate, self.replace_rate)
         shown = x.index_copy(0, replaced, x.index_select(0, others))
-        shown = _rows_set(shown, hidden[len(replaced) :], self.token.to(x.dtype))
+        shown = _rows_set(shown, hidden[len(replaced) :], self.token)
         edges, weight = data.edge_index, data.get("edge_weight")
         r = self.bridge(self.encoder(shown, edges, weight))
         found = self.decoder(_rows_set(r, hidden, r.new_zeros(())), edges, weight)
         return self.objective(found.index_select(0, hidden), x.index_select(0, hidden))
 
     def embed(self, data: Any) -> Tensor:
+        z = self.encoder(self._features(data), data.edge_index, data.get("edge_weight"))
+        return counted_rows(z, data)
+
+    def _features(self, data: Any) -> Tensor:
+        """In the type of the weights, which not every encoder sees to."""
         check_input("Masked", data, self.encoder)
-        return seed_rows(self.encoder(data.x, data.edge_index, data.get("edge_weight")), data)
+        return as_features(data.x, self.token.dtype)
 
     def extra_repr(self) -> str:
         rates = f"mask_rate={self.mask_rate:g}, replace_rate={self.replace_rate:g}"
@@ -99,11 +113,15 @@ class Masked(Method):
 @outside_graph
 def _draw(data: Any, mask_rate: float, replace_rate: float) -> tuple[Tensor, Tensor, Tensor]:
     """The masked nodes, those of them that get others' features, first among them, and whose."""
-    device, n = data.x.device, len(data.x)
-    seeds = data.batch_size if "input_id" in data else n
-    hidden = torch.randperm(seeds, device=device)[: max(1, round(mask_rate * seeds))]
+    nodes = counted_rows(torch.arange(len(data.x), device=data.x.device), data)
+    order = torch.randperm(len(nodes), device=nodes.device)
+    hidden = nodes[order[: max(1, round(mask_rate * len(nodes)))]]
     replaced = hidden[: round(replace_rate * len(hidden))]
-    return hidden, replaced, torch.randint(max(n, 1), replaced.shape, device=device)
+    return (
+        hidden,
+        replaced,
+        nodes[torch.randint(max(len(nodes), 1), replaced.shape, device=nodes.device)],
+    )
 
 
 def _rows_set(z: Tensor, rows: Tensor, value: Tensor) -> Tensor:

@@ -80,6 +80,26 @@ def test_only_seeds_of_a_batch_are_masked():
     assert len(method.embed(data)) == 10
 
 
+def test_helper_rows_are_neither_masked_nor_embedded():
+    data, encoder = graph(), Seen(5)
+    data.helper_mask = torch.arange(40) >= 30
+    method = Masked(encoder, Seen(5), mask_rate=1.0, replace_rate=0.0)
+    method(data)
+    assert not encoder.x[:30].any()
+    assert torch.equal(encoder.x[30:], data.x[30:])
+    assert len(method.embed(data)) == 30
+
+
+def test_starts_again_from_other_weights():
+    method = Masked(gcl.nn.GCNEncoder(4, 3), gcl.nn.GCNEncoder(3, 4))
+    nn.init.ones_(method.token)
+    before = [p.clone() for p in method.parameters() if p.dim() == 2]
+    method.reset_parameters()
+    after = [p for p in method.parameters() if p.dim() == 2]
+    assert not any(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+    assert not method.token.any()
+
+
 def test_few_nodes():
     for n in (1, 3):
         data = Data(x=torch.rand(n, 4), edge_index=torch.zeros(2, 0, dtype=torch.long))

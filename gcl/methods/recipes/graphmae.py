@@ -78,5 +78,5 @@ def graphmae(
         mask_rate=mask_rate,
         replace_rate=replace_rate,
         loss=ScaledCosineError(gamma),
-        prepare=preparation(normalize, sparse=False),
+        prepare=preparation(normalize, encoder),
     )
