@@ -87,6 +87,7 @@ def flags() -> dict[str, Callable[[Any], Any]]:
         "grace+meta_nodes+several_views": lambda g: several(
             methods.meta_nodes(grace(g, **small), clusters=5)
         ),
+        "grace+with_hops": lambda g: methods.with_hops(grace(g, **small)),
         "grace+negatives": lambda g: methods.with_negatives(
             grace(g, **small), gcl.losses.RandomNegatives(5)
         ),

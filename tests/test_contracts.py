@@ -391,13 +391,18 @@ VARIANTS = {
         ("costa", M.several_views),
         ("gbt", partial(M.several_views, views=4)),
     ],
+    "with_hops": [
+        ("grace", M.with_hops),
+        ("dgi", partial(M.with_hops, hops=1, weight=0.5)),
+        ("ns4gc", M.with_hops),
+    ],
     "with_negatives": [
         ("grace", partial(M.with_negatives, negatives=gcl.losses.HardestNegatives(3))),
         ("gca", partial(M.with_negatives, negatives=gcl.losses.RandomNegatives(3))),
     ],
 }
 # Variants that embed otherwise from the start.
-OTHER_EMBEDDING = {"distil", "several_seeds"}
+OTHER_EMBEDDING = {"distil", "several_seeds", "with_hops"}
 
 
 def cases(table):

@@ -142,6 +142,7 @@ WITH = {
     "pot": 2,
     "several_seeds": 0,
     "several_views": 0,
+    "with_hops": 0,
     "with_negatives": 0,
 }
 

@@ -150,6 +150,7 @@ VARIANTS = {
     "pot": M.pot,
     "several_seeds": M.several_seeds,
     "several_views": M.several_views,
+    "with_hops": M.with_hops,
     "with_negatives": lambda m: M.with_negatives(m, L.HardestNegatives(3)),
 }
 
@@ -275,6 +276,8 @@ CASES = {
                          "distil: expected a graph of one node type.*got a list of 1 graphs"),
     "several_views: number": (lambda: M.several_views(method(), views=2.5), TypeError,
                               r"several_views: views must be a whole number, got 2\.5"),
+    "with_hops: number": (lambda: M.with_hops(method(), hops="2"), TypeError,
+                          "with_hops: hops must be a whole number, got '2'"),
     "with_negatives: class": (lambda: M.with_negatives(method(), L.HardestNegatives), TypeError,
                               "must be callable, got the class HardestNegatives"),
     "with_negatives: swapped": (lambda: M.with_negatives(L.HardestNegatives(3), method()),

@@ -8,6 +8,7 @@ from gcl.methods.variants.macl import macl
 from gcl.methods.variants.meta_nodes import meta_nodes
 from gcl.methods.variants.several_seeds import several_seeds
 from gcl.methods.variants.several_views import several_views
+from gcl.methods.variants.with_hops import with_hops
 from gcl.methods.variants.with_negatives import with_negatives
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "pot",
     "several_seeds",
     "several_views",
+    "with_hops",
     "with_negatives",
 ]
