@@ -104,8 +104,9 @@ def parsed_run(composition: Composition, options: Sequence[str]) -> Namespace:
     Raises:
         ValueError: an unknown option, or a value that an option does not take.
     """
+    parser = run_parser(composition)
     check_typed(options, composition)
-    chosen = parsed(run_parser(composition), options)
+    chosen = parsed(parser, options)
     if not any(option.partition("=")[0] == "--warmup" for option in options):
         chosen.warmup = settings_of(composition.recipe).lasting(chosen.epochs).warmup
     return chosen

@@ -15,11 +15,11 @@ from gcl.datasets import GraphSet
 from gcl.evaluate.linear_probe import choose_splits, look_up
 from gcl.experiments.run import (
     Run,
+    as_row,
     has_labels,
     labelled_nodes,
     labels_of,
     measure,
-    per_split,
     protocol_of,
 )
 from gcl.nn.readouts import sum_readout
@@ -56,7 +56,7 @@ def propagated_rows(run: Run, data: Any, cluster: bool = True) -> list[dict[str,
     protocol, second = protocol_of(run, data), f"{protocol_of(run, data)}-raw"
     started = time.perf_counter()
     found = baselines.propagated_probe(data, protocol=protocol)
-    row = {"seed": NO_TRAINING, "features": PROPAGATED, **found, **per_split(found)}
+    row = {"seed": NO_TRAINING, "features": PROPAGATED, **as_row(found)}
     row["seconds"] = time.perf_counter() - started
     if protocol in evaluate.PROTOCOLS:
         y = labels_of(data)
@@ -75,7 +75,7 @@ def supervised_row(run: Run, data: Any, seed: int) -> dict[str, Any]:
     started = time.perf_counter()
     found = baselines.supervised_gcn(data, protocol=protocol_of(run, data), seed=1000 * seed)
     seconds = time.perf_counter() - started
-    return {"seed": seed, "features": SUPERVISED, **found, **per_split(found), "seconds": seconds}
+    return {"seed": seed, "features": SUPERVISED, **as_row(found), "seconds": seconds}
 
 
 def verdict(rows: Sequence[dict[str, Any]], recipe: str) -> str:

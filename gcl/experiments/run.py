@@ -336,21 +336,19 @@ def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
 
 def measure(run: Run, z: torch.Tensor, data: Any, cluster: bool = True) -> dict[str, Any]:
     """Classifier by the run's protocol, and k-means unless told not to, of one representation."""
-    probe: dict[str, Any]
+    probe: evaluate.Result
     second = ""  # the protocol of a second opinion, where there is one
     y, protocol = labels_of(data), protocol_of(run, data)
     if isinstance(data, GraphSet):
         probe = evaluate.graph_classification(z, y, protocol=protocol)
     elif isinstance(data, HeteroData):
-        found = evaluate.hetero_probe(
+        probe = evaluate.hetero_probe(
             z, data, protocol=protocol, lr=run.probe_lr, weight_decay=run.probe_decay
         )
-        # With one label a node, Micro-F1 is accuracy.
-        probe = {f"accuracy{end}": found[f"micro_f1{end}"] for end in ("", "_std")} | {**found}
     else:
         probe = evaluate.linear_probe(z, y, protocol=protocol, data=data)
         second = f"{protocol}-raw"
-    told = {**probe, **per_split(probe)}
+    told = as_row(probe)
     if second in evaluate.PROTOCOLS:
         found = evaluate.linear_probe(z, y, protocol=second, data=data)
         told |= {f"raw_rows_{key}": found[key] for key in ("accuracy", "accuracy_std")}
@@ -360,10 +358,18 @@ def measure(run: Run, z: torch.Tensor, data: Any, cluster: bool = True) -> dict[
     return {**told, **{f"cluster_{key}": value for key, value in groups.items()}}
 
 
-def per_split(found: Any) -> dict[str, str]:
-    """The accuracies of the single splits in one cell, for tests in pairs."""
-    accuracies = getattr(found, "per_run", {}).get("accuracy", ())
-    return {"accuracies": " ".join(f"{value:.4f}" for value in accuracies)} if accuracies else {}
+def as_row(found: evaluate.Result) -> dict[str, Any]:
+    """An evaluation as columns, one of them the accuracies of the single splits.
+
+    Those are for tests in pairs. With one label a node, Micro-F1 is accuracy.
+    """
+    row: dict[str, Any] = dict(found)
+    accuracies = found.per_run.get("accuracy") or found.per_run.get("micro_f1", [])
+    if "accuracy" not in row:
+        row = {f"accuracy{end}": row[f"micro_f1{end}"] for end in ("", "_std")} | row
+    if accuracies:
+        row["accuracies"] = " ".join(f"{value:.4f}" for value in accuracies)
+    return row
 
 
 def has_labels(data: Any) -> bool:

@@ -165,7 +165,8 @@ def test_a_row_without_its_number_is_named(folder, capsys):
 
 def test_one_seed_alone(folder):
     assert trained(folder, "--seed", "3") == 0
-    assert [row["seed"] for row in results.read_rows(folder / "results.csv")] == ["-1", "3", "3"]
+    seeds = [row["seed"] for row in results.read_rows(folder / "results.csv")]
+    assert seeds == ["-1", "-1", "3", "3"]  # raw and propagated features, untrained and trained
     assert read_run(folder).seeds == [3]
     assert trained(folder, "--seeds", "1", "--resume") == 0
     assert read_run(folder).seeds == [0, 3]

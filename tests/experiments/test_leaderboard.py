@@ -47,4 +47,4 @@ def test_deviation_is_over_seeds_and_splits():
     assert line.accuracy == pytest.approx(0.8)
     assert line.std == pytest.approx(math.sqrt(0.02 + (0.03**2 + 0.04**2) / 2))
     assert line.cells()[1] == "80.0 ± 14.6"
-    assert line.cells()[4:8] == ["", "", "", ""]
+    assert line.cells()[6:10] == ["", "", "", ""]
