@@ -1,6 +1,7 @@
 """No figure in README or docs without a stored row: means and deviations are made again."""
 
 import csv
+import json
 import re
 from collections import defaultdict
 from functools import lru_cache
@@ -15,6 +16,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MADE_BY = ("config", "options", "variant", "dataset", "protocol", "features", "loss")
 OTHERS = ("reported", "published", "authors", "paper")  # whose figures need no row of ours
 FIGURE = re.compile(r"(?<![-+\w.])(\d+\.\d+) ± (\d+\.\d+)(?! ?%?\w)")
+
+
+@lru_cache
+def stored_as_told():
+    """`mean ± deviation` as the outputs of benchmarks/speed hold it."""
+    paths = (ROOT / "benchmarks" / "results").glob("*.json")
+    told = (json.dumps(json.loads(path.read_text()), ensure_ascii=False) for path in paths)
+    return {found for text in told for found in FIGURE.findall(text)}
 
 
 @lru_cache
@@ -79,6 +88,8 @@ def test_every_mean_and_deviation_has_its_rows(page):
     for (mean, std), line in figures(page):
         # half a unit of the last digit, and what float printing may add
         near = 0.5 * 10.0 ** -len(mean.partition(".")[2]) + 1e-6
+        if (mean, std) in stored_as_told():
+            continue
         scales = product((1.0, 0.01), (rows,))
         if not any(
             np.any(

@@ -19,7 +19,7 @@ class Trained:
     Args:
         untrained: embeddings before it `[n, d]`.
         z: embeddings after it `[n, d]`.
-        cost: seconds, peak_mb (beyond what was there before) and trained_epochs.
+        cost: seconds, cpu_seconds, peak_mb (beyond what was there before) and trained_epochs.
         loss: of its last epoch.
         commit: of the code that trained.
     """

@@ -40,7 +40,7 @@ class Line:
         source: where, and under which protocol if it is another one.
         compares: whether the reported figure is of this protocol.
         epochs: of training, the mean.
-        seconds: of training, the mean.
+        seconds: of training, the mean; CPU seconds where rows tell them.
         peak_mb: memory of training beyond what was there before, the largest, in MB.
         commits: of the code that trained and measured, all of them.
         raw_rows: accuracy of the second probe, on rows as they are.
@@ -149,8 +149,9 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
         "stands where it is larger than that. “p” is of the corrected resampled t-test (Nadeau and "
         "Bengio, 2003) of that difference, which takes splits for samples that overlap. “Raw rows” "
         "is a second probe, on rows as they are; “untrained” the same encoder before training; "
-        "“reported” in brackets is of another protocol and does not compare. Seconds and memory "
-        "are those of one training. Sorted by accuracy.",
+        "“reported” in brackets is of another protocol and does not compare. Seconds (of the "
+        "processor, where rows tell them) and memory are those of one training. Sorted by "
+        "accuracy.",
     ]
     if picture:
         parts.append(f"![accuracy of every method and seed]({picture})")
@@ -187,7 +188,7 @@ def _line(
         source,
         protocol == entry.run.protocol or "accuracy" not in entry.reported,
         _mean(_column(group, "trained_epochs")),
-        _mean(_column(group, "seconds")),
+        _mean(_column(group, "cpu_seconds") or _column(group, "seconds")),
         max(memory, default=math.nan),
         tuple(
             dict.fromkeys(

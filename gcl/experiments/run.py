@@ -184,8 +184,9 @@ def train_seed(
         cluster: whether k-means is run on what comes out.
 
     Returns:
-        One row (dict) for the untrained and one for the trained encoder, the latter with seconds
-        and memory (MB) of the training, and the training. Without labels one row, with the loss.
+        One row (dict) for the untrained and one for the trained encoder, the latter with seconds,
+        CPU seconds (if it was not interrupted) and memory (MB) of the training, and the training.
+        Without labels one row, with the loss.
 
     Raises:
         CheckpointError: the checkpoint is of another run, seed or graph.
@@ -288,11 +289,13 @@ def train(
         callbacks=hooks,
         resume=saved if goes_on else None,
     )
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     kind = torch.device(run.device).type
     memory = peak_extra_mb(lambda: states.append(trained()), kind, every=0.01)
     before = sum(float(row["seconds"]) for row in earlier)
     cost = {"seconds": before + time.perf_counter() - started, "peak_mb": memory}
+    if not earlier:  # nothing tells that of epochs before an interrupt
+        cost["cpu_seconds"] = time.process_time() - cpu
     return states[0], cost
 
 
