@@ -23,10 +23,12 @@ from rich.table import Table
 from torch import Tensor
 from torch_geometric.seed import seed_everything
 
+from gcl.baselines import propagated_features
 from gcl.callbacks import Callback, ProgressBar
-from gcl.evaluate.clustering import cluster_scores
+from gcl.evaluate.clustering import cluster, cluster_scores
 from gcl.experiments.config import read_config
 from gcl.experiments.memory import peak_extra_mb
+from gcl.experiments.references import PROPAGATED
 from gcl.experiments.results import Results, summarize
 from gcl.experiments.run import Run, load_data, options_digest
 from gcl.methods.pretraining import pretrain
@@ -116,6 +118,11 @@ def started(run: Run, seed: int, pretrained: Path) -> Run:
     return replace(run, method={**run.method, **told})
 
 
+def propagated_row(data: Any) -> dict[str, float]:
+    """k-means on features smoothed over the graph: nothing is trained."""
+    return dict(cluster(propagated_features(data, columns=64), data.y))
+
+
 def start_row(run: Run, data: Any, seed: int, pretrained: Path) -> dict[str, float]:
     """The pre-trained auto-encoder and k-means on its embeddings, before any training."""
     method = started(run, seed, pretrained).build(data)
@@ -179,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown := set(chosen.variants or []) - set(plans):
         parser.error(f"no variant {sorted(unknown)[0]!r}; there are {', '.join(plans)}")
     plans = {name: plans[name] for name in chosen.variants or plans}
-    plans = {START: replace(linear, epochs=0), **plans}
+    plans = {name: replace(linear, epochs=0) for name in (PROPAGATED, START)} | plans
     kept = Results(chosen.out, ("variant", "options", "seed", *METRICS))
     mine: list[dict[str, Any]] = []
     for seed in range(chosen.runs):
@@ -195,11 +202,12 @@ def main(arguments: list[str] | None = None) -> None:
             for name, run in plans.items():
                 found = done[name]
                 if not found:
-                    new = (
-                        start_row(run, data, seed, path)
-                        if name == START
-                        else trained_row(name, run, data, seed, path)
-                    )
+                    if name == PROPAGATED:
+                        new = propagated_row(data)
+                    elif name == START:
+                        new = start_row(run, data, seed, path)
+                    else:
+                        new = trained_row(name, run, data, seed, path)
                     told = {"dataset": run.dataset, "epochs": run.epochs}
                     found = kept.add(keys[name], {**told, **new})
                 mine += [{**row, "features": name} for row in found]
@@ -207,8 +215,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def show(run: Run, rows: list[dict[str, Any]]) -> None:
-    started = [row for row in rows if row["features"] == START]
-    trained = [row for row in rows if row["features"] != START]
+    started = [row for row in rows if row["features"] in (PROPAGATED, START)]
+    trained = [row for row in rows if row["features"] not in (PROPAGATED, START)]
     keys = [*METRICS, *(f"max_{key}" for key in METRICS), *COSTS]
     summary = {
         **summarize(started, list(METRICS)),

@@ -22,7 +22,9 @@ from torch_geometric.seed import seed_everything
 
 import gcl
 from gcl import evaluate
+from gcl.baselines import propagated_features
 from gcl.experiments.config import read_config
+from gcl.experiments.references import PROPAGATED, RAW
 from gcl.experiments.results import Results, summarize
 from gcl.experiments.run import Run, load_data, options_digest
 
@@ -38,6 +40,11 @@ def embed(run: Run, data: Data, seed: int, epochs: int) -> Tensor:
         adam = Adam(method.parameters(), lr=run.lr, weight_decay=run.weight_decay)
         gcl.fit(method, data, epochs=epochs, optimizer=adam)
     return gcl.embed(method, data)
+
+
+def untrained(name: str, data: Data) -> Tensor:
+    """Features of the graph that is left, as they are or propagated by the rule without labels."""
+    return data.x if name == RAW else propagated_features(data)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -57,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     shown: list[dict[str, Any]] = []
     for seed in range(chosen.seeds):
         split = evaluate.edge_split(data, seed=seed)
-        todo: list[tuple[str, Run | None, int]] = [("raw features", None, 0)]
+        todo: list[tuple[str, Run | None, int]] = [(RAW, None, 0), (PROPAGATED, None, 0)]
         for name, run in runs.items():
             epochs = run.epochs if chosen.epochs is None else chosen.epochs
             todo += [(f"{name} untrained", run, 0), (name, run, epochs)]
@@ -66,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
             key = {"method": name, **told, "decoder": chosen.decoder, "seed": seed}
             found = kept.find(key)
             if not found:
-                z = embed(maybe, split.data, seed, epochs) if maybe else split.data.x
+                z = embed(maybe, split.data, seed, epochs) if maybe else untrained(name, split.data)
                 result = evaluate.link_prediction(z, split, decoder=chosen.decoder)
                 scores = {k: result[k] for k in SHOWN}
                 found = kept.add(key, {**scores, "protocol": result.protocol})

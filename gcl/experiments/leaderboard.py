@@ -24,6 +24,7 @@ HEADS = (
     "method", "ours", "over propagated", "p", "raw rows", "seeds", "untrained", "reported",
     "epochs", "s", "peak MB", "commits",
 )  # fmt: skip
+CLUSTERS = {"cluster_accuracy": "ACC", "cluster_nmi": "NMI", "cluster_ari": "ARI"}
 ABOVE = "▲"  # marks a gain over propagated features above its deviation
 
 
@@ -48,6 +49,8 @@ class Line:
             references and where rows do not tell their splits.
         gain_std: its deviation, see `gcl.experiments.references.deviation`.
         p: of the corrected resampled t-test of the gain; NaN with one split.
+        clusters: of k-means after the last epoch against the classes, mean and deviation of ACC,
+            NMI and ARI over trainings, or over runs of k-means; empty where it was left out.
     """
 
     method: str
@@ -65,6 +68,7 @@ class Line:
     gain: float = math.nan
     gain_std: float = math.nan
     p: float = math.nan
+    clusters: tuple[tuple[float, float], ...] = ()
 
     @property
     def accuracy(self) -> float:
@@ -85,6 +89,11 @@ class Line:
             *(_number(value) for value in (self.epochs, self.seconds, self.peak_mb)),
             ", ".join(self.commits),
         ]
+
+    def cluster_cells(self) -> list[str]:
+        """What the table of clusters shows."""
+        told = (f"{_percent(mean)} ± {_percent(std)}" for mean, std in self.clusters)
+        return [self.method, *told, str(len(self.values)), ", ".join(self.commits)]
 
     def _told_gain(self) -> str:
         if math.isnan(self.gain):
@@ -156,13 +165,24 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
     if picture:
         parts.append(f"![accuracy of every method and seed]({picture})")
     for dataset, lines in board.items():
-        table = [HEADS, ["---", *["---:"] * (len(HEADS) - 2), "---"], *(x.cells() for x in lines)]
         parts.append(f"## {dataset}")
-        parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in table))
+        parts.append(_as_table(HEADS, [line.cells() for line in lines]))
         sources = [f"- {x.method}: {x.source}" for x in lines if x.source]
         if sources:
             parts.append("\n".join(["Reported by:", "", *sources]))
+        if found := sorted((x for x in lines if x.clusters), key=lambda x: -x.clusters[1][0]):
+            parts.append(
+                f"Clusters of {dataset}: k-means with as many clusters as classes after the last "
+                "epoch, sorted by NMI."
+            )
+            heads = ("method", *CLUSTERS.values(), "seeds", "commits")
+            parts.append(_as_table(heads, [line.cluster_cells() for line in found]))
     return "\n\n".join(parts) + "\n"
+
+
+def _as_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(heads) - 2), "---"]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows))
 
 
 def _line(
@@ -199,8 +219,20 @@ def _line(
             )
         ),
         _mean(_column(group, "raw_rows_accuracy")),
-        *(_gain(group, propagated) if name not in (RAW, PROPAGATED) else ()),
+        *(_gain(group, propagated) if name not in (RAW, PROPAGATED) else (math.nan,) * 3),
+        _clusters(group),
     )
+
+
+def _clusters(group: list[dict[str, Any]]) -> tuple[tuple[float, float], ...]:
+    found = []
+    for key in CLUSTERS:
+        values = _column(group, key)
+        if len(values) < len(group):
+            return ()
+        within = float(_column(group, f"{key}_std")[0])
+        found.append((_mean(values), float(np.std(values, ddof=1)) if len(values) > 1 else within))
+    return tuple(found)
 
 
 def _gain(

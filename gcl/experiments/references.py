@@ -65,7 +65,7 @@ def propagated_rows(run: Run, data: Any, cluster: bool = True) -> list[dict[str,
         raw = baselines.propagated_probe(data, protocol=second)
         row |= {f"raw_rows_{key}": raw[key] for key in ("accuracy", "accuracy_std")}
     if cluster:
-        groups = evaluate.cluster(baselines.propagated_features(data), labels_of(data))
+        groups = evaluate.cluster(baselines.propagated_features(data, columns=64), labels_of(data))
         row |= {f"cluster_{key}": value for key, value in groups.items()}
     return [row]
 

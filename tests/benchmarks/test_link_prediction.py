@@ -28,7 +28,7 @@ def test_table_and_file(configs, capsys, monkeypatch):
     out = configs / "links.csv"
     command = ["grace/karate", "csgcl/karate", "--epochs", "2", "--out", str(out)]
     SCRIPT["main"]([*command, "--seeds", "1"])
-    names = ["raw features", "grace/karate untrained", "grace/karate"]
+    names = ["raw features", "propagated", "grace/karate untrained", "grace/karate"]
     names += ["csgcl/karate untrained", "csgcl/karate"]
     shown = capsys.readouterr().out
     assert all(name in shown for name in (*names, "AUC", "MRR", "1 seeds"))
