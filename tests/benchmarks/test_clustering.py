@@ -35,16 +35,16 @@ def script(monkeypatch, tmp_path):
 def test_variants_differ_in_what_their_name_says(script):
     linear, exact = (script["read_run"](recipe, "karate") for recipe in ("pamc", "scgc"))
     runs = script["variants"](linear, exact)
-    assert list(runs) == VARIANTS[1:]
-    for name, form in zip(VARIANTS[1:5], ("none", "node", "paper", "pair"), strict=True):
+    assert list(runs) == VARIANTS[2:]
+    for name, form in zip(VARIANTS[2:6], ("none", "node", "paper", "pair"), strict=True):
         assert runs[name].recipe == "pamc"
         assert runs[name].method == {**linear.method, "proxy": form}
     apart = {"proxy": "node", "within_cluster": False}
-    assert runs[VARIANTS[5]].method == {**linear.method, **apart}
-    assert runs[VARIANTS[6]].recipe == "scgc"
+    assert runs[VARIANTS[6]].method == {**linear.method, **apart}
+    assert runs[VARIANTS[7]].recipe == "scgc"
     shared = {k: v for k, v in linear.method.items() if k in exact.method}
-    assert runs[VARIANTS[6]].method == shared
-    assert runs[VARIANTS[7]] == exact
+    assert runs[VARIANTS[7]].method == shared
+    assert runs[VARIANTS[8]] == exact
 
 
 def test_table_and_file(script, tmp_path, capsys):

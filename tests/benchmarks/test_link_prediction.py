@@ -38,8 +38,8 @@ def test_table_and_file(configs, capsys, monkeypatch):
     assert all(0 <= float(row["auc"]) <= 1 for row in first)
     SCRIPT["main"]([*command, "--seeds", "2"])
     rows = read_rows(out)
-    assert rows[:5] == first  # not run again
-    assert [(row["method"], row["seed"]) for row in rows[5:]] == [(n, "1") for n in names]
+    assert rows[:6] == first  # not run again
+    assert [(row["method"], row["seed"]) for row in rows[6:]] == [(n, "1") for n in names]
 
 
 def test_one_data_set_at_a_time(configs, monkeypatch, capsys):
