@@ -132,8 +132,11 @@ def deviation(trained: Sequence[dict[str, Any]], reference: dict[str, Any]) -> f
 
 
 def splits_of(row: dict[str, Any]) -> list[float]:
-    """The accuracies of the single splits that a row tells."""
-    return [float(value) for value in str(row.get("accuracies") or "").split()]
+    """The accuracies of the single splits that a row tells, or the one of its only split."""
+    found = [float(value) for value in str(row.get("accuracies") or "").split()]
+    if not found and row.get("accuracy_std") in (0.0, "0.0"):
+        return [float(row["accuracy"])]
+    return found
 
 
 def _features(data: Any) -> torch.Tensor | None:

@@ -42,6 +42,12 @@ def test_rows_of_other_splits_are_not_compared():
     assert differences([{"features": "grace", "accuracy": 0.8}], PROPAGATION) is None
 
 
+def test_a_row_of_one_split_needs_no_list():
+    old = {"features": "grace", "accuracy": "0.82", "accuracy_std": "0.0"}
+    assert differences([old], row(PROPAGATED, [0.80]))[0, 0] == pytest.approx(0.02)
+    assert differences([{**old, "accuracy_std": "0.1"}], row(PROPAGATED, [0.80])) is None
+
+
 @pytest.mark.parametrize(
     ("accuracies", "said"),
     [
