@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
-from torch_geometric.nn import BatchNorm
+from torch import Tensor, nn
+from torch_geometric import nn as pyg
 from torch_geometric.nn.resolver import normalization_resolver
 
 from gcl.nn.prelu import activation
@@ -21,7 +21,7 @@ def after_layer(
 ) -> nn.Sequential:
     """`x -> act(norm(x))`, made anew for every layer.
 
-    One node has no variance: a batch norm takes it as in evaluation.
+    The norm takes any number of nodes, see `normalization`.
 
     Args:
         owner: who asks, for messages.
@@ -40,9 +40,7 @@ def after_layer(
     """
     after = nn.Sequential()
     if norm is not None:
-        after.append(_normalization(owner, norm, width, norm_kwargs))
-        if isinstance(after[-1], BatchNorm):  # as in GINEncoder
-            after[-1].allow_single_element = after[-1].module.track_running_stats
+        after.append(normalization(owner, norm, width, norm_kwargs))
     if act is not None:
         after.append(_activation(owner, act))
     return after
@@ -56,16 +54,36 @@ def reset_all(modules: nn.Module) -> None:
             reset()
 
 
-def _normalization(owner: str, norm: str, width: int, options: dict[str, Any] | None) -> nn.Module:
+def normalization(
+    owner: str, norm: str, width: int, options: dict[str, Any] | None = None
+) -> nn.Module:
+    """A normalisation by PyG's name, for any number of nodes.
+
+    One node has no variance: a batch norm takes it as in evaluation. None have no mean either: a
+    layer norm gives them back.
+
+    Raises:
+        TypeError, ValueError: a name that PyG does not know.
+    """
     if not isinstance(norm, str):
         raise TypeError(f"{owner}: norm must be the name of a normalization, got {norm!r}.")
     try:
-        return normalization_resolver(norm, width, **(options or {}))
+        made: nn.Module = normalization_resolver(norm, width, **(options or {}))
     except (AttributeError, ValueError):
         raise ValueError(
             f"{owner}: unknown norm {norm!r}; give the name of one in PyG, such as 'batch', "
             "'layer' or 'graph', or None."
         ) from None
+    if isinstance(made, pyg.BatchNorm):  # as in GINEncoder
+        made.allow_single_element = made.module.track_running_stats
+    return LayerNorm(width, **(options or {})) if isinstance(made, pyg.LayerNorm) else made
+
+
+class LayerNorm(pyg.LayerNorm):
+    """PyG's, which warns of a deviation where there are no rows."""
+
+    def forward(self, x: Tensor, *arguments: Any) -> Tensor:
+        return super().forward(x, *arguments) if x.shape[0] else x
 
 
 def _activation(owner: str, act: str | Callable[[], nn.Module]) -> nn.Module:

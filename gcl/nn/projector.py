@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import MLP
 
 from gcl.checks import check_real
+from gcl.nn.after_layer import normalization
 
 
 def projector(
@@ -36,7 +37,7 @@ def projector(
             for ONNX, which has no QR.
 
     Raises:
-        ValueError: a width below 1.
+        TypeError, ValueError: a width below 1; a norm that PyG does not know.
 
     Example:
         >>> projector(8, 4)
@@ -59,7 +60,8 @@ def projector(
         )
     narrow = inner_products and hidden_channels + 1 < out_channels
     head = _RotatedMLP if narrow else MLP
-    return head([in_channels, hidden_channels, out_channels], act="elu", norm=norm)
+    inside = None if norm is None else normalization("projector", norm, hidden_channels)
+    return head([in_channels, hidden_channels, out_channels], act="elu", norm=inside)
 
 
 class _RotatedMLP(MLP):

@@ -21,6 +21,14 @@ def test_one_node_is_normalised_as_in_evaluation():
     assert torch.allclose(after(x), x, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_layer_norm_takes_any_number_of_nodes():
+    after, x = after_layer("Mine", 4, None, "layer", {"eps": 0.1}), torch.randn(6, 4)
+    plain = (x - x.mean()) / (x.std(correction=0) + 0.1)
+    torch.testing.assert_close(after(x), plain)
+    assert after(x[:0]).shape == (0, 4)
+
+
 def test_start_values_come_back():
     after = after_layer("Mine", 4, "prelu", "batch")
     after(torch.randn(6, 4) + 3)

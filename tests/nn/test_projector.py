@@ -92,3 +92,15 @@ def test_a_norm_stands_before_the_activation_in_both_forms():
     short = narrow(x)
     assert short.shape == (7, 4)
     torch.testing.assert_close(short @ short.t(), h @ h.t())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_norm_inside_takes_any_number_of_rows(norm, rows):
+    assert projector(8, 4, norm=norm)(torch.randn(rows, 8)).isfinite().all()
+
+
+def test_an_unknown_norm_is_told():
+    with pytest.raises(ValueError, match=r"^projector: unknown norm .bach."):
+        projector(8, 4, norm="bach")
