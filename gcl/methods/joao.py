@@ -114,9 +114,10 @@ class JOAO(Method):
             self.method.train()
         self.last.copy_(torch.stack(losses))
         pull = self.chances - 1 / len(self.pool)
-        self.chances.copy_(
-            project_simplex(self.chances + self.lr * (self.last - self.gamma * pull))
-        )
+        step = self.lr * (self.last - self.gamma * pull)
+        # Of a loss that is no number nothing is learned; `fit` tells of it.
+        step = torch.where(step.isfinite().all(), step, 0.0)
+        self.chances.copy_(project_simplex(self.chances + step))
 
     def extra_repr(self) -> str:
         return f"(pool): {self.pool}\nlr={self.lr:g}, gamma={self.gamma:g}, every={self.every}"

@@ -88,6 +88,14 @@ def test_joao_learns_every_so_many_steps_of_training_alone():
     assert float(method.chances[1]) == pytest.approx(0.52)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_joao_learns_nothing_of_losses_that_are_no_numbers(bad):
+    method = joao([1.0, bad, 2.0], every=1)
+    method.chances.copy_(torch.tensor([0.2, 0.3, 0.5]))
+    method(batch(2))
+    torch.testing.assert_close(method.chances, torch.tensor([0.2, 0.3, 0.5]))
+
+
 def test_joao_draws_as_its_chances_say():
     method = joao([1.0, 2.0, 3.0]).eval()
     method.chances.copy_(torch.tensor([0.0, 1.0, 0.0]))
