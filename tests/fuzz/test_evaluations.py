@@ -227,13 +227,14 @@ def test_found_sparse_rows_in_bfloat16():
     assert "hits@1" not in judge(lambda: E.similarity_search(z, torch.arange(12) % 2, ks=[1]), z)
 
 
-def test_found_a_training_part_with_few_of_every_class():
-    mask = torch.arange(12)[None] < 8
+@pytest.mark.parametrize(("known", "refused"), [(8, False), (4, True)])
+def test_found_a_training_part_with_few_of_every_class(known, refused):
+    mask = torch.arange(12)[None] < known
     splits_ = E.Splits("few", mask, torch.zeros_like(mask), ~mask)
     protocol = E.Protocol("few", None, 0.0, 1, True, "liblinear", Cs=(1.0,))
     found = judge(lambda: E.linear_probe(torch.eye(12), torch.arange(12) % 4, splits=splits_,
                                          protocol=protocol))  # fmt: skip
-    assert isinstance(found, Refused)
+    assert isinstance(found, Refused) is refused
 
 
 def test_found_no_classes_to_match():
