@@ -70,7 +70,7 @@ def fill(folder: Path, out: Path, only: Sequence[str], jobs: int) -> None:
         content = load_config(path)
         dataset = content["dataset"]
         data = open_data(Run("", dataset))
-        runs = grid_runs(read_grid(content), dataset, {})
+        runs = grid_runs(read_grid(content), dataset, {}, data)
         names = [*CRITERIA, VALIDATION]
         keeping = Keeping(SEEDS, names, data, None, jobs, out, _say, LowLabels)
         keeping.fill(runs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from gcl.experiments.run import (
     Run,
     has_labels,
     load_data,
-    protocol_of,
     train_seed,
+    with_protocol,
 )
 
 KNOWN = {**SHOWN, **SHOWN_FURTHER}
@@ -47,7 +47,7 @@ def train_command(arguments: list[str]) -> None:
         raise ValueError("--resume needs --out, the folder to go on in.")
     data = load_data(run)
     if has_labels(data):
-        run = replace(run, protocol=protocol_of(run, data))
+        run = with_protocol(run, data)
     rows = _train_seeds(run, data, seeds, out, resume=chosen.resume, cluster=not chosen.no_cluster)
     if "accuracy" not in rows[-1]:
         _print_unlabelled(run, rows, out, as_json=chosen.json)

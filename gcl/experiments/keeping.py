@@ -15,6 +15,7 @@ from gcl.experiments.provenance import provenance
 from gcl.experiments.run import Run, as_json, has_labels
 from gcl.experiments.suite import run_tasks
 from gcl.experiments.trials import Trial, key, trials
+from gcl.training.settings import settings_of
 
 NEEDS = ("dataset", "recipe", "epochs", "options", "protocol", "seeds")
 
@@ -86,12 +87,14 @@ class Keeping:
 
 
 def told(run: Run) -> dict[str, Any]:
-    """What differs from the defaults of recipe and training, by the name of its option."""
-    usual = Run(run.recipe, run.dataset)
-    plain = ("protocol", "epochs", "lr", "weight_decay", "optimizer", "warmup", "clip", "patience")
-    found = {"epochs": run.epochs}
-    found |= {k: getattr(run, k) for k in plain if getattr(run, k) != getattr(usual, k)}
-    defaults = as_json(compose(run.recipe).defaults())
+    """Length, protocol, and what differs from the recipe's own settings, by name of its option."""
+    composition = compose(run.recipe)
+    found: dict[str, Any] = {"epochs": run.epochs}
+    if run.protocol:
+        found["protocol"] = run.protocol
+    usual = vars(settings_of(composition.recipe).lasting(run.epochs))
+    found |= {k: getattr(run, k) for k in usual if getattr(run, k) != usual[k]}
+    defaults = as_json(composition.defaults())
     for name, value in as_json(run.method).items():
         if isinstance(value, dict):
             inside = defaults.get(name) or {}

@@ -142,6 +142,11 @@ def protocol_of(run: Run, data: Data | HeteroData | GraphSet) -> str:
     return run.protocol or evaluate.default_protocol(data)
 
 
+def with_protocol(run: Run, data: Data | HeteroData | GraphSet) -> Run:
+    """The same run, which says its protocol."""
+    return replace(run, protocol=protocol_of(run, data))
+
+
 def check_protocol(run: Run, data: Data | HeteroData | GraphSet) -> None:
     """Raises ValueError where the protocol of a run is not for its data, or needs labels."""
     if not has_labels(data):

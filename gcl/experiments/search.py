@@ -10,7 +10,7 @@ from typing import Any
 from gcl.experiments.criteria import VALIDATION, merits, parts
 from gcl.experiments.grids import Try
 from gcl.experiments.keeping import Keeping
-from gcl.experiments.run import Run, check_protocol, has_labels, options_digest
+from gcl.experiments.run import Run, check_protocol, has_labels, options_digest, with_protocol
 
 
 def search(
@@ -62,12 +62,17 @@ def search(
     study = optuna.create_study(
         study_name=name, storage=storage, direction="maximize", load_if_exists=True
     )
+
+    def run_of(drawn: Mapping[str, Any]) -> Run:
+        run = tries[drawn["try"]].run(dataset, drawn["setting"], **told)
+        return with_protocol(run, keeping.data)
+
     done = optuna.trial.TrialState
     for trial in study.get_trials(deepcopy=False):
         if trial.state == done.RUNNING:  # of a program that was stopped
             study.tell(trial.number, state=done.FAIL)
     finished = [t for t in study.get_trials() if t.state in (done.COMPLETE, done.PRUNED)]
-    runs = [_run(tries, dataset, told, t.user_attrs["drawn"]) for t in finished]
+    runs = [run_of(t.user_attrs["drawn"]) for t in finished]
     # By the number of those before: a search that goes on must not repeat its first draws.
     study.sampler = optuna.samplers.TPESampler(seed=len(study.get_trials()))
     while len(runs) < trials:
@@ -76,7 +81,7 @@ def search(
             trial = study.ask()
             drawn = _drawn(tries, trial)
             trial.set_user_attr("drawn", drawn)
-            asked.append((trial, _run(tries, dataset, told, drawn)))
+            asked.append((trial, run_of(drawn)))
         new = [run for _, run in asked]
         if has_labels(keeping.data):
             check_protocol(new[0], keeping.data)
@@ -110,9 +115,3 @@ def _drawn(tries: Sequence[Try], trial: Any) -> dict[str, Any]:
                 f"{which}.{name}", low, high, step=ends.get("step"), log=log
             )
     return {"try": which, "setting": found}
-
-
-def _run(
-    tries: Sequence[Try], dataset: str, told: Mapping[str, Any], drawn: Mapping[str, Any]
-) -> Run:
-    return tries[drawn["try"]].run(dataset, drawn["setting"], **told)

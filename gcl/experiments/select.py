@@ -18,7 +18,7 @@ from gcl.experiments.config import load_config
 from gcl.experiments.criteria import CRITERIA, DEFAULT, VALIDATION, Unlabelled, merits, parts
 from gcl.experiments.grids import Try, read_grid
 from gcl.experiments.keeping import Keeping, told
-from gcl.experiments.run import Run, check_protocol, has_labels, open_data
+from gcl.experiments.run import Run, check_protocol, has_labels, open_data, with_protocol
 from gcl.experiments.search import search
 from gcl.experiments.trials import key
 from gcl.graphs.digest import data_digest
@@ -49,7 +49,7 @@ class Selection:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The chosen setting in words: what differs from the defaults of recipe and training."""
+        """The chosen setting in words, see `gcl.experiments.keeping.told`."""
         return told(self.run)
 
     @property
@@ -145,14 +145,14 @@ def select(
     if trials:
         runs = search(tried, dataset, common, criterion, trials, keeping)
     else:
-        runs = grid_runs(tried, dataset, common)
+        runs = grid_runs(tried, dataset, common, graph)
         _check(runs, names, graph)
         keeping.fill(runs)
     return ranked(criterion, runs, keeping)
 
 
-def grid_runs(tries: Sequence[Try], dataset: str, told: Mapping[str, Any]) -> list[Run]:
-    """Every setting of the grids, each once.
+def grid_runs(tries: Sequence[Try], dataset: str, told: Mapping[str, Any], data: Data) -> list[Run]:
+    """Every setting of the grids, each once, under the protocol of the data if none is told.
 
     Raises:
         ValueError: a range, which only a search draws from; options that are none.
@@ -165,7 +165,7 @@ def grid_runs(tries: Sequence[Try], dataset: str, told: Mapping[str, Any]) -> li
                 "many settings to draw from it, or a grid of values."
             )
         for setting in one.settings():
-            run = one.run(dataset, setting, **told)
+            run = with_protocol(one.run(dataset, setting, **told), data)
             found.setdefault(key(run, 0)["options"], run)
     return list(found.values())
 

@@ -40,8 +40,8 @@ from gcl.experiments.run import (
     check_protocol,
     open_data,
     options_digest,
-    protocol_of,
     train_seed,
+    with_protocol,
 )
 
 REFERENCES = "reference-2"  # their version: raised when their rows come out otherwise
@@ -142,7 +142,7 @@ def with_protocols(entries: Sequence[Entry]) -> list[Entry]:
         run = entry.run
         if not run.protocol:
             with suppress(ValueError, FileNotFoundError):
-                run = replace(run, protocol=protocol_of(run, _load(run.dataset, run.root)))
+                run = with_protocol(run, _load(run.dataset, run.root))
         found.append(replace(entry, run=run))
     return found
 

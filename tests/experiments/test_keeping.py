@@ -6,6 +6,8 @@ from gcl.experiments import results
 from gcl.experiments.grids import Try
 from gcl.experiments.keeping import Keeping, told
 from gcl.experiments.trials import Trial
+from gcl.methods import bgrl
+from gcl.training.settings import settings_of
 from tests.boards import masked
 
 ONE = Try("dgi", {"hidden": 8, "protocol": "public"})
@@ -74,3 +76,12 @@ def test_other_files_are_refused(tmp_path):
 def test_a_setting_in_words():
     run = Try("grace+macl", {"tau": 0.3, "macl": {"alpha": 0.25}, "lr": 0.1}).run("karate", {})
     assert told(run) == {"epochs": 200, "lr": 0.1, "tau": 0.3, "macl.alpha": 0.25}
+
+
+def test_words_are_what_differs_from_the_recipes_own_settings():
+    assert told(Try("dgi").run("karate", {"epochs": 5})) == {"epochs": 5}
+    assert told(Try("dgi").run("karate", {"patience": 0})) == {"epochs": 10_000, "patience": 0}
+    own = settings_of(bgrl)
+    assert 0 < own.lasting(10).warmup < own.warmup
+    assert told(Try("bgrl").run("karate", {"epochs": 10})) == {"epochs": 10}
+    assert told(Try("bgrl").run("karate", {"epochs": 10, "warmup": 0}))["warmup"] == 0

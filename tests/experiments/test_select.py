@@ -6,6 +6,7 @@ import shlex
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Data
 
 import gcl
 from gcl.cli import main
@@ -87,8 +88,20 @@ def test_the_mean_of_ranks_chooses(found):
 
 
 def test_twice_the_same_setting_is_one():
-    tries = read_grid([{"recipe": "dgi"}, {"recipe": "dgi", "grid": {"epochs": [200, 100, 100]}}])
-    assert [run.epochs for run in grid_runs(tries, "karate", {})] == [200, 100]
+    grid = {"epochs": [200, 100, 100]}
+    tries = read_grid([{"recipe": "grace", "epochs": 200}, {"recipe": "grace", "grid": grid}])
+    found = grid_runs(tries, "karate", {}, gcl.datasets.karate())
+    assert [run.epochs for run in found] == [200, 100]
+
+
+def test_the_protocol_is_that_of_the_data_unless_told():
+    mine = [{"recipe": "dgi"}, {"recipe": "dgi", "protocol": "e1"}]
+    for data, protocol in (
+        (gcl.datasets.karate(), "random-10-10-80"),
+        (Data(y=torch.tensor([0, 1, 0, 1]), num_nodes=4), "random-20-30-rest"),
+    ):
+        found = grid_runs(read_grid(mine), "own", {}, data)
+        assert [run.protocol for run in found] == [protocol, "e1"]
 
 
 def test_no_global_generator_decides():

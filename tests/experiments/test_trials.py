@@ -18,7 +18,8 @@ NAMES = ("modularity", "neighbour_stability", "hidden_edge_auc", VALIDATION)
 
 
 def runs(recipe, lengths, **options):
-    one = Try(recipe, {"hidden": 8, **options})
+    constant = {"patience": 0, "warmup": -1}
+    one = Try(recipe, {"hidden": 8, **constant, **options})
     told = {"protocol": "public"}
     return [one.run("tests.boards:masked", {"epochs": n}, **told) for n in lengths]
 
