@@ -13,6 +13,19 @@ import pytest
 from gcl.experiments import interrupts
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """As in a terminal: `nohup`, and `&` in a script, start a program deaf to some of them."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    before = {
+        number: signal.signal(number, usual.get(number, signal.SIG_DFL))
+        for number in interrupts.ENDING
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def send(number):
     os.kill(os.getpid(), number)
 
