@@ -40,7 +40,7 @@ from gcl.ops import tiling
 ROOT = Path(__file__).parents[1]
 RECIPES = (
     "afgrl", "bgrl", "cca_ssg", "costa", "csgcl", "dgi", "gbt", "gca", "ggd", "grace",
-    "graphmae", "mvgrl", "ns4gc", "pamc", "progcl", "scgc", "sgrl", "sugrl",
+    "graphmae", "mvgrl", "ns4gc", "pamc", "progcl", "scgc", "sgrl", "sugrl", "vicreg",
 )  # fmt: skip
 # Shares of the time: what is not used is left to those that follow.
 UNTIL = {"tests": 0.35, "gcn": 0.45, "epochs": 0.75, "losses": 1.0}

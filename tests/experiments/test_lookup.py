@@ -18,7 +18,7 @@ def test_names_of_the_package_and_of_elsewhere():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("macl", "Unknown recipe 'macl'; known: adameow, afgrl, .*sugrl, or your own as package"),
+        ("macl", "Unknown recipe 'macl'; known: adameow, afgrl, .*vicreg, or your own as package"),
         ("no_such_module:f", "recipe 'no_such_module:f' cannot be imported: No module named"),
         (
             "statistics:nothing",

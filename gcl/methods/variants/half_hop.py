@@ -50,7 +50,7 @@ def half_hop(method: Method, *, p: float = 0.5, alpha: float = 0.5) -> Method:
         >>> data = gcl.datasets.load("karate")
         >>> method = half_hop(gcl.methods.grace(data, hidden=8), p=0.3)
         >>> [h.shape for h in method.project_views(data)]
-        [torch.Size([34, 128]), torch.Size([34, 128])]
+        [torch.Size([34, 8]), torch.Size([34, 8])]
     """
     check_is_method("half_hop", method)
     halving = HalfHopping(p, alpha)
