@@ -1,6 +1,7 @@
 """The row of propagation alone: its choice, its figures, its kinds of data."""
 
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from gcl.baselines import (
     propagated_probe,
     there_and_back,
 )
-from gcl.evaluate import Splits, graph_classification, linear_probe, random_splits
+from gcl.evaluate import PROTOCOLS, Splits, graph_classification, linear_probe, random_splits
 from gcl.evaluate.protocols import GraphProtocol
 from gcl.transforms import AddPropagated, NormalizeRows
 
@@ -55,9 +56,10 @@ def test_the_choice_reads_no_test_label(graph):
 
 def test_one_rule_where_nothing_is_chosen_on_validation(graph):
     splits = random_splits(300, 0.2, 0, 2)
-    found = propagated_probe(graph, protocol="e1", splits=splits)
+    rule = replace(PROTOCOLS["e1"], Cs=(0.5, 2.0))
+    found = propagated_probe(graph, protocol=rule, splits=splits)
     rows = torch.nn.functional.normalize(propagated_features(graph, 16, "mean"))
-    expected = linear_probe(rows, graph.y, protocol="e1", splits=splits)
+    expected = linear_probe(rows, graph.y, protocol=rule, splits=splits)
     assert found["accuracy"] == pytest.approx(expected["accuracy"], abs=0.01)
     assert found.protocol == f"{expected.protocol}; unit rows of SSGC-16"
 

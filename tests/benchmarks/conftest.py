@@ -1,5 +1,6 @@
 """Fewer splits and starts: what scripts compare is tested elsewhere, here that they do."""
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -16,3 +17,11 @@ def few_runs(monkeypatch):
         for name, full in table.items():
             short = {"runs": min(2, full.runs), "epochs": min(40, full.epochs), "Cs": full.Cs[1:3]}
             monkeypatch.setitem(table, name, replace(full, **short))
+
+
+@pytest.fixture(autouse=True)
+def small_collections():
+    """Between timings garbage is collected: what earlier tests left is not walked each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 import gcl
 from gcl.cli import main
+from gcl.evaluate import HETERO_PROTOCOLS
 from gcl.experiments import results
 from gcl.experiments.run import Run
 
@@ -35,6 +37,8 @@ def script(monkeypatch):
     monkeypatch.delitem(sys.modules, "heterogeneous", raising=False)
     module = importlib.import_module("heterogeneous")
     monkeypatch.setattr(module, "load_data", lambda run: small(90))
+    for name, full in HETERO_PROTOCOLS.items():
+        monkeypatch.setitem(HETERO_PROTOCOLS, name, replace(full, epochs=8))
     options = {
         "meow": {"hidden": 8, "clusters": (4, 9)},
         "adameow": {"hidden": 8, "proj": 8},
@@ -77,7 +81,7 @@ def test_the_command_line_takes_heterogeneous_graphs(tmp_path, capsys, monkeypat
     assert main([*command, "--out", str(tmp_path / "run")]) == 0
     assert "meow" in capsys.readouterr().out
     rows = results.read_rows(tmp_path / "run" / "results.csv")
-    assert {row["features"] for row in rows} == {"raw features", "untrained", "meow"}
+    assert {row["features"] for row in rows} == {"raw features", "propagated", "untrained", "meow"}
     for row in rows:
         assert row["accuracy"] == row["micro_f1"]
         assert 0 < float(row["auc"]) <= 1
@@ -98,7 +102,8 @@ def test_metapaths_as_edge_types_on_the_command_line(capsys, monkeypatch):
 
 def test_a_protocol_for_other_graphs_is_refused(capsys, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
-    assert main(["train", "meow", "test_heterogeneous:small"]) == 2
+    command = ["train", "meow", "test_heterogeneous:small", "--protocol", "random-10-10-80"]
+    assert main(command) == 2
     assert (
         "is a heterogeneous graph, which protocol 'random-10-10-80' is not for"
         in capsys.readouterr().err
