@@ -173,8 +173,8 @@ def under(entries: Sequence[Entry], protocol: str) -> tuple[list[Entry], dict[st
             fits, absent[dataset] = False, str(error)
         if fits:
             # A report is of the protocol its configuration is for, unless it says otherwise.
-            own_protocol = protocol_of(entry.run, _load(dataset, run.root))
-            told = {"protocol": own_protocol, **entry.reported} if entry.reported else {}
+            known = with_protocol(entry.run, _load(dataset, run.root)).protocol
+            told = {"protocol": known, **entry.reported} if entry.reported else {}
             chosen.append(replace(entry, run=run, reported=told))
     return chosen, absent
 
