@@ -23,8 +23,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.seed import seed_everything
 
 from gcl import evaluate
+from gcl.baselines import propagated_features
 from gcl.callbacks import EarlyStopping, ProgressBar
 from gcl.experiments.config import read_config
+from gcl.experiments.references import PROPAGATED, RAW
 from gcl.experiments.results import Results, summarize
 from gcl.experiments.run import Run, load_data, options_digest
 from gcl.training.loop import embed, fit
@@ -144,21 +146,28 @@ def main(arguments: list[str] | None = None) -> None:
     data = load_data(next(iter(runs.values())))
     kept = Results(chosen.out, ("dataset", "variant", "options", "seed"))
     mine: list[dict[str, Any]] = []
-    for name, run in {"raw features": next(iter(runs.values())), **runs}.items():
+    first = next(iter(runs.values()))
+    for name, run in {RAW: first, PROPAGATED: first, **runs}.items():
         for seed in range(chosen.seeds if name in runs else 1):
             key = {"dataset": run.dataset, "options": options_digest(run), "seed": seed}
             names = {name, f"{name}, untrained"}
             have = [row for row in kept.find(key) if row["variant"] in names]
             if not have:
-                new = rows_of(name, run, data, seed) if name in runs else raw(run, data)
+                new = (
+                    rows_of(name, run, data, seed) if name in runs else not_trained(name, run, data)
+                )
                 have = kept.add(key, *new)
             mine += [{**row, "features": row["variant"]} for row in have]
     show(chosen.dataset, mine)
 
 
-def raw(run: Run, data: HeteroData) -> list[dict[str, Any]]:
+def not_trained(name: str, run: Run, data: HeteroData) -> list[dict[str, Any]]:
+    """Features of the nodes with labels, as they are or propagated through the other types."""
     x = next(nodes for nodes in data.node_stores if "y" in nodes).get("x")
-    return [] if x is None else [{"variant": "raw features", **scores(run, x, data)}]
+    if x is None:
+        return []
+    rows = x if name == RAW else propagated_features(data)
+    return [{"variant": name, **scores(run, rows, data)}]
 
 
 def show(dataset: str, rows: list[dict[str, Any]]) -> None:
