@@ -182,7 +182,7 @@ def contents(out):
             found[name] = path.read_bytes()
         if path.suffix == ".csv":
             rows = rows_of(path)
-            costs = ("seconds", "peak_mb")
+            costs = ("seconds", "cpu_seconds", "peak_mb")
             found[name] = [{k: v for k, v in row.items() if k not in costs} for row in rows]
     return found
 
@@ -251,7 +251,7 @@ def bench_command(out, seeds):
 
 
 def numbers(path):
-    costs = ("seconds", "peak_mb", "command", "commit", "machine")
+    costs = ("seconds", "cpu_seconds", "peak_mb", "command", "commit", "machine")
     rows = rows_of(path)
     return sorted(tuple((k, v) for k, v in row.items() if k not in costs) for row in rows)
 

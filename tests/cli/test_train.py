@@ -181,10 +181,10 @@ def test_a_graph_without_labels_is_trained_and_its_embedding_kept(own, tmp_path,
 
 @pytest.mark.parametrize("recipe", ["meow", "adameow", "heco"])
 def test_every_listed_graph_can_be_trained_on(recipe, monkeypatch, capsys):
-    few = replace(gcl.evaluate.HETERO_PROTOCOLS["hetero-random"], epochs=5)
-    monkeypatch.setitem(gcl.evaluate.HETERO_PROTOCOLS, "hetero-random", few)
+    few = replace(gcl.evaluate.HETERO_PROTOCOLS["hetero-20"], epochs=5)
+    monkeypatch.setitem(gcl.evaluate.HETERO_PROTOCOLS, "hetero-20", few)
     assert main(["train", recipe, "hetero-sbm", "--hidden", "8", "--epochs", "1"]) == 0
-    assert "hetero-random" in capsys.readouterr().out
+    assert "hetero-20" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("default")  # shown by the command line, not raised
