@@ -19,7 +19,7 @@ from gcl.checkpoint import write_atomically
 from gcl.cli.options import SHOWN, Parser, protocol_line
 from gcl.cli.tables import print_table
 from gcl.cli.train import percent
-from gcl.experiments import leaderboard, results, suite
+from gcl.experiments import leaderboard, provenance, results, suite
 from gcl.experiments.config import read_config
 from gcl.experiments.references import PROPAGATED, RAW
 from gcl.experiments.run import UNTRAINED
@@ -119,6 +119,7 @@ def _fill(
     """Run what is missing; every row is kept as soon as it is there. Also what failed, and why."""
     failed: dict[str, Exception] = {}
     if todo:
+        provenance.commit()  # before the first row changes a file of the checkout
         # Written before the first long run, so that an unwritable place shows at once.
         rows = results.add_rows(out, [])
     work = out.with_name(f"{out.name}.work")

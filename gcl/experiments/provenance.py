@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -11,9 +12,22 @@ import torch
 
 def provenance() -> dict[str, str]:
     """Command, commit and machine, to stand beside every number."""
+    return {
+        "commit": commit(),
+        "machine": f"{_cpu_name()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+    }
+
+
+@cache
+def commit() -> str:
+    """The commit of the code, asked for once: what a process has loaded stays as it is.
+
+    Results that it writes into its own checkout do not make its code another one.
+    """
     try:
         here = Path(__file__).parent
-        commit = subprocess.run(
+        return subprocess.run(
             ["git", "describe", "--always", "--dirty"],
             cwd=here,
             capture_output=True,
@@ -22,12 +36,7 @@ def provenance() -> dict[str, str]:
             check=True,
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        commit = "unknown"
-    return {
-        "commit": commit,
-        "machine": f"{_cpu_name()}, {torch.get_num_threads()} threads",
-        "torch": torch.__version__,
-    }
+        return "unknown"
 
 
 def _cpu_name() -> str:

@@ -30,7 +30,7 @@ from gcl.experiments.embeddings import Trained, read_trained
 from gcl.experiments.leave import Leave
 from gcl.experiments.lookup import imported, is_path
 from gcl.experiments.memory import peak_extra_mb
-from gcl.experiments.provenance import provenance
+from gcl.experiments.provenance import commit
 from gcl.graphs.digest import data_digest
 from gcl.graphs.validate import validate_graph
 from gcl.names import did_you_mean
@@ -233,7 +233,7 @@ def _train(
         np.save(buffer, z.numpy(), allow_pickle=False)
         write_atomically(folder / "embedding.npy", buffer.getvalue())
     cost["trained_epochs"] = state.epoch
-    return Trained(untrained.cpu(), z, cost, state.loss, provenance()["commit"])
+    return Trained(untrained.cpu(), z, cost, state.loss, commit())
 
 
 def train(

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 import torch
 
 import gcl
@@ -19,12 +20,21 @@ def test_the_commit_is_that_of_the_repository():
     assert provenance()["commit"] == commit
 
 
+@pytest.fixture(autouse=True)
+def asked_anew():
+    module.commit.cache_clear()
+    yield
+    module.commit.cache_clear()
+
+
 def test_without_git_or_a_repository_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    module.commit.cache_clear()
     assert provenance()["commit"] == "unknown"
     monkeypatch.undo()
     monkeypatch.setattr(module, "__file__", str(tmp_path / "provenance.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    module.commit.cache_clear()
     assert provenance()["commit"] == "unknown"
 
 
@@ -41,3 +51,9 @@ def test_machine_and_threads():
     if names:
         assert found["machine"].startswith(names[0].partition(":")[2].strip())
     assert set(found) == {"commit", "machine", "torch"}
+
+
+def test_files_that_a_run_writes_leave_its_commit_alone(monkeypatch):
+    before = provenance()["commit"]
+    monkeypatch.setattr(module.subprocess, "run", None)
+    assert provenance()["commit"] == before
