@@ -173,7 +173,7 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
         if found := sorted((x for x in lines if x.clusters), key=lambda x: -x.clusters[1][0]):
             parts.append(
                 f"Clusters of {dataset}: k-means with as many clusters as classes after the last "
-                "epoch, sorted by NMI."
+                "epoch, sorted by NMI; ± over seeds, with one over runs of k-means."
             )
             heads = ("method", *CLUSTERS.values(), "seeds", "commits")
             parts.append(_as_table(heads, [line.cluster_cells() for line in found]))
