@@ -23,7 +23,7 @@ def keep_freed_memory() -> bool:
     first large array, where the process is yours. It does nothing, and gives False,
 
     - where GCL_MALLOC=system is set,
-    - where the allocator was set by glibc's own variables (MALLOC_..._, GLIBC_TUNABLES),
+    - where the allocator was set by glibc's own variables (`MALLOC_..._`, `GLIBC_TUNABLES`),
     - without glibc (macOS, Windows, musl).
 
     Raises:

@@ -71,4 +71,4 @@ def test_references_of_a_graph():
     found = reference_rows(run, load_data(run), cluster=False)
     assert [row["features"] for row in found] == [RAW, PROPAGATED]
     assert {row["seed"] for row in found} == {-1}
-    assert found[1]["seconds"] > 0
+    assert found[1]["cpu_seconds"] > 0
