@@ -79,6 +79,8 @@ def bench_command(arguments: list[str]) -> None:
     rows = results.read_rows(out, ("config", "options", "protocol", "seed", "features", "accuracy"))
     results.check_numbers(out, rows, ("accuracy",))
     kept = Path(chosen.embeddings) if chosen.embeddings else None
+    if kept is not None and kept.exists() and not kept.is_dir():
+        raise ValueError(f"--embeddings must name a folder, and {kept} is a file.")
     todo = suite.tasks(entries, chosen.seeds, rows, not chosen.no_cluster, kept)
     rows, failed = _fill(out, rows, todo, command, chosen.jobs)
     if chosen.protocol:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Data, InMemoryDataset
+from torch_geometric.data import Batch, Data, Dataset, InMemoryDataset
 
 from gcl.checks import shown
 from gcl.transforms.add_degree_features import AddDegreeFeatures
@@ -49,7 +49,8 @@ def as_graph_set(graphs: Any, name: str = "graphs") -> GraphSet:
 
     Raises:
         TypeError: something else than a `Data` among them.
-        ValueError: no graphs, features of several widths, or labels in some only.
+        ValueError: no graphs, one without edge_index, features of several widths, or labels in some
+            only.
 
     Example:
         >>> edge_index = torch.tensor([[0, 1], [1, 0]])
@@ -58,6 +59,10 @@ def as_graph_set(graphs: Any, name: str = "graphs") -> GraphSet:
     """
     if isinstance(graphs, GraphSet):
         return graphs
+    if not is_set_of_graphs(graphs):
+        raise TypeError(
+            f"as_graph_set: expected a list of PyG Data or a data set of them, got {shown(graphs)}."
+        )
     listed = list(graphs)
     if not listed:
         raise ValueError("as_graph_set: expected at least one graph, got an empty list.")
@@ -65,6 +70,10 @@ def as_graph_set(graphs: Any, name: str = "graphs") -> GraphSet:
         if not isinstance(graph, Data) or isinstance(graph, Batch):
             raise TypeError(
                 f"as_graph_set: expected a list of PyG Data, got {shown(graph)} at position {at}."
+            )
+        if graph.edge_index is None:
+            raise ValueError(
+                f"as_graph_set: the graph at position {at} has no edge_index; it may be empty."
             )
     labelled = sum(graph.get("y") is not None for graph in listed)
     if labelled not in (0, len(listed)):
@@ -88,7 +97,7 @@ def as_graph_set(graphs: Any, name: str = "graphs") -> GraphSet:
 
 def is_set_of_graphs(found: Any) -> bool:
     """Whether what a function gave is several graphs, by themselves or as a PyG data set."""
-    return isinstance(found, GraphSet | InMemoryDataset) or (
+    return isinstance(found, Dataset) or (
         isinstance(found, Sequence) and not isinstance(found, str)
     )
 

@@ -15,9 +15,9 @@ def keep_freed_memory() -> bool:
     """Let the process keep the memory of freed arrays for the next ones; says whether it does.
 
     By default glibc, the C library of most Linux systems, returns every large array to the system
-    when it is freed, and the system clears its pages when they come back: a sixth to a third of
+    when it is freed, and the system clears its pages when they come back, which shows in
     the CPU time of a training step on 20,000 nodes. The price is memory: holes between arrays stay
-    taken, half as much again at the peak, and nothing is given back before the process ends.
+    taken, and nothing is given back before the process ends.
 
     `gcl train` and `gcl bench` call it first; importing the package does not. Call it before the
     first large array, where the process is yours. It does nothing, and gives False,

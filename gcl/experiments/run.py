@@ -35,6 +35,7 @@ from gcl.graphs.digest import data_digest
 from gcl.graphs.validate import validate_graph
 from gcl.names import did_you_mean
 from gcl.training.loop import embed, fit, warmup_cosine
+from gcl.training.settings import Settings
 from gcl.training.state import Callback, State, read_checkpoint
 
 UNTRAINED = "untrained"
@@ -75,13 +76,13 @@ class Run:
     recipe: str
     dataset: str
     protocol: str = ""
-    epochs: int = 200
-    lr: float = 1e-3
-    weight_decay: float = 1e-5
-    optimizer: str = "Adam"
-    warmup: int = -1
-    clip: float = 0.0
-    patience: int = 0
+    epochs: int = Settings.epochs
+    lr: float = Settings.lr
+    weight_decay: float = Settings.weight_decay
+    optimizer: str = Settings.optimizer
+    warmup: int = Settings.warmup
+    clip: float = Settings.clip
+    patience: int = Settings.patience
     precision: Literal["fp32", "bf16"] = "fp32"
     probe_lr: float = 0.01
     probe_decay: float = 0.0

@@ -207,3 +207,9 @@ def test_page(command, tmp_path):
 def test_bad_options(configs, tmp_path, capsys, options, said):
     assert main(["bench", str(configs), "--out", str(tmp_path / "r.csv"), *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder_of_embeddings(command, tmp_path, capsys):
+    (tmp_path / "kept").touch()
+    assert main([*command, "--embeddings", str(tmp_path / "kept")]) == 2
+    assert "--embeddings must name a folder" in capsys.readouterr().err

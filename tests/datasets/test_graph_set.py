@@ -68,6 +68,8 @@ def test_graphs_without_labels():
     ("graphs", "kind", "said"),
     [
         ([], ValueError, "at least one graph"),
+        (5, TypeError, "a list of PyG Data or a data set of them, got 5"),
+        ([Data(x=torch.ones(2, 2))], ValueError, "at position 0 has no edge_index"),
         ([ring(3), "graph"], TypeError, "at position 1"),
         ([HeteroData()], TypeError, "HeteroData"),
         ([Batch.from_data_list([ring(3)])], TypeError, "at position 0"),

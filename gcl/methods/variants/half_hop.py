@@ -28,7 +28,7 @@ def half_hop(method: Method, *, p: float = 0.5, alpha: float = 0.5) -> Method:
     Slow nodes are left out before projector, readout and loss (`slow_node_mask`); the embedding is
     that of the graph as it is. A view gets about p e new rows. Their features are interpolated
     after the first linear map, where an encoder begins with one; from there on a step costs what
-    it costs on so many nodes: at p = 0.5 on Cora up to a third more, on Photo 3.5 times.
+    it costs on so many nodes.
 
     Args:
         method: a `TwoView` or `Bootstrap`, such as `grace`, `gca`, `gbt`, `cca_ssg`, `bgrl`. It is
