@@ -259,7 +259,9 @@ def plot(path: Path, picture: Path) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("regret, points of test accuracy")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="lower right", fontsize="small")
+    figure.legend(
+        loc="outside lower center", ncols=len(next(iter(found.values()))) + 1, fontsize="small"
+    )
     figure.savefig(picture, dpi=120)
     pyplot.close(figure)
 
