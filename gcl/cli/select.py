@@ -13,7 +13,7 @@ from rich.table import Table
 from gcl import evaluate
 from gcl.cli.options import Parser
 from gcl.cli.tables import print_table
-from gcl.experiments.criteria import CRITERIA, DEFAULT, VALIDATION, parts
+from gcl.experiments.criteria import CRITERIA, DEFAULT, DEFAULT_OF_SEARCH, VALIDATION, parts
 from gcl.experiments.keeping import told
 from gcl.experiments.select import Selection, select, spelt
 
@@ -29,8 +29,9 @@ def select_command(arguments: list[str]) -> None:
     )
     parser.add_argument(
         "--criterion",
-        default=DEFAULT,
-        help=f"by which to choose (default {DEFAULT}): {known}; or several joined by +",
+        default="",
+        help=f"by which to choose (default {DEFAULT}, of trials {DEFAULT_OF_SEARCH}): {known}; "
+        "or several joined by +",
     )
     parser.add_argument("--also", nargs="+", default=[], help="further criteria to show and keep")
     parser.add_argument(
@@ -65,7 +66,7 @@ def select_command(arguments: list[str]) -> None:
         options=options,
         report=_say,
     )
-    names = list(dict.fromkeys(n for text in (chosen.criterion, *chosen.also) for n in parts(text)))
+    names = list(dict.fromkeys(n for text in (found.criterion, *chosen.also) for n in parts(text)))
     if chosen.json:
         print(json.dumps(_as_json(found, names)))
     else:

@@ -30,7 +30,7 @@ def test_as_many_as_asked_for_within_their_ranges():
         else:
             assert run.method["hidden"] in ((4,), (8, 8))
             assert 1e-3 <= run.lr <= 1e-1
-    values = [row["modularity"] for row in found.rows]
+    values = [row[found.criterion] for row in found.rows]
     assert values == sorted(values, reverse=True)
     again = select("karate", TRIES, trials=6)
     assert [run.method for run in again.runs] == [run.method for run in found.runs]
