@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 import gcl
 from gcl.cli import main
 from gcl.experiments import results
-from gcl.experiments.criteria import VALIDATION
+from gcl.experiments.criteria import DEFAULT, VALIDATION, parts
 from gcl.experiments.grids import read_grid
 from gcl.experiments.select import grid_runs, select
 from tests.boards import masked
@@ -58,8 +58,8 @@ def test_the_command_trains_the_choice(found, tmp_path, capsys):
 
 def test_several_processes_give_the_same(found, tmp_path):
     other = select(
-        "tests.boards:masked", TRIES[1:], also=[VALIDATION], options=PUBLIC,
-        jobs=2, out=tmp_path / "rows.csv",
+        "tests.boards:masked", TRIES[1:], criterion="modularity", also=[VALIDATION],
+        options=PUBLIC, jobs=2, out=tmp_path / "rows.csv",
     )  # fmt: skip
     alone = {row["options"]: row["modularity"] for row in found.rows}
     assert [float(r["modularity"]) for r in other.rows] == [alone[r["options"]] for r in other.rows]
@@ -69,12 +69,14 @@ def test_several_processes_give_the_same(found, tmp_path):
 def test_a_graph_of_ones_own():
     data = gcl.datasets.sbm(60, 2, num_features=4)
     mine = select(data, TRIES[:1])
+    assert (mine.criterion, mine.rows[0]["seeds"]) == (DEFAULT, 2)
     assert mine.command.startswith("gcl train dgi DATASET --epochs=")
     assert mine.regret >= 0
     del data.y
     blind = select(data, TRIES[:1])
     assert blind.regret is None
-    assert [r["modularity"] for r in blind.rows] == [r["modularity"] for r in mine.rows]
+    for name in parts(DEFAULT):
+        assert [r[name] for r in blind.rows] == [r[name] for r in mine.rows]
     assert "y" not in data
 
 
@@ -109,7 +111,8 @@ def test_no_global_generator_decides():
     one = select("karate", TRIES[:1])
     torch.manual_seed(2)
     other = select("karate", TRIES[:1])
-    assert [r["modularity"] for r in one.rows] == [r["modularity"] for r in other.rows]
+    for name in parts(DEFAULT):
+        assert [r[name] for r in one.rows] == [r[name] for r in other.rows]
 
 
 @pytest.mark.parametrize(
