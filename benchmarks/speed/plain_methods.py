@@ -24,6 +24,7 @@ from gcl.losses import BarlowTwins, InfoNCE, VICReg
 from gcl.methods import Bootstrap, TwoView
 from gcl.methods.recipes.node_frame import preparation, uniform_view
 from gcl.nn import GCNEncoder
+from gcl.transforms import NormalizeRows
 
 NAMES = ("DGI", "BGRL", "Barlow", "GraphCL", "VICReg")
 WIDTH, EDGES, COLUMNS, TAU = 256, 0.5, 0.2, 0.4
@@ -35,8 +36,8 @@ def ours(name: str, data: Data) -> nn.Module:
     if name == "DGI":
         return gcl.methods.dgi(data, hidden=WIDTH, num_layers=2)
     encoder = GCNEncoder(data.num_features, WIDTH, act="prelu", norm="batch")
-    views = [uniform_view(EDGES, COLUMNS, undirected=False, as_weight=True) for _ in range(2)]
-    prepare = preparation(normalize=True, sparse=True)
+    views = [uniform_view(EDGES, COLUMNS, undirected=False, encoder=None) for _ in range(2)]
+    prepare = preparation(normalize=True, encoder=None)
     if name == "BGRL":
         return Bootstrap(encoder, views, _head(name), fresh_target=True, prepare=prepare)
     loss = {"Barlow": BarlowTwins(), "GraphCL": InfoNCE(TAU), "VICReg": VICReg()}[name]
@@ -92,7 +93,7 @@ def rivals(name: str, data: Data) -> dict[str, Callable[[], None]]:
     """A step of each that there is, ours first."""
     method = ours(name, data)
     prepared = method.prepare(data)
-    normalized = preparation(normalize=True, sparse=False)(copy.copy(data))
+    normalized = NormalizeRows()(copy.copy(data))
     steps = {"gcl": step_of(method, prepared, lambda: method(prepared))}
     simple, other = plainly(name, data), graphssl(name, data)
     if simple is not None:

@@ -21,6 +21,7 @@ from gcl.experiments.provenance import provenance
 from gcl.experiments.references import NO_TRAINING, reference_rows, verdict
 from gcl.experiments.run import (
     Run,
+    has_classes,
     has_labels,
     load_data,
     train_seed,
@@ -48,7 +49,8 @@ def train_command(arguments: list[str]) -> None:
     data = load_data(run)
     if has_labels(data):
         run = with_protocol(run, data)
-    rows = _train_seeds(run, data, seeds, out, resume=chosen.resume, cluster=not chosen.no_cluster)
+    cluster = not chosen.no_cluster and has_classes(data)
+    rows = _train_seeds(run, data, seeds, out, resume=chosen.resume, cluster=cluster)
     if "accuracy" not in rows[-1]:
         _print_unlabelled(run, rows, out, as_json=chosen.json)
         return
@@ -110,18 +112,19 @@ def _train_seeds(
 
 
 def _print_results(run: Run, table: dict[str, dict[str, Any]], seeds: int) -> None:
+    keys = [key for key in KNOWN if key in next(iter(table.values()))]
+    clustered = any(key.startswith("cluster_") for key in keys)
     shown = Table(
         padding=(0, 1, 0, 0),
         title=f"{run.recipe} on {run.dataset}",
         box=box.SIMPLE_HEAD,
         caption=f"accuracy, macro-F1: {protocol_line(run.protocol)}\n"
-        "ACC, NMI, ARI: k-means with as many clusters as classes\n"
-        f"training seeds: {seeds}; "
+        + "ACC, NMI, ARI: k-means with as many clusters as classes\n" * clustered
+        + f"training seeds: {seeds}; "
         + ("± over seeds, of raw features over splits" if seeds > 1 else "± over splits or runs"),
         caption_justify="left",
     )
     shown.add_column("features", no_wrap=True)
-    keys = [key for key in KNOWN if key in next(iter(table.values()))]
     for key in keys:
         shown.add_column(KNOWN[key], justify="right", no_wrap=True)
     for name, row in table.items():

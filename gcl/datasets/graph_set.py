@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data, Dataset, InMemoryDataset
+from torch_geometric.data.collate import collate
 
 from gcl.checks import shown
 from gcl.transforms.add_degree_features import AddDegreeFeatures
@@ -91,8 +92,9 @@ def as_graph_set(graphs: Any, name: str = "graphs") -> GraphSet:
             "as_graph_set: features x must be of one width in all graphs, got widths "
             f"{', '.join(sorted('none' if w is None else str(w) for w in widths))}."
         )
-    data, slices = InMemoryDataset.collate(listed)
-    return GraphSet(name, data, dict(slices or {}))
+    # The method of InMemoryDataset gives no slices of one graph.
+    data, slices, _ = collate(Data, listed, increment=False, add_batch=False)
+    return GraphSet(name, data, dict(slices))
 
 
 def is_set_of_graphs(found: Any) -> bool:

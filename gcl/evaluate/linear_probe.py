@@ -187,7 +187,9 @@ def look_up(protocol: str | Protocol) -> Protocol:
 def choose_splits(
     protocol: Protocol, splits: Splits | None, data: Any, y: Tensor, seed: int
 ) -> Splits:
-    """The splits of a protocol, over the nodes with a label: `y >= 0`."""
+    """The splits of a protocol, over the nodes with a label: `y >= 0`, or a target known."""
+    targets = as_targets(y, len(y), "linear_probe")
+    y = y if targets is None else labelled(targets)
     if splits is None:
         if protocol.by_class and protocol.train is not None:
             sizes = int(protocol.train), int(protocol.val)

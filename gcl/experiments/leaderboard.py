@@ -48,7 +48,8 @@ class Line:
         gain: accuracy beyond that of propagated features, the mean over splits and seeds; NaN of
             references and where rows do not tell their splits.
         gain_std: its deviation, see `gcl.experiments.references.deviation`.
-        p: of the corrected resampled t-test of the gain; NaN with one split.
+        p: of the corrected resampled t-test of the gain; of a paired one over seeds where there is
+            one split.
         clusters: of k-means after the last epoch against the classes, mean and deviation of ACC,
             NMI and ARI over trainings, or over runs of k-means; empty where it was left out.
     """
@@ -155,9 +156,8 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
         f"Test accuracy in percent, protocol {protocol}. “Ours” is the mean ± the deviation over "
         "training seeds and splits. “Over propagated” is the difference to features smoothed over "
         f"the graph without training, in pairs over seeds and splits, ± its deviation; {ABOVE} "
-        "stands where it is larger than that. “p” is of the corrected resampled t-test (Nadeau and "
-        "Bengio, 2003) of that difference, which takes splits for samples that overlap. “Raw rows” "
-        "is a second probe, on rows as they are; “untrained” the same encoder before training; "
+        f"stands where it is larger than that. {_about_p(protocol)} “Raw rows” is a second probe, "
+        "on rows as they are; “untrained” the same encoder before training; "
         "“reported” in brackets is of another protocol and does not compare. Seconds (of the "
         "processor, where rows tell them) and memory are those of one training. Sorted by "
         "accuracy.",
@@ -178,6 +178,19 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
             heads = ("method", *CLUSTERS.values(), "seeds", "commits")
             parts.append(_as_table(heads, [line.cluster_cells() for line in found]))
     return "\n\n".join(parts) + "\n"
+
+
+def _about_p(protocol: str) -> str:
+    if ": 1 split" not in protocol:
+        return (
+            "“p” is of the corrected resampled t-test (Nadeau and Bengio, 2003) of that "
+            "difference, which takes splits for samples that overlap."
+        )
+    return (
+        "“p” is of a paired t-test over seeds. Neither it nor ± knows that the test nodes are one "
+        "draw: the standard error of an accuracy a on n of them is sqrt(a (1 - a) / n), 1.2 points "
+        "at 82 % of 1,000 nodes, so that this board ranks nobody within a point."
+    )
 
 
 def _as_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

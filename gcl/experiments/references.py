@@ -16,6 +16,7 @@ from gcl.evaluate.linear_probe import choose_splits, look_up
 from gcl.experiments.run import (
     Run,
     as_row,
+    has_classes,
     has_labels,
     labelled_nodes,
     labels_of,
@@ -64,7 +65,7 @@ def propagated_rows(run: Run, data: Any, cluster: bool = True) -> list[dict[str,
     if second in evaluate.PROTOCOLS:
         raw = baselines.propagated_probe(data, protocol=second)
         row |= {f"raw_rows_{key}": raw[key] for key in ("accuracy", "accuracy_std")}
-    if cluster:
+    if cluster and has_classes(data):
         groups = evaluate.cluster(baselines.propagated_features(data, columns=64), labels_of(data))
         row |= {f"cluster_{key}": value for key, value in groups.items()}
     return [row]

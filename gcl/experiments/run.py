@@ -25,6 +25,7 @@ from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import CheckpointError, write_atomically
 from gcl.contracts import Method
 from gcl.datasets import GraphSet
+from gcl.evaluate.inputs import as_targets
 from gcl.experiments.composition import Composition, compose, objects
 from gcl.experiments.embeddings import Trained, read_trained
 from gcl.experiments.leave import Leave
@@ -361,7 +362,7 @@ def measure(run: Run, z: torch.Tensor, data: Any, cluster: bool = True) -> dict[
     if second in evaluate.PROTOCOLS:
         found = evaluate.linear_probe(z, y, protocol=second, data=data)
         told |= {f"raw_rows_{key}": found[key] for key in ("accuracy", "accuracy_std")}
-    if not cluster:
+    if not cluster or not has_classes(data):
         return told
     groups = evaluate.cluster(z, y)
     return {**told, **{f"cluster_{key}": value for key, value in groups.items()}}
@@ -386,6 +387,11 @@ def has_labels(data: Any) -> bool:
     return (
         getattr(data, "y", None) if isinstance(data, GraphSet) else labelled_nodes(data)
     ) is not None
+
+
+def has_classes(data: Any) -> bool:
+    """Whether labels are one class each, and so can be compared with clusters."""
+    return has_labels(data) and as_targets(labels_of(data), len(labels_of(data)), "gcl") is None
 
 
 def labels_of(data: Any) -> torch.Tensor:

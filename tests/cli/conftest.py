@@ -38,6 +38,19 @@ def float_edges(): return broken(lambda d: d.update({"edge_index": d.edge_index.
 def out_of_range(): return broken(lambda d: d.edge_index.__setitem__((0, 0), 34))
 def attr_length(): return broken(lambda d: d.update({"edge_attr": torch.ones(3, 1)}))
 def no_labels(): return broken(lambda d: d.__delitem__("y"))
+def targets():
+    data = good()
+    y = torch.stack([data.y % 2, (data.y > 1).long(), (torch.arange(34) % 3 == 0).long()], 1)
+    data.y = y.float()
+    data.y[:4, 1] = float("nan")
+    return data
+
+def alike():
+    ring = torch.arange(34)
+    edges = torch.stack([ring, ring.roll(1)])
+    y = gcl.datasets.karate().y
+    return Data(x=torch.ones(34, 3), edge_index=torch.cat([edges, edges.flip(0)], 1), y=y)
+
 def recipe(data, *, hidden: int = 4): return gcl.methods.grace(data, hidden=hidden)
 """
 

@@ -53,6 +53,14 @@ def test_graphs_come_out_as_they_went_in():
     assert graphs[0].y == 0  # as it was
 
 
+def test_one_graph_is_a_set_of_one():
+    graph = Data(x=torch.rand(3, 2), edge_index=torch.tensor([[0, 1], [1, 2]]), y=1)
+    found = as_graph_set([graph])
+    assert (len(found), found.y.tolist()) == (1, [1])
+    assert torch.equal(found[0].x, graph.x)
+    assert torch.equal(found[0].edge_index, graph.edge_index)
+
+
 def test_graphs_without_features_get_degrees():
     found = as_graph_set([ring(4, 0, width=0), ring(5, 1, width=0)])
     assert found.num_features == 65

@@ -15,8 +15,10 @@ from gcl.losses import ScaledCosineError
 from gcl.methods.masked import Masked
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder
+from gcl.training.settings import trained_with
 
 
+@trained_with(epochs=1500, lr=1e-3, weight_decay=2e-4, warmup=0)
 def graphmae(
     data: Data,
     *,

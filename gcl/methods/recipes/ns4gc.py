@@ -9,9 +9,11 @@ from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
 from gcl.nn import UnitRows
+from gcl.training.settings import trained_with
 from gcl.transforms import AddNeighborPositives
 
 
+@trained_with(epochs=200, lr=1e-3, weight_decay=1e-5)
 def ns4gc(
     data: Data,
     *,
