@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+WRITTEN = (":(exclude,top)benchmarks/results", ":(exclude,top)docs")
+
 
 def provenance() -> dict[str, str]:
     """Command, commit and machine, to stand beside every number."""
@@ -23,20 +25,25 @@ def provenance() -> dict[str, str]:
 def commit() -> str:
     """The commit of the code, asked for once: what a process has loaded stays as it is.
 
-    Results that it writes into its own checkout do not make its code another one.
+    It ends in `-dirty` where a file differs from it. Results and pages that were written into the
+    checkout do not make its code another one.
     """
     try:
-        here = Path(__file__).parent
-        return subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
+        changed = _git("diff", "--name-only", "HEAD", "--", ":/", *WRITTEN)
+        return _git("describe", "--always") + ("-dirty" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(
+        ["git", *words],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    ).stdout.strip()
 
 
 def _cpu_name() -> str:

@@ -13,11 +13,36 @@ from gcl.experiments.provenance import provenance
 
 def test_the_commit_is_that_of_the_repository():
     told = subprocess.run(
-        ["git", "-C", Path(gcl.__file__).parent, "describe", "--always", "--dirty"],
+        ["git", "-C", Path(gcl.__file__).parent, "describe", "--always"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     commit = told.stdout.strip() if told.returncode == 0 else "unknown"
-    assert provenance()["commit"] == commit
+    assert provenance()["commit"].removesuffix("-dirty") == commit
+
+
+def test_written_results_and_pages_leave_the_code_as_it_is(monkeypatch, tmp_path):
+    files = ["gcl/code.py", "benchmarks/results/table.csv", "docs/board.md", "benchmarks/run.py"]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "one"]):
+        subprocess.run(["git", "-C", tmp_path, *words], check=True)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "gcl" / "code.py"))
+
+    def is_dirty():
+        module.commit.cache_clear()
+        return module.commit().endswith("-dirty")
+
+    assert module.commit() != "unknown"
+    assert not is_dirty()
+    for name in files[1:3]:
+        (tmp_path / name).write_text("two")
+        assert not is_dirty()
+    for name in (files[0], files[3]):
+        (tmp_path / name).write_text("two")
+        assert is_dirty()
+        (tmp_path / name).write_text("one")
 
 
 @pytest.fixture(autouse=True)
