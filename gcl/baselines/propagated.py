@@ -20,6 +20,7 @@ from gcl.evaluate.protocols import Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.splits import Splits
 from gcl.graphs.kinds import check_one_type
+from gcl.graphs.rows import counted_rows, with_counted_labels
 from gcl.nn.readouts import sum_readout
 from gcl.ops.similarity import unit_rows
 from gcl.ops.smoothing import Keep
@@ -67,8 +68,9 @@ def propagated_features(
     | a list or a data set of graphs | one a graph, the sum over its nodes |
     | `HeteroData` | one a node of the type with labels |
 
-    Of several node types, those of the labelled one see each other through the others, by steps to
-    a neighbour and back: see `gcl.baselines.there_and_back`.
+    Helper rows are left out, see `gcl.graphs.rows`. Of several node types, those of the labelled
+    one see each other through the others, by steps to a neighbour and back: see
+    `gcl.baselines.there_and_back`.
 
     The default is for where no labels say how far: SSGC with 16 hops, whose mean sees near and far
     and whose residual keeps the node's own features. With validation nodes `propagated_probe`
@@ -108,7 +110,7 @@ def propagated_features(
         rows = _of_graphs(data, propagate, normalize)
     else:
         check_one_type("propagated_features", data)
-        rows = propagate(_prepared(data, normalize)).x
+        rows = counted_rows(propagate(_prepared(data, normalize)).x, data)
     return rows if columns is None else _principal(rows, columns)
 
 
@@ -233,7 +235,8 @@ def _probe(
     if look_up(protocol).classifier == "adam":
         # It takes rows as they are, and rows of words divided by their sums are short.
         rows = unit_rows(rows)
-    return linear_probe(rows, data.y, protocol=protocol, data=data, splits=splits, seed=seed)
+    shown = with_counted_labels(data)
+    return linear_probe(rows, shown.y, protocol=protocol, data=shown, splits=splits, seed=seed)
 
 
 def _principal(rows: Tensor, columns: int) -> Tensor:

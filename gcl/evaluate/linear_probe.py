@@ -12,7 +12,7 @@ from torch import Tensor
 from gcl.checks import as_strengths
 from gcl.evaluate.classifiers.adam_probe import fit_adam
 from gcl.evaluate.classifiers.chosen_logistic import fit_chosen, scores_of
-from gcl.evaluate.classifiers.one_vs_rest import fit_one_vs_rest
+from gcl.evaluate.classifiers.one_vs_rest import check_folds, fit_one_vs_rest
 from gcl.evaluate.inputs import (
     Matrix,
     as_labels,
@@ -21,7 +21,7 @@ from gcl.evaluate.inputs import (
     of_one_scale,
     told_labelled,
 )
-from gcl.evaluate.multi_label import labelled, probe_targets
+from gcl.evaluate.multi_label import known, labelled, probe_targets
 from gcl.evaluate.protocols import PROTOCOLS, Protocol
 from gcl.evaluate.result import Result
 from gcl.evaluate.scores import (
@@ -115,12 +115,7 @@ def linear_probe(
     """
     table = look_up(protocol)
     x = as_matrix(z, "linear_probe", l2=table.l2 and table.classifier != "liblinear")
-    targets = as_targets(y, x.shape[0], "linear_probe")
-    if targets is None:
-        labels, names = as_labels(y, x.shape[0], "linear_probe")
-    else:
-        _check_for_targets(table)
-        labels, names = labelled(targets), []
+    targets, labels, names = _labels(table, y, x.shape[0])
     splits = choose_splits(table, splits, data, labels, seed)
     strengths = _strengths(table, splits, Cs)
     if table.classifier == "lbfgs" and not table.l2:
@@ -139,6 +134,36 @@ def linear_probe(
     if chosen:
         result.per_run["C"] = chosen
     return result
+
+
+def probed_splits(y: Any, protocol: str | Protocol, data: Any = None) -> Splits:
+    """The splits that `linear_probe` takes, with its complaints of labels, masks and protocol.
+
+    For what trains first and is measured later.
+
+    Raises:
+        TypeError, ValueError: what `linear_probe` would raise.
+    """
+    table = look_up(protocol)
+    targets, labels, _ = _labels(table, y, len(y))
+    splits = choose_splits(table, None, data, labels, 0)
+    _strengths(table, splits, None)
+    if table.classifier == "liblinear":
+        for train in splits.train:
+            check_folds(labels[train].numpy())
+    if targets is not None:
+        for target, column in enumerate(targets.unbind(1)):
+            known(splits, column, target)
+    return splits
+
+
+def _labels(table: Protocol, y: Any, rows: int) -> tuple[Tensor | None, Tensor, list[int]]:
+    """Several targets a node if that is what y is, codes of classes, and the label of each."""
+    targets = as_targets(y, rows, "linear_probe")
+    if targets is None:
+        return None, *as_labels(y, rows, "linear_probe")
+    _check_for_targets(table)
+    return targets, labelled(targets), []
 
 
 def _scores(

@@ -42,7 +42,7 @@ def probe_targets(
     areas = np.full((*shape, 2), np.nan)
     counts = np.zeros((*shape, 2))  # twice the true positives, and what they are divided by
     for target, labels in enumerate(y.unbind(1)):
-        own = _known(splits, labels, target)
+        own = known(splits, labels, target)
         fit = fit_chosen(x, labels.clamp(min=0), own, Cs, num_classes=2, by="likelihood")
         for split, scores in enumerate(scores_of(x, fit.weight, fit.bias)):
             margin = (scores[1] - scores[0]).cpu()
@@ -68,7 +68,7 @@ def probe_targets(
     return by_name, float(found["largest"].mean())
 
 
-def _known(splits: Splits, y: Tensor, target: int) -> Splits:
+def known(splits: Splits, y: Tensor, target: int) -> Splits:
     """The parts without the nodes for which a target is unknown."""
     parts = {name: getattr(splits, name) & (y >= 0) for name in ("train", "val", "test")}
     for name, part in parts.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,15 @@ class Try:
         """Every combination of the values of the grid."""
         for values in itertools.product(*self.grid.values()):
             yield dict(zip(self.grid, values, strict=True))
+
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """Settings in which every value of the grid is found, and the low end of every range."""
+        first = {name: values[0] for name, values in self.grid.items()}
+        first |= {name: ends["low"] for name, ends in self.ranges.items()}
+        yield first
+        for name, values in self.grid.items():
+            for value in values[1:]:
+                yield {**first, name: value}
 
     def run(self, dataset: str, setting: Mapping[str, Any], **told: Any) -> Run:
         """The run of a setting; `told` takes the place of options.
@@ -88,19 +98,44 @@ def _table(table: dict[str, Any], common: Mapping[str, Any]) -> Try:
                 f"select: the grid of {recipe} must hold lists of values, got {key} = {values!r}."
             )
     for key, ends in ranges.items():
-        told = _mapping(f"range {key} of {recipe}", ends)
-        numbers = [told.get(end) for end in ("low", "high")]
-        if set(told) - ENDS or any(
-            isinstance(n, bool) or not isinstance(n, int | float) for n in numbers
-        ):
-            raise ValueError(
-                f"select: a range is {{low = 1e-4, high = 1e-2, log = true}}, or with a step; got "
-                f"{key} = {dict(told)} for {recipe}."
-            )
+        _check_range(recipe, key, _mapping(f"range {key} of {recipe}", ends))
     if twice := sorted((set(grid) & set(ranges)) | (set(table) & {*grid, *ranges})):
         raise ValueError(f"select: {twice[0]} of {recipe} is told twice; give one of them.")
     shared = {k: v for k, v in common.items() if k not in {*grid, *ranges, "recipe"}}
     return Try(recipe, {**shared, **table}, grid, ranges)
+
+
+def _check_range(recipe: str, key: str, told: Mapping[str, Any]) -> None:
+    """Raises ValueError where nothing could be drawn from a range."""
+    low: Any = told.get("low")
+    high: Any = told.get("high")
+    step: Any = told.get("step")
+    log = told.get("log")
+    if set(told) - ENDS or not _is_number(low) or not _is_number(high):
+        raise ValueError(
+            f"select: a range is {{low = 1e-4, high = 1e-2, log = true}}, or with a step; got "
+            f"{key} = {dict(told)} for {recipe}."
+        )
+    whole = isinstance(low, int) and isinstance(high, int)
+    wrong = ""
+    if low > high:
+        wrong = "low must not be above high"
+    elif log is not None and not isinstance(log, bool):
+        wrong = "log must be true or false"
+    elif log and low <= 0:
+        wrong = "low must be above 0 with log"
+    elif step is not None and log:
+        wrong = "a step does not go with log; leave one of them out"
+    elif step is not None and (not _is_number(step) or step <= 0):
+        wrong = "step must be a number above 0"
+    elif step is not None and whole and not isinstance(step, int):
+        wrong = "step must be a whole number, as both ends are"
+    if wrong:
+        raise ValueError(f"select: range {key} of {recipe}: {wrong}, got {dict(told)}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _mapping(what: str, value: Any) -> Mapping[str, Any]:

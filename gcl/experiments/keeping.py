@@ -12,9 +12,10 @@ from torch_geometric.data import Data
 from gcl.experiments import results
 from gcl.experiments.composition import compose
 from gcl.experiments.provenance import provenance
-from gcl.experiments.run import Run, as_json, has_labels
+from gcl.experiments.run import Run, as_json, has_labels, is_function, options_digest
 from gcl.experiments.suite import run_tasks
 from gcl.experiments.trials import Trial, key, trials
+from gcl.graphs.digest import data_digest
 from gcl.training.settings import settings_of
 
 NEEDS = ("dataset", "recipe", "epochs", "options", "protocol", "seeds")
@@ -47,15 +48,19 @@ class Keeping:
     ):
         self.seeds, self.names, self.data, self.given = seeds, list(names), data, given
         self.jobs, self.out, self.report, self.kind = jobs, out, report, kind
+        self.digest = data_digest(data)
         self.failed: dict[str, Exception] = {}
         self.rows = [] if out is None else results.read_rows(out, NEEDS)
 
     def of(self, run: Run) -> dict[str, Any] | None:
         """The row of a setting that has every criterion; the last if there are several."""
-        wanted = key(run, self.seeds)
+        wanted = key(run, self.seeds, self.digest)
         columns = [*self.names, *(["accuracy"] if has_labels(self.data) else [])]
         for row in reversed(self.rows):
-            if all(str(row[k]) == str(v) for k, v in wanted.items()) and all(
+            # Rows of before do not tell their graph. A name of gcl's own is always the same one.
+            if not row.get("data") and not is_function(run.dataset):
+                row = {**row, "data": self.digest}
+            if all(str(row.get(k)) == str(v) for k, v in wanted.items()) and all(
                 row.get(column) not in (None, "") for column in columns
             ):
                 return row
@@ -68,7 +73,7 @@ class Keeping:
         work = None if self.out is None else self.out.with_name(f"{self.out.name}.work")
         if todo and self.out is not None:
             results.add_rows(self.out, [])  # an unwritable place shows before the first training
-        settings = {key(run, 0)["options"]: run for run in runs}
+        settings = {options_digest(run): run for run in runs}
         for trial, found in run_tasks(todo, self.jobs, work):
             if isinstance(found, Exception):
                 self.failed[trial.name] = found

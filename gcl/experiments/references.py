@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch_geometric.data import HeteroData
 from torch_geometric.loader import DataLoader
 
 from gcl import baselines, evaluate
@@ -23,6 +24,8 @@ from gcl.experiments.run import (
     measure,
     protocol_of,
 )
+from gcl.graphs.features import take_rows
+from gcl.graphs.rows import counted_rows, with_counted_labels
 from gcl.nn.readouts import sum_readout
 
 RAW, PROPAGATED, SUPERVISED = "raw features", "propagated", "supervised GCN"
@@ -60,8 +63,8 @@ def propagated_rows(run: Run, data: Any, cluster: bool = True) -> list[dict[str,
     row = {"seed": NO_TRAINING, "features": PROPAGATED, **as_row(found)}
     row["cpu_seconds"] = time.process_time() - started
     if protocol in evaluate.PROTOCOLS:
-        y = labels_of(data)
-        row["test_over_train"] = choose_splits(look_up(protocol), None, data, y, 0).ratio
+        shown = with_counted_labels(data)
+        row["test_over_train"] = choose_splits(look_up(protocol), None, shown, shown.y, 0).ratio
     if second in evaluate.PROTOCOLS:
         raw = baselines.propagated_probe(data, protocol=second)
         row |= {f"raw_rows_{key}": raw[key] for key in ("accuracy", "accuracy_std")}
@@ -145,7 +148,10 @@ def _features(data: Any) -> torch.Tensor | None:
         return None
     if not isinstance(data, GraphSet):
         found: torch.Tensor | None = labelled_nodes(data).get("x")
-        return found
+        if found is None or isinstance(data, HeteroData):
+            return found
+        rows = counted_rows(torch.arange(len(found), device=found.device), data)
+        return found if len(rows) == len(found) else take_rows(found, rows)
     if data.x is None:
         return None
     batches = DataLoader(data, 128)

@@ -33,6 +33,7 @@ from gcl.experiments.lookup import imported, is_path
 from gcl.experiments.memory import peak_extra_mb
 from gcl.experiments.provenance import commit
 from gcl.graphs.digest import data_digest
+from gcl.graphs.rows import with_counted_labels
 from gcl.graphs.validate import validate_graph
 from gcl.names import did_you_mean
 from gcl.training.loop import embed, fit, warmup_cosine
@@ -120,7 +121,7 @@ def open_data(run: Run) -> Data | HeteroData | GraphSet:
     Raises:
         ValueError, FileNotFoundError: unknown, absent or malformed data.
     """
-    if ":" in run.dataset or is_path(run.dataset):
+    if is_function(run.dataset):
         make = imported(run.dataset, "data set")
         try:
             inspect.signature(make).bind()
@@ -137,6 +138,11 @@ def open_data(run: Run) -> Data | HeteroData | GraphSet:
     if not isinstance(data, GraphSet):
         validate_graph(data)
     return data
+
+
+def is_function(dataset: str) -> bool:
+    """Whether a data set is what a function gives, which may be another one next time."""
+    return ":" in dataset or is_path(dataset)
 
 
 def protocol_of(run: Run, data: Data | HeteroData | GraphSet) -> str:
@@ -356,11 +362,11 @@ def measure(run: Run, z: torch.Tensor, data: Any, cluster: bool = True) -> dict[
             z, data, protocol=protocol, lr=run.probe_lr, weight_decay=run.probe_decay
         )
     else:
-        probe = evaluate.linear_probe(z, y, protocol=protocol, data=data)
+        probe = evaluate.linear_probe(z, y, protocol=protocol, data=with_counted_labels(data))
         second = f"{protocol}-raw"
     told = as_row(probe)
     if second in evaluate.PROTOCOLS:
-        found = evaluate.linear_probe(z, y, protocol=second, data=data)
+        found = evaluate.linear_probe(z, y, protocol=second, data=with_counted_labels(data))
         told |= {f"raw_rows_{key}": found[key] for key in ("accuracy", "accuracy_std")}
     if not cluster or not has_classes(data):
         return told
@@ -395,7 +401,14 @@ def has_classes(data: Any) -> bool:
 
 
 def labels_of(data: Any) -> torch.Tensor:
-    y: torch.Tensor = data.y if isinstance(data, GraphSet) else labelled_nodes(data).y
+    """The labels of what is embedded: graphs, or nodes, of which helper rows are none."""
+    y: torch.Tensor
+    if isinstance(data, GraphSet):
+        y = data.y
+    elif isinstance(data, HeteroData):
+        y = labelled_nodes(data).y
+    else:
+        y = with_counted_labels(data).y
     return y
 
 

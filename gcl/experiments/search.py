@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gcl.experiments.criteria import VALIDATION, merits, parts
+from gcl.experiments.criteria import merits, parts
 from gcl.experiments.grids import Try
 from gcl.experiments.keeping import Keeping
-from gcl.experiments.run import Run, check_protocol, has_labels, options_digest, with_protocol
+from gcl.experiments.run import Run, options_digest, with_protocol
 
 
 def search(
@@ -25,7 +25,7 @@ def search(
 
     As many are drawn at a time as there are processes. With a results file the search is kept
     beside it (`<file>.optuna`), and the same command goes on until there are `trials` settings in
-    all.
+    all, with those first that an interrupt left open.
 
     Args:
         tries: a recipe is drawn first, then its options.
@@ -57,7 +57,8 @@ def search(
         place.parent.mkdir(parents=True, exist_ok=True)
         backend = optuna.storages.journal.JournalFileBackend(str(place))
         storage = optuna.storages.JournalStorage(backend)
-    about = [dataset, dict(told), criterion, keeping.seeds, [vars(one) for one in tries]]
+    about = [dataset, keeping.digest, dict(told), criterion, keeping.seeds]
+    about.append([vars(one) for one in tries])
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     study = optuna.create_study(
         study_name=name, storage=storage, direction="maximize", load_if_exists=True
@@ -67,12 +68,31 @@ def search(
         run = tries[drawn["try"]].run(dataset, drawn["setting"], **told)
         return with_protocol(run, keeping.data)
 
-    done = optuna.trial.TrialState
+    def train_and_tell(asked: Sequence[tuple[int, Run]]) -> list[Run]:
+        new = [run for _, run in asked]
+        keeping.fill(new)
+        for number, run in asked:
+            row = keeping.of(run)
+            if row is None:
+                study.tell(number, state=done.PRUNED)  # its training failed
+            else:
+                value = float(merits(criterion, {criterion: [float(row[criterion])]})[0])
+                study.tell(number, max(value, -1e300))
+        return new
+
+    done, asked, runs, complete = optuna.trial.TrialState, [], [], []
     for trial in study.get_trials(deepcopy=False):
-        if trial.state == done.RUNNING:  # of a program that was stopped
+        drawn = trial.user_attrs.get("drawn")
+        if trial.state == done.RUNNING and drawn is None:  # stopped while it was drawn
             study.tell(trial.number, state=done.FAIL)
-    finished = [t for t in study.get_trials() if t.state in (done.COMPLETE, done.PRUNED)]
-    runs = [run_of(t.user_attrs["drawn"]) for t in finished]
+        elif trial.state == done.RUNNING:  # stopped while it was trained
+            asked.append((trial.number, run_of(drawn)))
+        elif trial.state in (done.COMPLETE, done.PRUNED):
+            runs.append(run_of(drawn))
+            complete += runs[-1:] if trial.state == done.COMPLETE else []
+    keeping.fill(complete)  # where a row was taken out, or lacks a further criterion
+    # Together, as they were begun: what differs in its length alone shares a training.
+    runs += train_and_tell(asked)
     # By the number of those before: a search that goes on must not repeat its first draws.
     study.sampler = optuna.samplers.TPESampler(seed=len(study.get_trials()))
     while len(runs) < trials:
@@ -81,21 +101,8 @@ def search(
             trial = study.ask()
             drawn = _drawn(tries, trial)
             trial.set_user_attr("drawn", drawn)
-            asked.append((trial, run_of(drawn)))
-        new = [run for _, run in asked]
-        if has_labels(keeping.data):
-            check_protocol(new[0], keeping.data)
-        elif criterion == VALIDATION:
-            raise ValueError("select: val_accuracy needs labels (data.y); choose another one.")
-        keeping.fill(new)
-        for trial, run in asked:
-            row = keeping.of(run)
-            if row is None:
-                study.tell(trial, state=done.PRUNED)  # its training failed
-            else:
-                value = float(merits(criterion, {criterion: [float(row[criterion])]})[0])
-                study.tell(trial, max(value, -1e300))
-        runs += new
+            asked.append((trial.number, run_of(drawn)))
+        runs += train_and_tell(asked)
     return list({options_digest(run): run for run in runs}.values())
 
 

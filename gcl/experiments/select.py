@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 
 from gcl.checks import check_count
 from gcl.evaluate import PROTOCOLS
+from gcl.evaluate.linear_probe import probed_splits
 from gcl.experiments.config import load_config
 from gcl.experiments.criteria import (
     CRITERIA,
@@ -21,15 +22,24 @@ from gcl.experiments.criteria import (
     DEFAULT_OF_SEARCH,
     VALIDATION,
     Unlabelled,
+    check_criteria,
     merits,
     parts,
 )
 from gcl.experiments.grids import Try, read_grid
 from gcl.experiments.keeping import Keeping, told
-from gcl.experiments.run import Run, check_protocol, has_labels, open_data, with_protocol
+from gcl.experiments.run import (
+    Run,
+    check_protocol,
+    has_labels,
+    open_data,
+    options_digest,
+    with_protocol,
+)
 from gcl.experiments.search import search
-from gcl.experiments.trials import key
 from gcl.graphs.digest import data_digest
+from gcl.graphs.rows import with_counted_labels
+from gcl.graphs.validate import validate_graph
 
 
 @dataclass
@@ -147,6 +157,8 @@ def select(
     graph = open_data(Run("", dataset, root=common.get("root", ""))) if given is None else data
     if not isinstance(graph, Data):
         raise TypeError("select: expected one graph with nodes of one type; give such a data set.")
+    if given is not None:
+        validate_graph(given)
     needed = max([1, *(CRITERIA[name].seeds for name in names if name in CRITERIA)])
     if seeds and seeds < needed:
         raise ValueError(
@@ -157,6 +169,8 @@ def select(
         seeds or needed, names, graph, given, jobs, None if out is None else Path(out), report
     )
     if trials:
+        samples = [one.run(dataset, s, **common) for one in tried for s in one.samples()]
+        _check([with_protocol(run, graph) for run in samples], names, graph)
         runs = search(tried, dataset, common, criterion, trials, keeping)
     else:
         runs = grid_runs(tried, dataset, common, graph)
@@ -180,7 +194,7 @@ def grid_runs(tries: Sequence[Try], dataset: str, told: Mapping[str, Any], data:
             )
         for setting in one.settings():
             run = with_protocol(one.run(dataset, setting, **told), data)
-            found.setdefault(key(run, 0)["options"], run)
+            found.setdefault(options_digest(run), run)
     return list(found.values())
 
 
@@ -208,23 +222,32 @@ def ranked(criterion: str, runs: Sequence[Run], keeping: Keeping) -> Selection:
 
 
 def _check(runs: Sequence[Run], names: Sequence[str], data: Data) -> None:
+    """Raises ValueError where something could not be measured, before anything is trained."""
     if VALIDATION in names and not has_labels(data):
         raise ValueError("select: val_accuracy needs labels (data.y); choose another criterion.")
-    shown = Unlabelled(data).data
-    without = [r.protocol for r in runs if r.protocol in PROTOCOLS and not validates(r.protocol)]
-    if VALIDATION in names and without:
-        raise ValueError(
-            f"select: protocol {without[0]} has no validation nodes to choose by; take another."
-        )
-    for run in {run.recipe: run for run in runs}.values():
+    graph = Unlabelled(data)
+    check_criteria(names, graph)
+    for run in {run.protocol: run for run in runs}.values():
         if has_labels(data):
-            check_protocol(run, data)
-        run.build(shown)  # for its complaints, before the first training
+            _check_measured(run, data, VALIDATION in names)
+    for run in {run.recipe: run for run in runs}.values():
+        run.build(graph.data)  # for its complaints, before the first training
 
 
-def validates(protocol: str) -> bool:
-    """Whether a protocol keeps validation nodes."""
-    return PROTOCOLS[protocol].train is None or PROTOCOLS[protocol].val > 0
+def _check_measured(run: Run, data: Data, validates: bool) -> None:
+    """Raises ValueError where a protocol is not for the data; its splits are drawn once."""
+    check_protocol(run, data)
+    table, shown = PROTOCOLS[run.protocol], with_counted_labels(data)
+    there = table.train is None or table.val > 0  # validation nodes, where there is a choice
+    if there or not validates:
+        try:
+            there = bool(probed_splits(shown.y, table, shown).val.any(1).all())
+        except ValueError as error:
+            raise ValueError(f"select: protocol {run.protocol} does not fit: {error}") from None
+    if validates and not there:
+        raise ValueError(
+            f"select: protocol {run.protocol} has no validation nodes to choose by; take another."
+        )
 
 
 def spelt(value: Any) -> str:

@@ -26,6 +26,8 @@ from gcl.contracts import Method
 from gcl.experiments.criteria import CRITERIA, VALIDATION, Seen, Unlabelled
 from gcl.experiments.locks import locked
 from gcl.experiments.run import Run, has_labels, open_data, options_digest, train
+from gcl.graphs.digest import data_digest
+from gcl.graphs.rows import with_counted_labels
 from gcl.training.loop import embed, embed_prepared
 from gcl.training.state import Callback, State
 
@@ -41,6 +43,7 @@ class Trial:
         lengths: epochs after which the embedding is a setting of its own, up to those of the run.
         seeds: how many trainings, from `FIRST_SEED` on.
         criteria: what is measured, names of `CRITERIA` or `val_accuracy`.
+        digest: of the graph, see `data_digest`.
         given: the graph, where `run.dataset` does not name one.
         labels: whether accuracies stand beside the criteria, where there are labels.
     """
@@ -49,6 +52,7 @@ class Trial:
     lengths: tuple[int, ...]
     seeds: int
     criteria: tuple[str, ...]
+    digest: str
     given: Data | None = None
     labels: bool = True
 
@@ -60,25 +64,27 @@ class Trial:
         """A row for every length; trainings that have not ended are kept in a folder of `work`.
 
         Raises:
-            ValueError: another program trains it there.
+            ValueError: another program trains it there; the data set is another one by now.
         """
         if work is None:
             with TemporaryDirectory() as place:
                 return self.rows(Path(place))
         data = open_data(self.run) if self.given is None else self.given
+        if self.given is None and data_digest(data) != self.digest:
+            raise ValueError(
+                f"{self.run.dataset} gives another graph whenever it is read; let it give the same "
+                "one, for example by a seed."
+            )
         graph = Unlabelled(data)
         folder = self.folder(work)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", patience=0, otherwise="Another program trains it."):
-            seconds = [
-                self._trained(graph, seed, folder / f"seed-{seed}")
-                for seed in range(FIRST_SEED, FIRST_SEED + self.seeds)
-            ]
+            seconds = [self._trained(graph, *one) for one in self._places(folder)]
             return [self._row(data, graph, folder, length, seconds) for length in self.lengths]
 
     def folder(self, work: Path) -> Path:
         """Where its checkpoints and embeddings are, until its rows are in a file."""
-        about = json.dumps([self.lengths, self._hides])
+        about = json.dumps([self.lengths, self._hides, self.digest])
         further = hashlib.sha256(about.encode()).hexdigest()[:6]
         return work / f"{options_digest(self.run)}-{further}"
 
@@ -91,6 +97,11 @@ class Trial:
     @property
     def _hides(self) -> bool:
         return any(name in CRITERIA and CRITERIA[name].hides for name in self.criteria)
+
+    def _places(self, folder: Path) -> list[tuple[int, Path]]:
+        """Each seed and its folder; others that were once asked for may lie beside them."""
+        seeds = range(FIRST_SEED, FIRST_SEED + self.seeds)
+        return [(seed, folder / f"seed-{seed}") for seed in seeds]
 
     def _trained(self, graph: Unlabelled, seed: int, folder: Path) -> float:
         """Train one seed, which leaves its embeddings in the folder; the seconds that it took."""
@@ -121,16 +132,16 @@ class Trial:
     def _row(
         self, data: Data, graph: Unlabelled, folder: Path, length: int, seconds: Sequence[float]
     ) -> dict[str, Any]:
-        seeds = sorted(folder.glob("seed-*"))
-        zs = [_read(place / f"embedding-{length}.npy") for place in seeds]
-        hidden = [_read(place / f"hidden-{length}.npy") for place in seeds if self._hides]
+        places = [place for _, place in self._places(folder)]
+        zs = [_read(place / f"embedding-{length}.npy") for place in places]
+        hidden = [_read(place / f"hidden-{length}.npy") for place in places if self._hides]
         seen = Seen(graph, zs, hidden)
         row = {name: CRITERIA[name].of(seen) for name in self.criteria if name in CRITERIA}
         if VALIDATION in self.criteria or (self.labels and has_labels(data)):
             row |= self.accuracies(zs, data)
         share = length / self.run.epochs if self.run.epochs else 1.0
         return {
-            **key(self.at(length), self.seeds),
+            **key(self.at(length), self.seeds, self.digest),
             **row,
             "seconds": float(np.mean(seconds)) * share,
         }
@@ -141,9 +152,8 @@ class Trial:
 
     def accuracies(self, zs: Sequence[Tensor], data: Data) -> dict[str, Any]:
         """What a probe reads off the embeddings, the mean over seeds."""
-        found = [
-            evaluate.linear_probe(z, data.y, protocol=self.run.protocol, data=data) for z in zs
-        ]
+        shown, protocol = with_counted_labels(data), self.run.protocol
+        found = [evaluate.linear_probe(z, shown.y, protocol=protocol, data=shown) for z in zs]
         names = [name for name in ("accuracy", VALIDATION) if name in found[0]]
         return {name: float(np.mean([one[name] for one in found])) for name in names}
 
@@ -176,10 +186,11 @@ class Snapshots(Callback):
                 _write(self.folder / f"hidden-{epoch}.npy", embed(method, self.hidden))
 
 
-def key(run: Run, seeds: int) -> dict[str, Any]:
+def key(run: Run, seeds: int, digest: str) -> dict[str, Any]:
     """What a row of a setting is known by, before its numbers."""
     return {
         "dataset": run.dataset,
+        "data": digest,
         "recipe": run.recipe,
         "epochs": run.epochs,
         "options": options_digest(run),
@@ -206,7 +217,7 @@ def trials(
         single = run.warmup >= 0 or run.patience > 0
         about = f"{run.epochs if single else ''}/{options_digest(replace(run, epochs=0))}"
         groups.setdefault(about, []).append(run)
-    shown, found = Unlabelled(data).data, []
+    shown, digest, found = Unlabelled(data).data, data_digest(data), []
     for group in groups.values():
         longest = max(group, key=lambda run: run.epochs)
         lengths = sorted({run.epochs for run in group})
@@ -215,7 +226,14 @@ def trials(
         else:
             parts = [lengths]
         found += [
-            kind(replace(longest, epochs=part[-1]), tuple(part), seeds, tuple(criteria), given)
+            kind(
+                replace(longest, epochs=part[-1]),
+                tuple(part),
+                seeds,
+                tuple(criteria),
+                digest,
+                given,
+            )
             for part in parts
         ]
     return found

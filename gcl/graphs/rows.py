@@ -51,6 +51,22 @@ def counted_rows(z: Tensor, data: Any) -> Tensor:
     return take_rows_of(without_helpers(z, data), slice(_seeds(data)))
 
 
+def with_counted_labels(data: Any) -> Any:
+    """A graph whose labels and masks are of the rows that are embedded, to evaluate them by.
+
+    A shallow copy; the graph itself where every row is embedded.
+    """
+    if _helper_mask("data", data) is None and _seeds(data) is None:
+        return data
+    shown = copy.copy(data)
+    for name in data.keys():  # noqa: SIM118
+        value = data[name]
+        parts = name == "y" or (name.endswith("_mask") and name not in HELPERS)
+        if parts and isinstance(value, Tensor) and value.dim():
+            shown[name] = counted_rows(value, data)
+    return shown
+
+
 def take_rows_of(z: Tensor, rows: slice | Tensor) -> Tensor:
     """`z[rows]`; z itself where that is all of it."""
     if isinstance(rows, Tensor):

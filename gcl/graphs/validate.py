@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, HeteroData
 
 from gcl.graphs.kinds import check_features, check_graph
+from gcl.graphs.rows import without_helpers
 
 
 def validate_graph(data: Any) -> None:
@@ -87,7 +88,11 @@ def _check_nodes(store: Any, where: str, num_graphs: int, x_required: bool) -> i
             )
     y = store.get("y")
     # A label may belong to a node, or in graph-level tasks to a graph.
-    if isinstance(y, Tensor) and y.dim() > 0 and not _are_labels(y.size(0), num_nodes, num_graphs):
+    labelled = isinstance(y, Tensor) and y.dim() > 0
+    if labelled and not _are_labels(y.size(0), num_nodes, num_graphs):
+        # A transform that adds helper rows may leave the labels as they were.
+        if y.size(0) == len(without_helpers(torch.arange(num_nodes), store)):
+            return num_nodes
         raise ValueError(
             f"{where}.y: expected one label for each of the {num_nodes} nodes, got {y.size(0)}."
         )

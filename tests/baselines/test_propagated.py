@@ -1,11 +1,13 @@
 """The row of propagation alone: its choice, its figures, its kinds of data."""
 
+import copy
 import os
 from dataclasses import replace
 
 import pytest
 import torch
 from torch_geometric.data import Batch, Data
+from torch_geometric.transforms import HalfHop
 
 import gcl
 from gcl.baselines import (
@@ -144,3 +146,14 @@ def test_figures_of_the_public_splits(name):
     assert 100 * propagated_probe(data)["accuracy"] == pytest.approx(chosen, abs=0.3)
     options = propagated_candidates(data).values()
     assert 100 * max(one["accuracy"] for one in options) == pytest.approx(best, abs=0.3)
+
+
+def test_helper_rows_take_part_and_are_left_out(graph):
+    torch.manual_seed(0)
+    data = HalfHop(p=0.5)(copy.copy(graph))
+    whole = copy.copy(data)
+    del whole.slow_node_mask
+    rows = propagated_features(data, 2)
+    assert torch.equal(rows, propagated_features(whole, 2)[: len(graph.x)])
+    found = propagated_probe(data, protocol="random-10-10-80")
+    assert found.per_run["hops"]

@@ -71,6 +71,7 @@ def test_trials(grid, tmp_path, capsys):
         (["karate", "GRID", "--jobs", "0"], "jobs must be"),
         (["nowhere", "GRID"], "unknown data set 'nowhere'"),
         (["karate", "GRID", "--protocol", "public"], "train_mask"),
+        (["karate", "GRID", "--criterion", "val_accuracy", "--protocol", "e1"], "no validation"),
     ],
 )
 def test_bad_input(arguments, sentence, grid, tmp_path, capsys, monkeypatch):
@@ -93,3 +94,29 @@ def test_it_is_listed(capsys):
     assert main(["--help"]) == 0
     assert "gcl select DATASET GRID.toml" in capsys.readouterr().out
     assert main(["select", "--help"]) == 0
+
+
+CHANGING = """
+import os
+import gcl
+
+def graph():
+    return gcl.datasets.sbm(60, 2, num_features=4, seed=int(os.environ["WHICH"]))
+"""
+
+
+@pytest.mark.parametrize("trials", [[], ["--trials", "1"]])
+def test_another_graph_of_the_same_name_is_trained(trials, tmp_path, capsys, monkeypatch):
+    if trials:
+        pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "changing.py").write_text(CHANGING)
+    (tmp_path / "grid.toml").write_text('[[try]]\nrecipe = "dgi"\nhidden = 8\nepochs = 1\n')
+    command = ["select", "changing.py:graph", "grid.toml", "--criterion", "modularity", *trials]
+    found = []
+    for which in ("0", "1", "0"):
+        monkeypatch.setenv("WHICH", which)
+        assert main([*command, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["settings"])
+    assert found[0] == found[2] != found[1]
+    assert len(results.read_rows(tmp_path / "selection.csv")) == 2

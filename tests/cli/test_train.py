@@ -217,3 +217,38 @@ def test_a_collapse_is_named(own, capsys):
     assert "at 4.20469: the method has collapsed" in err  # log(2 * 34 - 1)
     assert main(["train", "grace", "karate", *SMALL[:4], "--epochs", "30"]) == 0
     assert "collapsed" not in capsys.readouterr().err
+
+
+HOPPED = """
+import torch
+import gcl
+from torch_geometric.transforms import HalfHop
+
+def graph():
+    torch.manual_seed(0)
+    data = gcl.datasets.sbm(90, 3, num_features=4)
+    for part, name in enumerate(("train", "val", "test")):
+        data[f"{name}_mask"] = torch.arange(90) % 3 == part
+    return HalfHop()(data)
+
+def longer():
+    data = graph()
+    for name in ("y", "train_mask", "val_mask", "test_mask"):
+        rows = data[name].new_ones(len(data.x))
+        rows[:90] = data[name]
+        data[name] = rows
+    return data
+"""
+
+
+@pytest.mark.parametrize("protocol", ["random-10-10-80", "public"])
+def test_helper_rows_of_a_transform_have_no_label(protocol, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hopped.py").write_text(HOPPED)
+    found = []
+    for name in ("graph", "longer"):
+        command = ["train", "dgi", f"hopped.py:{name}", "--hidden", "4", "--epochs", "1", "--json"]
+        assert main([*command, "--protocol", protocol]) == 0
+        found.append(json.loads(capsys.readouterr().out)["results"])
+    assert found[0] == found[1]
+    assert {"raw features", "propagated", "untrained", "dgi"} == set(found[0])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -14,6 +17,7 @@ from torch_geometric.data import Data
 import gcl.evaluate
 from gcl.evaluate import PROTOCOLS, Protocol, Splits, linear_probe, random_splits
 from gcl.evaluate.classifiers import chosen_logistic
+from gcl.evaluate.linear_probe import probed_splits
 
 CS = [0.1, 1.0, 10.0, 100.0]
 
@@ -316,3 +320,49 @@ def test_mistakes(options, error, message):
 def test_missing_labels():
     with pytest.raises(TypeError, match=r"data\.y"):
         linear_probe(torch.eye(4), None)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_splits_before_there_is_an_embedding(protocol, monkeypatch):
+    y, seen = torch.arange(120) % 3, []
+    data = Data(y=y, num_nodes=120)
+    for part, name in enumerate(("train", "val", "test")):
+        data[f"{name}_mask"] = torch.arange(120) // 40 == part
+    module = importlib.import_module("gcl.evaluate.linear_probe")
+    choose = module.choose_splits
+    monkeypatch.setattr(
+        module, "choose_splits", lambda *told: seen.append(choose(*told)) or seen[-1]
+    )
+    few = {"epochs": 2} if PROTOCOLS[protocol].epochs else {}
+    monkeypatch.setitem(PROTOCOLS, protocol, replace(PROTOCOLS[protocol], **few))
+    linear_probe(torch.randn(120, 2), y, protocol=protocol, data=data)
+    probed_splits(y, protocol, data)
+    used, told = seen
+    assert all(torch.equal(getattr(used, p), getattr(told, p)) for p in ("train", "val", "test"))
+
+
+# Two targets, the first of them known for three nodes.
+RARELY_KNOWN = torch.where(
+    torch.arange(40)[:, None] < torch.tensor([[3, 40]]), torch.arange(40.0)[:, None] % 2, torch.nan
+)
+
+
+@pytest.mark.parametrize(
+    ("y", "protocol", "message"),
+    [
+        (torch.arange(120) % 3, "public", "the data has no train_mask"),
+        (torch.arange(120) % 3, "best", "unknown protocol 'best'"),
+        (torch.zeros(120), "e1", "at least two classes"),
+        (torch.arange(4) % 2, "random-10-10-80", "nodes are too few"),
+        (torch.arange(34) % 2, "e1", "5-fold cross-validation needs 5 training nodes"),
+        (RARELY_KNOWN, "random-10-10-80", "target 0 is unknown for all"),
+        (torch.eye(3).repeat(4, 1)[:, :2], "e1", "has several targets"),
+    ],
+)
+def test_complaints_before_there_is_an_embedding(y, protocol, message):
+    data = Data(y=y, num_nodes=len(y))
+    with pytest.raises(ValueError, match=message) as before:
+        probed_splits(y, protocol, data)
+    with pytest.raises(ValueError) as after:
+        linear_probe(torch.randn(len(y), 2), y, protocol=protocol, data=data)
+    assert str(before.value) == str(after.value)

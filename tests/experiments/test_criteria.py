@@ -6,6 +6,8 @@ import pytest
 import torch
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
+from torch_geometric.data import Data
+from torch_geometric.transforms import HalfHop
 from torch_geometric.utils import to_dense_adj, to_networkx
 
 import gcl
@@ -114,3 +116,22 @@ def test_names_of_criteria():
         parts("modularty")
     with pytest.raises(ValueError, match="has a name twice"):
         parts("modularity+modularity")
+
+
+def test_helper_rows_stay_and_are_not_measured(zs):
+    """On the links between nodes that are left, and on rows of nodes alone."""
+    torch.manual_seed(0)
+    data = gcl.datasets.sbm(150, 3, num_features=8)
+    data = HalfHop(p=0.5)(data)
+    data.helper_mask = torch.zeros(len(data.x), dtype=torch.bool)
+    graph = Unlabelled(data)
+    assert {"slow_node_mask", "helper_mask"} <= set(graph.data.keys())
+    inside = (data.edge_index < 150).all(0)
+    assert torch.equal(graph.embedded.edge_index, data.edge_index[:, inside])
+    assert graph.embedded.num_nodes == 150
+    alone = Unlabelled(Data(x=data.x[:150], edge_index=data.edge_index[:, inside]))
+    for name, criterion in CRITERIA.items():
+        if name == "as_propagated":  # sees the helper rows, as an encoder does
+            assert np.isfinite(criterion.of(Seen(graph, zs)))
+        elif not criterion.hides:
+            assert criterion.of(Seen(graph, zs)) == criterion.of(Seen(alone, zs)), name

@@ -1,5 +1,7 @@
 """What is tried, read from files and mappings."""
 
+import math
+
 import pytest
 
 from gcl.experiments.config import load_config
@@ -44,11 +46,51 @@ def test_no_grid_is_one_setting():
         ([{"recipe": "dgi", "lr": 1.0, "grid": {"lr": [1.0]}}], "lr of dgi is told twice"),
         ([{"recipe": "dgi", "ranges": {"lr": {"low": 0.1}}}], "a range is {low"),
         ([{"recipe": "dgi", "ranges": {"lr": {"low": 0, "high": 1, "up": 2}}}], "a range is {low"),
+        ([{"recipe": "dgi", "ranges": {"lr": {"low": 0, "high": math.inf}}}], "a range is {low"),
     ],
 )
 def test_messages(content, sentence):
     with pytest.raises(ValueError, match=sentence):
         read_grid(content)
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"low": 3, "high": 1}, "low must not be above high"),
+        ({"low": 1, "high": 3, "log": "yes"}, "log must be true or false"),
+        ({"low": 1, "high": 3, "log": 1}, "log must be true or false"),
+        ({"low": 0, "high": 3, "log": True}, "low must be above 0 with log"),
+        ({"low": 1, "high": 3, "log": True, "step": 2}, "a step does not go with log"),
+        ({"low": 0.1, "high": 0.3, "step": 0}, "step must be a number above 0"),
+        ({"low": 0.1, "high": 0.3, "step": True}, "step must be a number above 0"),
+        ({"low": 0.1, "high": 0.3, "step": math.nan}, "step must be a number above 0"),
+        ({"low": 1, "high": 3, "step": 0.5}, "step must be a whole number"),
+    ],
+)
+def test_a_range_that_nothing_can_be_drawn_from(told, sentence):
+    with pytest.raises(ValueError, match=f"^select: range hidden of dgi: {sentence}"):
+        read_grid([{"recipe": "dgi", "ranges": {"hidden": told}}])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"low": 1, "high": 1},
+        {"low": 0, "high": 0.5, "step": 0.1},
+        {"low": 2, "high": 8, "step": 2, "log": False},
+    ],
+)
+def test_a_range_that_optuna_draws_from(told):
+    (one,) = read_grid([{"recipe": "dgi", "ranges": {"dropout": told}}])
+    assert one.ranges == {"dropout": told}
+
+
+def test_samples_have_every_value_and_the_low_ends():
+    one = Try("dgi", grid={"hidden": [4, 8], "epochs": [1, 2, 3]}, ranges={"lr": {"low": 0.1}})
+    found = list(one.samples())
+    assert all(setting["lr"] == 0.1 for setting in found)
+    assert [(s["hidden"], s["epochs"]) for s in found] == [(4, 1), (8, 1), (4, 2), (4, 3)]
 
 
 def test_a_setting_that_the_recipe_does_not_take_is_named():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gcl.datasets import karate
 from gcl.experiments import results
 from gcl.experiments.grids import Try
 from gcl.experiments.keeping import Keeping, told
@@ -85,3 +86,22 @@ def test_words_are_what_differs_from_the_recipes_own_settings():
     assert 0 < own.lasting(10).warmup < own.warmup
     assert told(Try("bgrl").run("karate", {"epochs": 10})) == {"epochs": 10}
     assert told(Try("bgrl").run("karate", {"epochs": 10, "warmup": 0}))["warmup"] == 0
+
+
+def test_rows_of_another_graph_do_not_count(tmp_path, trained):
+    out, other = tmp_path / "rows.csv", masked()
+    other.x = -other.x
+    keeping(out).fill(RUNS[:1])
+    assert Keeping(1, ["modularity"], other, out=out).of(RUNS[0]) is None
+    assert keeping(out).of(RUNS[0]) is not None
+
+
+@pytest.mark.parametrize(("dataset", "counts"), [("karate", True), (RUNS[0].dataset, False)])
+def test_rows_that_do_not_tell_their_graph_count_for_names_only(tmp_path, dataset, counts):
+    out, data = tmp_path / "rows.csv", karate() if dataset == "karate" else masked()
+    run = Try("dgi", {"hidden": 8, "protocol": "random-10-10-80"}).run(dataset, {"epochs": 1})
+    first = Keeping(1, ["modularity"], data, out=out)
+    first.fill([run])
+    results.write_rows(out, [{k: v for k, v in r.items() if k != "data"} for r in first.rows])
+    again = Keeping(1, ["modularity"], data, out=out)
+    assert (again.of(run) is not None) is counts

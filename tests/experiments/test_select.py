@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data
+from torch_geometric.transforms import HalfHop
 
 import gcl
 from gcl.cli import main
@@ -14,6 +15,7 @@ from gcl.experiments import results
 from gcl.experiments.criteria import DEFAULT, VALIDATION, parts
 from gcl.experiments.grids import read_grid
 from gcl.experiments.select import grid_runs, select
+from gcl.experiments.trials import Trial
 from tests.boards import masked
 
 TRIES = [
@@ -122,6 +124,7 @@ def test_no_global_generator_decides():
         ({"seeds": 1, "criterion": "cluster_stability"}, ValueError, "seeds must be at least 2"),
         ({"jobs": 0}, ValueError, "select: jobs"),
         ({"data": 3}, TypeError, "select: data must be a graph"),
+        ({"data": Data(x=torch.eye(3))}, ValueError, "edge_index"),
         ({"data": "hetero-sbm"}, TypeError, "one graph with nodes of one type"),
         ({"tries": [{"recipe": "dgi", "grid": {"hiden": [1]}}]}, ValueError, "hiden"),
         (
@@ -153,3 +156,87 @@ def test_nothing_that_could_be_trained():
     tries = [{"recipe": "dgi", "hidden": 8, "lr": 1e30, "optimizer": "SGD", "epochs": 50}]
     with pytest.raises(ValueError, match=r"select: no setting could be trained: .*loss"):
         select("karate", tries)
+
+
+def changed(change):
+    data = gcl.datasets.karate()
+    change(data)
+    return data
+
+
+def without_links(data):
+    data.edge_index = data.edge_index[:, :0]
+
+
+def with_loops(data):
+    data.edge_index = torch.arange(34).repeat(2, 1)
+
+
+def few_of_a_class(data):
+    data.y = (torch.arange(34) < 2).long()
+
+
+def no_validation(data):
+    for part, nodes in (("train", slice(17)), ("val", slice(0)), ("test", slice(17, 34))):
+        data[f"{part}_mask"] = torch.zeros(34, dtype=torch.bool)
+        data[f"{part}_mask"][nodes] = True
+
+
+def hopped(data):
+    data.update(HalfHop()(data).to_dict())
+
+
+def two_nodes(data):
+    data.edge_index, data.x = torch.tensor([[0, 1], [1, 0]]), torch.eye(2)
+    del data.y
+
+
+@pytest.mark.parametrize("trials", [0, 2])
+@pytest.mark.parametrize(
+    ("change", "told", "sentence"),
+    [
+        (without_links, {}, "modularity_several cannot be measured, .*the graph has no links"),
+        (without_links, {"criterion": "alignment"}, "alignment cannot be .*no links between two"),
+        (with_loops, {"criterion": "alignment_uniformity"}, "no links between two nodes"),
+        (with_loops, {"criterion": "edge_auc"}, "edge_auc cannot be measured.*too few"),
+        (two_nodes, {"criterion": "uniformity"}, "at least 3, and the graph has 2"),
+        (hopped, {"criterion": "hidden_edge_auc"}, "hidden_edge_auc cannot .*helper rows"),
+        (id, {"options": {"protocol": "public"}}, "protocol public does not fit: .*no train_mask"),
+        (id, {"options": {"protocol": "e1"}}, "e1 does not fit: .*needs 5 training nodes"),
+        (id, {"options": {"protocol": "10-fold-svm"}}, "is one graph, which protocol"),
+        (few_of_a_class, {"options": {"protocol": "random-20-30-rest"}}, "class 1 has 2 nodes"),
+        (no_validation, {"options": {"protocol": "public"}}, "selects on validation nodes"),
+        (
+            no_validation,
+            {"options": {"protocol": "e1-public"}, "criterion": VALIDATION},
+            "e1-public has no validation nodes",
+        ),
+        (id, {"options": {"protocol": "e1"}, "criterion": VALIDATION}, "e1 has no validation"),
+        (id, {"options": {"protocol": "e1"}, "also": [VALIDATION]}, "e1 has no validation"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_the_first_training(
+    change, told, sentence, trials, monkeypatch
+):
+    def never(self, work):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(Trial, "rows", never)
+    if trials:
+        told = {"criterion": "modularity_several", **told}
+    with pytest.raises(ValueError, match=sentence):
+        select(changed(change), TRIES, trials=trials, **told)
+
+
+@pytest.mark.parametrize("trials", [0, 4])
+def test_every_protocol_of_a_grid_is_looked_at(trials):
+    grid = {"protocol": ["public", "random-10-10-80"]}
+    tries = [{"recipe": "dgi", "hidden": 8, "epochs": 1, "grid": grid}]
+    with pytest.raises(ValueError, match=r"protocol public does not fit: .*no train_mask"):
+        select("karate", tries, trials=trials)
+
+
+def test_a_value_that_an_option_does_not_take_is_said_before_a_search():
+    tries = [{"recipe": "dgi", "epochs": 1, "grid": {"hidden": [4, "wide"]}}]
+    with pytest.raises(ValueError, match=r"dgi: .*hidden"):
+        select("karate", tries, trials=1)

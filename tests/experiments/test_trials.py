@@ -1,10 +1,12 @@
 """Lengths that share a training, seeds, and trainings that go on."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from torch_geometric.seed import seed_everything
+from torch_geometric.transforms import HalfHop
 
 import gcl
 from gcl.experiments import trials as module
@@ -12,6 +14,7 @@ from gcl.experiments.criteria import CRITERIA, VALIDATION, Seen, Unlabelled
 from gcl.experiments.grids import Try
 from gcl.experiments.run import load_data
 from gcl.experiments.trials import FIRST_SEED, Snapshots, follows_length, trials
+from gcl.graphs.digest import data_digest
 from tests.boards import masked
 
 NAMES = ("modularity", "neighbour_stability", "hidden_edge_auc", VALIDATION)
@@ -130,3 +133,44 @@ def test_graphs_of_ones_own_and_without_labels():
     del data.y
     row = one.rows()[0]
     assert "accuracy" not in row
+
+
+def test_seeds_that_are_not_asked_for_are_not_read(tmp_path, monkeypatch):
+    """Three seeds were begun, the third was stopped, and now two are asked for."""
+    (run,) = runs("dgi", (2,))
+    (three,) = trials([run], 3, ("modularity",), masked())
+    end = Snapshots.on_epoch_end
+
+    def stop(self, state):
+        if self.folder.name == f"seed-{FIRST_SEED + 2}" and state.epoch == 1:
+            raise KeyboardInterrupt
+        end(self, state)
+
+    monkeypatch.setattr(Snapshots, "on_epoch_end", stop)
+    with pytest.raises(KeyboardInterrupt):
+        three.rows(tmp_path)
+    (two,) = trials([run], 2, ("modularity",), masked())
+    assert numbers(two.rows(tmp_path)) == numbers(two.rows())
+    two.forget(tmp_path)
+    assert not tmp_path.exists()
+
+
+def test_another_graph_has_another_row_and_another_folder(tmp_path):
+    data, other = masked(), masked()
+    other.x = -other.x
+    (one,) = trials(runs("dgi", (1,)), 1, ("modularity",), data)
+    (two,) = trials(runs("dgi", (1,)), 1, ("modularity",), other)
+    assert one.folder(tmp_path) != two.folder(tmp_path)
+    assert one.rows()[0]["data"] == data_digest(data)
+    with pytest.raises(ValueError, match="masked gives another graph whenever it is read"):
+        two.rows()  # its data set is `masked` still
+
+
+def test_helper_rows_have_no_embedding_and_no_label():
+    torch.manual_seed(0)
+    data = HalfHop(p=0.5)(masked())
+    (run,) = runs("dgi", (1,))
+    names = tuple(name for name in CRITERIA if not CRITERIA[name].hides)
+    (one,) = trials([replace(run, dataset="data-1")], 2, names, data, data)
+    row = one.rows()[0]
+    assert all(math.isfinite(row[name]) for name in (*names, "accuracy"))

@@ -12,6 +12,7 @@ from gcl.graphs.rows import (
     matched_rows,
     number_rows,
     take_rows_of,
+    with_counted_labels,
     without_helpers,
 )
 from tests.odd_graphs import random_graph
@@ -159,3 +160,22 @@ def test_refuses(case: str) -> None:
     view, error, sentence = views_that_do_not_tell()[case]
     with pytest.raises(error, match=f"^Test: .*{sentence}"):
         matched_rows("Test", numbered(), [numbered(), view])
+
+
+def test_labels_and_masks_of_what_is_embedded() -> None:
+    x, y = torch.arange(4.0)[:, None], torch.tensor([5, 6, 7, 8])
+    helper = torch.tensor([False, True, False, False])
+    data = Data(x=x, y=y, train_mask=y > 6, test_mask=(y > 6)[:, None], slow_node_mask=helper)
+    shown = with_counted_labels(data)
+    assert shown.y.tolist() == [5, 7, 8]
+    assert shown.train_mask.tolist() == [False, True, True]
+    assert shown.test_mask.tolist() == [[False], [True], [True]]
+    assert shown.slow_node_mask is helper
+    assert data.y is y
+    data.y = torch.tensor([5, 7, 8])  # of nodes already
+    assert with_counted_labels(data).y.tolist() == [5, 7, 8]
+    seeds = sampled()
+    seeds.y = torch.arange(7)
+    assert with_counted_labels(seeds).y.tolist() == [0, 1, 2]
+    plain = Data(x=x, y=y)
+    assert with_counted_labels(plain) is plain

@@ -43,6 +43,9 @@ def _csr(matrix: torch.Tensor) -> torch.Tensor:
 GOOD: dict[str, Callable[[], Any]] = {
     "plain": _data,
     "no labels": lambda: _data(y=None),
+    "no labels of helper rows": lambda: _data(
+        y=torch.tensor([0, 1, 0]), slow_node_mask=torch.tensor([False, True, False, False])
+    ),
     "float64": lambda: _data(x=torch.ones(4, 3, dtype=torch.float64)),
     "half, sum overflows": lambda: _data(x=torch.full((4, 3), 60000.0, dtype=torch.float16)),
     "no edges": lambda: _data(edge_index=torch.empty(2, 0, dtype=torch.long)),

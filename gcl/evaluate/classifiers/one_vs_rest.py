@@ -47,7 +47,8 @@ def fit_one_vs_rest(
     codes = y.numpy()
     hot = codes[:, None] == np.arange(num_classes)
     for mask in train.numpy():
-        _check_folds(codes[mask])
+        check_folds(codes[mask])
+        _warn_of_order(codes[mask])
         search = GridSearchCV(
             OneVsRestClassifier(LogisticRegression(solver="liblinear", random_state=0)),
             {"estimator__C": list(Cs)},
@@ -60,13 +61,18 @@ def fit_one_vs_rest(
         yield search.predict_proba(rows), float(search.best_params_["estimator__C"])
 
 
-def _check_folds(y: np.ndarray) -> None:
+def check_folds(y: np.ndarray) -> None:
+    """Raises ValueError where the classes of a training part leave nothing to choose C by."""
     classes = 1 + np.count_nonzero(np.diff(np.sort(y)))
     if classes < 2 or len(y) < FOLDS:
         raise ValueError(
             f"linear_probe: {FOLDS}-fold cross-validation needs {FOLDS} training nodes, of two "
             f"classes, got {len(y)} of {classes}; use a larger training part."
         )
+
+
+def _warn_of_order(y: np.ndarray) -> None:
+    classes = 1 + np.count_nonzero(np.diff(np.sort(y)))
     if len(y) > classes == 1 + np.count_nonzero(np.diff(y)):
         warnings.warn(
             "linear_probe: the nodes are sorted by class, and the folds that choose C are taken in "
