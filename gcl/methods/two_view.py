@@ -13,6 +13,7 @@ from gcl.checks import check_encoder, shown
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership
+from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input, check_one_type
 from gcl.graphs.rows import (
     MatchedRows,
@@ -151,7 +152,7 @@ class TwoView(Method):
     def _encode(self, data: Any) -> Tensor:
         """Embeddings of all rows of a graph, or of graphs."""
         check_input("TwoView", data, self.encoder)
-        z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
+        z = encode(self.encoder, data)
         if self.readout is None:
             return z
         z = without_helpers(z, data)
