@@ -66,4 +66,4 @@ def all_slots(rowptr: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
     total = int(ends[-1]) if len(ends) else 0
     row = torch.repeat_interleave(count, output_size=total)
     shift = start - (ends - count)
-    return row, torch.arange(total) + shift.index_select(0, row)
+    return row, torch.arange(total, device=row.device) + shift.index_select(0, row)

@@ -49,6 +49,8 @@ class NeighborTriplets(Method):
         drawn.
     """
 
+    hops = 1  # of the embedding, beyond those of the encoder
+
     def __init__(
         self,
         encoder: Encoder,

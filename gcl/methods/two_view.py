@@ -15,6 +15,7 @@ from gcl.describe import describe_parts
 from gcl.graphs.batches import membership
 from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input, check_one_type
+from gcl.graphs.pair_lists import pair_lists, pairs_inside
 from gcl.graphs.rows import (
     MatchedRows,
     counted_rows,
@@ -177,6 +178,18 @@ class TwoView(Method):
                     )
                 found[key] = value
                 break
+        return self._of_seeds(found, data, rows)
+
+    def _of_seeds(self, found: dict[str, Any], data: Graph, rows: MatchedRows) -> dict[str, Any]:
+        """Pairs of seed nodes alone, where only these enter the loss, with what goes with them."""
+        seeds = rows.of_graph.stop if isinstance(rows.of_graph, slice) else None
+        if seeds is None:
+            return found
+        for name, followers in pair_lists(data.node_stores[0]).items():
+            if name in found:
+                known = [follower for follower in followers if follower in found]
+                pairs, values = pairs_inside(found[name], [found[k] for k in known], seeds)
+                found.update({name: pairs} | dict(zip(known, values, strict=True)))
         return found
 
     def extra_repr(self) -> str:
