@@ -9,7 +9,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import EdgeConv, GATConv, GATv2Conv, GCNConv, GINConv, PNAConv, SAGEConv
+from torch_geometric.nn import (
+    BatchNorm,
+    EdgeConv,
+    GATConv,
+    GATv2Conv,
+    GCNConv,
+    GINConv,
+    PNAConv,
+    SAGEConv,
+)
 from torch_geometric.nn.conv import MessagePassing
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
@@ -27,7 +36,7 @@ _CONVOLUTIONS = (EdgeConv, GATConv, GATv2Conv, GCNConv, GINConv, PNAConv, SAGECo
 _BY_ROWS = (
     "torch.nn.modules.", "gcl.nn.", "gcl.ops.", "torch_geometric.nn.dense.",
     "torch_geometric.nn.aggr.", "torch_geometric.nn.conv.", "torch_geometric.nn.models.mlp",
-    "torch_geometric.nn.norm.batch_norm",
+    "torch_geometric.nn.norm.",
 )  # fmt: skip
 
 
@@ -78,12 +87,24 @@ def is_layered(module: nn.Module) -> bool:
     return all(type(part) in _CONVOLUTIONS and _by_rows(part) for part in passing)
 
 
-def _by_rows(module: nn.Module) -> bool:
-    """Whether a row of the output depends on the same row of the input alone.
+def averages_over_rows(module: nn.Module) -> bool:
+    """Whether a part of a module takes means over all rows in evaluation mode, too.
 
-    PyG's LayerNorm, for one, averages over all rows.
+    PyG's `LayerNorm` does by default, as do its `GraphNorm` and `PairNorm`.
     """
-    return all(type(part).__module__.startswith(_BY_ROWS) for part in module.modules())
+    for part in module.modules():
+        of_norms = type(part).__module__.startswith(("torch_geometric.nn.norm.", "gcl.nn.after"))
+        by_rows = isinstance(part, BatchNorm) or getattr(part, "mode", None) == "node"
+        untracked = isinstance(part, nn.BatchNorm1d) and part.running_mean is None
+        if (of_norms and not by_rows) or untracked:
+            return True
+    return False
+
+
+def _by_rows(module: nn.Module) -> bool:
+    """Whether a row of the output is known to depend on the same row of the input alone."""
+    known = all(type(part).__module__.startswith(_BY_ROWS) for part in module.modules())
+    return known and not averages_over_rows(module)
 
 
 def _gcn(

@@ -19,7 +19,7 @@ from gcl.contracts import Method
 from gcl.graphs.cutter import Cutter
 from gcl.graphs.kinds import check_graph_or_loader
 from gcl.graphs.validate import validate_graph
-from gcl.nn.layerwise import in_row_blocks, is_layered
+from gcl.nn.layerwise import averages_over_rows, in_row_blocks, is_layered
 from gcl.training.batches import prepare_batch, prepared_batches, works_on_rows
 from gcl.training.given import check_method, device_of, prepare, unwrapped
 from gcl.training.reach import reach
@@ -138,7 +138,7 @@ def _placed(z: Tensor, places: Tensor, loader: Any) -> Tensor:
     twice, missing = int((count > 1).sum()), int((count == 0).sum())
     if twice or missing:
         raise ValueError(
-            f"embed: of {len(count)} nodes the loader left out {missing} and gave {twice} more "
+            f"embed: of {total} nodes the loader left out {missing} and gave {twice} more "
             "than once; give one that gives every node once, such as "
             "gcl.loader.NeighborBatches(data, num_neighbors), or embed(method, data)."
         )
@@ -212,6 +212,11 @@ def _from_neighborhoods(
         raise ValueError(
             f"embed: the encoder of {type(method).__name__} does not tell how many edges away it "
             "looks; give hops, the number of its layers and one more where it normalises by degree."
+        )
+    if averages_over_rows(method):
+        raise ValueError(
+            f"embed: a norm in {type(method).__name__} takes means over all nodes, of which a "
+            "neighbourhood has a part; take embed(method, data)."
         )
     device, by_rows = device_of(method), works_on_rows(method)
     if by_rows:
