@@ -76,6 +76,10 @@ def prepare_batch(owner: str, method: Method, batch: Graph, loader: Any = None) 
                 _check_there(owner, name, batch, step, method)
         if "propagated_hops" in writes:
             of_rows.clear()  # x is what came of the rows that were prepared before it
+    x = batch.get("x") if isinstance(batch, Data) else None
+    if isinstance(x, Tensor) and x.device.type != "cpu":
+        # To look for zeros in every batch the host would wait for the device.
+        of_rows = [step for step in of_rows if not getattr(step, "keeps_values", False)]
     if not of_rows:
         return batch
     prepared: Any = copy.copy(batch)
@@ -105,7 +109,7 @@ def prepared_batches(
     try:
         for batch in complete() if callable(complete) else data:
             check_graph(owner, batch)
-            yield prepare_batch(owner, method, batch.to(device), data)
+            yield prepare_batch(owner, method, batch, data).to(device)
     finally:
         if before is not None:
             load_loader_state(data, before)

@@ -273,7 +273,7 @@ def _epoch(
                 validate_graph(batch)
                 if constant:
                     check_constant("fit", batch)
-            batch = prepare_batch("fit", state.method, batch.to(device), state.data)
+            batch = prepare_batch("fit", state.method, batch, state.data).to(device)
         with computing_in(precision, device):
             loss = method(batch)
         _check_loss(loss)
