@@ -98,6 +98,7 @@ class Cutter:
         *,
         induced: bool = False,
         scaled: bool = False,
+        degrees: bool = True,
     ) -> Graph:
         """Seeds, what reaches them in so many hops, and the edges that were followed.
 
@@ -111,13 +112,14 @@ class Cutter:
             induced: all edges between the nodes, not only those followed.
             scaled: `edge_weight` times the number of edges that arrive at its target in the whole
                 graph, over that in the batch: sums over neighbours are then right on average.
+            degrees: write `degree`, where there is one node type.
         """
         with self._numbering() as nodes:
             edges = self._reach(nodes, seeds, hops, choose)
             n_id = {kind: torch.cat(parts) for kind, parts in nodes.items()}
             if induced:
                 edges = {kind: self._between(kind, n_id) for kind in self.ends}
-            return self._cut(n_id, edges, scaled)
+            return self._cut(n_id, edges, scaled, degrees)
 
     def _reach(
         self,
@@ -170,6 +172,7 @@ class Cutter:
         n_id: dict[Kind, Tensor],
         edges: dict[Kind, tuple[Tensor, Tensor, Tensor]],
         scaled: bool,
+        degrees: bool,
     ) -> Graph:
         batch = copy.copy(self.data)
         for kind, rows in n_id.items():
@@ -188,7 +191,7 @@ class Cutter:
             store.e_id = e_id
         for kind, rows in n_id.items():
             self._store(batch, kind).n_id = rows
-        if self.degree is not None:
+        if degrees and self.degree is not None:
             batch.degree = self.degree.index_select(0, n_id[None])
         return batch
 

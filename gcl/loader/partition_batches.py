@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gcl.checks import check_count, shown
+from gcl.checks import check_choice, check_count, shown
 from gcl.contracts import Graph
 from gcl.graphs.cutter import Cutter
 from gcl.graphs.kinds import check_one_type
@@ -21,8 +21,7 @@ class PartitionBatches(Batches):
     r"""Batches of parts of a graph, joined, with the edges between their nodes.
 
     Every node of a batch counts: all are learnt from and embedded. Nodes come in the order of the
-    graph, with `n_id`, `e_id`, `input_id` (the same as `n_id`), `batch_size`, and `degree` and
-    scaled `edge_weight` as `gcl.loader.NeighborBatches` writes them.
+    graph, with `n_id`, `e_id`, `input_id` (the same as `n_id`) and `batch_size`.
 
     Two ways to cut. *Random* parts, drawn anew every epoch, lose most edges, and a batch looks like
     the whole graph: its negatives are from everywhere. Parts with few edges between them keep most
@@ -35,6 +34,10 @@ class PartitionBatches(Batches):
         batch_parts: parts of a batch, of each rank.
         parts: "random"; "metis", "communities" or "auto", see `gcl.loader.partition`; or the part
             of every node, `[num_nodes]`, and then num_parts must be its number of parts.
+        degrees: "batch" for a graph of its own, normalised by the edges that are there; "graph" for
+            `degree` and scaled `edge_weight` as `gcl.loader.NeighborBatches` writes them. The
+            latter embeds nearer to the whole graph where most edges stay, and where most are cut
+            leaves of a node little but its own features.
         cache: a file that keeps the parts that an engine found.
         shuffle: see `gcl.loader.Batches`, as all that follow. Random parts are always shuffled.
         drop_last: see there.
@@ -65,6 +68,7 @@ class PartitionBatches(Batches):
         *,
         batch_parts: int = 1,
         parts: Literal["random", "auto", "metis", "communities"] | Tensor = "auto",
+        degrees: Literal["batch", "graph"] = "batch",
         cache: str | os.PathLike[str] | None = None,
         shuffle: bool = True,
         drop_last: bool = False,
@@ -74,7 +78,8 @@ class PartitionBatches(Batches):
         check_one_type("PartitionBatches", data)
         check_count("PartitionBatches", num_parts=num_parts, batch_parts=batch_parts)
         self._cutter = Cutter("PartitionBatches", data)
-        self.num_parts, self.batch_parts = num_parts, batch_parts
+        check_choice("PartitionBatches", "degrees", degrees, ("batch", "graph"))
+        self.num_parts, self.batch_parts, self.degrees = num_parts, batch_parts, degrees
         (self.num_nodes,) = self._cutter.num_nodes.values()
         if num_parts > self.num_nodes:
             raise ValueError(
@@ -115,7 +120,9 @@ class PartitionBatches(Batches):
         if self.parts is not None:
             chosen = [self._members[part] for part in inputs.tolist()]
             nodes = torch.cat([*chosen, torch.empty(0, dtype=torch.long)])
-        batch: Any = self._cutter.take({None: nodes.sort().values}, induced=True, scaled=True)
+        whole = self.degrees == "graph"
+        seeds = {None: nodes.sort().values}
+        batch: Any = self._cutter.take(seeds, induced=True, scaled=whole, degrees=whole)
         batch.input_id, batch.batch_size = batch.n_id, len(batch.n_id)
         return batch
 

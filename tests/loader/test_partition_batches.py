@@ -47,7 +47,7 @@ def test_parts_stay_whole():
 
 def test_all_parts_at_once_are_the_graph():
     data = graph()
-    (batch,) = PartitionBatches(data, 5, batch_parts=5, parts="random")
+    (batch,) = PartitionBatches(data, 5, batch_parts=5, parts="random", degrees="graph")
     assert torch.equal(batch.n_id, torch.arange(60))
     assert batch.num_edges == data.num_edges
     assert bool((batch.edge_weight == 1).all())
@@ -85,6 +85,19 @@ def test_other_graphs_and_engines():
         PartitionBatches(gcl.datasets.hetero_sbm(20), 2)
     with pytest.raises(ValueError, match="engine must be one of 'auto'"):
         PartitionBatches(graph(), 2, parts="louvain")
+
+
+def test_degrees_of_the_batch_or_of_the_graph():
+    data = graph()
+    for batch in PartitionBatches(data, 3, parts="random"):
+        assert "degree" not in batch
+        assert "edge_weight" not in batch
+    whole = torch.bincount(data.edge_index[1], minlength=60)
+    for batch in PartitionBatches(data, 3, parts="random", degrees="graph"):
+        assert torch.equal(batch.degree, whole[batch.n_id].float())
+        total = torch.zeros(len(batch.n_id)).index_add(0, batch.edge_index[1], batch.edge_weight)
+        reached = total > 0
+        torch.testing.assert_close(total[reached], batch.degree[reached])
 
 
 def test_a_graph_without_edges():
