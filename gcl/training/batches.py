@@ -93,8 +93,8 @@ def prepared_batches(
 ) -> Iterator[Graph]:
     """The batches of a loader for a measurement, or the one graph, which was prepared before.
 
-    A loader that knows how gives every input once; one that keeps its own draws goes on afterwards
-    as if nobody had asked.
+    A loader that knows how gives every input once; draws, of the loader and of torch's global
+    generator, go on afterwards as if nobody had asked.
 
     Raises:
         TypeError: what the loader gives is no graph.
@@ -106,11 +106,13 @@ def prepared_batches(
         return
     complete = getattr(data, "complete", None)
     before = None if callable(complete) else loader_state(data)
+    drawn = torch.get_rng_state()  # torch's DataLoader takes a seed from there, shuffling or not
     try:
         for batch in complete() if callable(complete) else data:
             check_graph(owner, batch)
             yield prepare_batch(owner, method, batch, data).to(device)
     finally:
+        torch.set_rng_state(drawn)
         if before is not None:
             load_loader_state(data, before)
 

@@ -257,7 +257,14 @@ def test_the_checkpoint_of_another_loader_is_refused(tmp_path):
         gcl.fit(method, [data], epochs=2, resume=path)
 
 
-@pytest.mark.parametrize("make", [lambda d: NeighborBatches(d, [3, 3], batch_size=20)])
+def shuffled(data):
+    """By the global generator, and telling which nodes it gives."""
+    data = copy.copy(data)
+    data.n_id = torch.arange(60)
+    return RandomNodeLoader(data, 3, shuffle=True)
+
+
+@pytest.mark.parametrize("make", [lambda d: NeighborBatches(d, [3, 3], batch_size=20), shuffled])
 def test_measuring_moves_no_training(make):
     data = graph()
 
