@@ -5,13 +5,19 @@
 
 Random graphs of ogbn-arxiv's size and of a million nodes, one thread, CPU seconds. A rate is that
 of whole batches with features, medians; the plain sampler takes turns with ours and gives nodes and
-edges alone. Memory is what the loader and 20 batches take beyond the graph. METIS takes about half
-a minute and 3 GB; --no-parts leaves it out.
+edges alone. `held_mb` is what a loader keeps beyond the graph and what a batch needs at its peak,
+`peak_mb` that of making the loader. METIS cuts a graph of ten communities, in a process of its own;
+it takes a minute and gigabytes, and --no-parts leaves it out.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import json
+import os
 import random
+import resource
 import statistics
 import sys
 import time
@@ -26,6 +32,7 @@ from torch_geometric.data import Data
 sys.path.insert(0, str(Path(__file__).parents[1] / "speed"))
 from measure import options, report
 
+import gcl
 from gcl.experiments.memory import peak_extra_mb
 from gcl.loader import NeighborBatches, partition
 
@@ -96,43 +103,68 @@ def sampled(data: Data, title: str, repeats: int, rival: bool, size: int) -> lis
             calls["plain"] = lambda seeds=seeds, fanout=fanout: plain(seeds, fanout)
         took = in_turns(calls, repeats)
 
-        def some(fanout: list[int] = fanout) -> None:
-            loader = endless(NeighborBatches(data, fanout, batch_size=size))
-            for _ in range(20):
-                next(loader)
-
+        kept: list[Any] = []
+        before = resident_mb()
+        peak = peak_extra_mb(
+            lambda kept=kept, fanout=fanout: kept.append(
+                NeighborBatches(data, fanout, batch_size=size)
+            )
+        )
+        next(iter(kept[0]))  # what is made for the first batch
+        held = resident_mb() - before
+        some = endless(kept[0])
+        held += peak_extra_mb(lambda some=some: [next(some) for _ in range(20)])
         rows.append(
             {
                 "graph": title,
                 "what": f"{size} seeds, {fanout}",
                 "cpu_ms": took["ours"],
                 "seeds_a_second": 1e3 * size / took["ours"],
-                "plain_python_ms": took.get("plain", float("nan")),
-                "times_plain": took.get("plain", float("nan")) / took["ours"],
-                "extra_mb": peak_extra_mb(some),
+                "plain_python_ms": took.get("plain"),
+                "times_plain": took["plain"] / took["ours"] if "plain" in took else None,
+                "held_mb": held,
+                "peak_mb": peak,
             }
         )
     return rows
 
 
-def parts(data: Data, title: str, count: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def resident_mb() -> float:
+    """Memory of the process, freed blocks handed back."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
 
-    def call() -> None:
+
+def parts(nodes: int, count: int) -> dict[str, Any]:
+    """METIS on a graph of ten communities and 20 links a node, in a fork that tells its peak."""
+    data = gcl.datasets.sbm(nodes, 10, degree=20, num_features=1)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        before = resident_mb()
         started = time.process_time()
-        found["parts"] = partition(data.edge_index, data.num_nodes, count, engine="metis")
-        found["seconds"] = time.process_time() - started
-
-    extra = peak_extra_mb(call, every=0.01)
-    source, target = found["parts"][data.edge_index]
-    size = torch.bincount(found["parts"], minlength=count)
-    told = f"METIS, {count} parts of {int(size.min())} to {int(size.max())} nodes, " + (
-        f"cut {float((source != target).float().mean()):.2f}"
-    )
-    nothing = float("nan")
+        found = partition(data.edge_index, nodes, count, engine="metis")
+        seconds = time.process_time() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6 - before
+        source, target = found[data.edge_index]
+        size = torch.bincount(found, minlength=count)
+        cut = float((source != target).float().mean())
+        told = [seconds, peak, int(size.min()), int(size.max()), cut]
+        os.write(writer, json.dumps(told).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        seconds, peak, least, most, cut = json.loads(pipe.read())
+    os.waitpid(child, 0)
     return {
-        "graph": title, "what": told, "cpu_ms": 1e3 * found["seconds"], "seeds_a_second": nothing,
-        "plain_python_ms": nothing, "times_plain": nothing, "extra_mb": extra,
+        "graph": f"{data.num_nodes:,} nodes, {data.num_edges:,} edges, ten communities",
+        "what": f"METIS, {count} parts of {least} to {most} nodes, cut {cut:.2f}",
+        "cpu_ms": 1e3 * seconds, "seeds_a_second": None, "plain_python_ms": None,
+        "times_plain": None, "held_mb": None, "peak_mb": peak,
     }  # fmt: skip
 
 
@@ -151,7 +183,7 @@ def main(arguments: list[str] | None = None) -> None:
         title = f"{data.num_nodes:,} nodes, {data.num_edges:,} edges"
         rows += sampled(data, title, chosen.repeats, rival, size)
     if not chosen.no_parts:
-        rows.append(parts(data, title, max(2, int(512 * chosen.scale))))
+        rows.append(parts(int(1_000_000 * chosen.scale), max(2, int(512 * chosen.scale))))
     report(f"Batches of a graph, {chosen.threads} thread(s)", rows, chosen.json)
 
 
