@@ -112,8 +112,7 @@ def sampled(data: Data, title: str, repeats: int, rival: bool, size: int) -> lis
         )
         next(iter(kept[0]))  # what is made for the first batch
         held = resident_mb() - before
-        some = endless(kept[0])
-        held += peak_extra_mb(lambda some=some: [next(some) for _ in range(20)])
+        held += peak_extra_mb(lambda some=endless(kept[0]): drop(some, 20))
         rows.append(
             {
                 "graph": title,
@@ -127,6 +126,12 @@ def sampled(data: Data, title: str, repeats: int, rival: bool, size: int) -> lis
             }
         )
     return rows
+
+
+def drop(batches: Iterator[Any], count: int) -> None:
+    """So many batches, each let go before the next."""
+    for _ in range(count):
+        next(batches)
 
 
 def resident_mb() -> float:

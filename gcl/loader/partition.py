@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import importlib.util
 import os
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -122,16 +122,21 @@ def packed(groups: Tensor, num_parts: int) -> Tensor:
 def _metis(edge_index: Tensor, num_nodes: int, num_parts: int, seed: int) -> Tensor:
     import pymetis
 
-    source, target = edge_index.cpu().numpy().astype(np.int32)
-    other = source != target
-    ones = np.ones(int(other.sum()), dtype=np.int8)
-    links = scipy.sparse.csr_array(
-        (ones, (source[other], target[other])), shape=(num_nodes, num_nodes)
-    )
-    links = links + links.T
+    links = _links(edge_index, num_nodes)
     _, parts = pymetis.part_graph(
         num_parts,
         pymetis.CSRAdjacency(links.indptr, links.indices),
         options=pymetis.Options(seed=seed),
     )
     return torch.tensor(parts, dtype=torch.long)
+
+
+def _links(edge_index: Tensor, num_nodes: int) -> Any:
+    """Who is linked to whom in either direction; what it is made of is let go here."""
+    source, target = edge_index.cpu().numpy().astype(np.int32)
+    other = source != target
+    if not other.all():
+        source, target = source[other], target[other]
+    ones = np.ones(len(source), dtype=np.int8)
+    links = scipy.sparse.csr_array((ones, (source, target)), shape=(num_nodes, num_nodes))
+    return links + links.T
