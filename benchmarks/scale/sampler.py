@@ -112,7 +112,8 @@ def sampled(data: Data, title: str, repeats: int, rival: bool, size: int) -> lis
         )
         next(iter(kept[0]))  # what is made for the first batch
         held = resident_mb() - before
-        held += peak_extra_mb(lambda some=endless(kept[0]): drop(some, 20))
+        some = endless(kept[0])
+        held += peak_extra_mb(lambda some=some: drop(some, 20))
         rows.append(
             {
                 "graph": title,
