@@ -11,6 +11,7 @@ from torch_geometric.data.data import BaseData
 from gcl import checkpoint
 from gcl.checks import check_count, check_seed
 from gcl.evaluate import diagnostics
+from gcl.training.batches import prepared_batches
 from gcl.training.state import Callback, State, is_due
 
 
@@ -19,9 +20,8 @@ class Diagnose(Callback):
 
     A method with `project_views(data) -> (h1, h2)`, such as `TwoView`, is measured on the
     projections of two views, in evaluation mode; of any other the embeddings give the numbers of
-    one view. Views are drawn from a fixed seed, the same every time, and the global generators
-    stay as they were: training is bit for bit that without this callback. (A loader with a
-    generator of its own moves on, as under `Evaluate`.)
+    one view. Views are drawn from a fixed seed, the same every time, and the generators, also that
+    of a loader, stay as they were: training is bit for bit that without this callback.
 
     For the embeddings of a two-view method use `Evaluate` with
     `lambda z, data: gcl.evaluate.diagnostics(z, edge_index=data.edge_index)`.
@@ -85,8 +85,7 @@ class Diagnose(Callback):
         device = next(state.method.parameters()).device
         single = isinstance(state.data, BaseData)
         first, second, labels = [], [], []
-        for batch in [state.data] if single else state.data:
-            batch = batch.to(device)
+        for batch in prepared_batches("Diagnose", state.method, state.data, device):
             if project is None:
                 first.append(state.method.embed(batch))
             else:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from gcl.checks import check_count, shown
-from gcl.training.loop import embed_prepared
+from gcl.training.embedding import embed_prepared
 from gcl.training.state import Callback, State, is_due
 
 
@@ -21,7 +21,11 @@ class Evaluate(Callback):
         every: epochs between two measurements, >= 1.
         prefix: put before every key.
 
-    A loader gives `data = loader`; the embeddings of its batches come one after another.
+    A loader gives `data = loader`; rows come in the order of the nodes, see `gcl.embed`, and the
+    training goes on as without this callback.
+
+    Raises:
+        ValueError: a loader that shuffles, and whose batches do not tell which rows they are.
     """
 
     def __init__(

@@ -36,7 +36,8 @@ from gcl.graphs.digest import data_digest
 from gcl.graphs.rows import with_counted_labels
 from gcl.graphs.validate import validate_graph
 from gcl.names import did_you_mean
-from gcl.training.loop import embed, fit, warmup_cosine
+from gcl.training.embedding import embed
+from gcl.training.loop import fit, warmup_cosine
 from gcl.training.settings import Settings
 from gcl.training.state import Callback, State, read_checkpoint
 

@@ -28,7 +28,7 @@ from gcl.experiments.locks import locked
 from gcl.experiments.run import Run, has_labels, open_data, options_digest, train
 from gcl.graphs.digest import data_digest
 from gcl.graphs.rows import with_counted_labels
-from gcl.training.loop import embed, embed_prepared
+from gcl.training.embedding import embed, embed_prepared
 from gcl.training.state import Callback, State
 
 FIRST_SEED = 100  # no board trains from these seeds: what is chosen has not been seen there

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gcl.checks import check_choice, check_count, check_encoder, check_fraction
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input, check_one_type
 from gcl.graphs.rows import counted_rows, matched_rows, number_rows, take_rows_of
 from gcl.graphs.views import draw_view
@@ -183,7 +184,7 @@ def _predict_pairs(q: Tensor, y: Tensor, pairs: Tensor) -> Tensor:
 
 def _encode(encoder: Any, data: Any) -> Tensor:
     check_input("Bootstrap", data, getattr(encoder, "module", encoder))
-    return encoder(data.x, data.edge_index, data.get("edge_weight"))
+    return encode(encoder, data)
 
 
 def _reset(encoder: nn.Module) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gcl.checks import check_count, check_encoder, check_positive, check_real
 from gcl.contracts import Encoder, Graph, Method, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input, check_one_type
 from gcl.graphs.rows import counted_rows
 from gcl.graphs.views import draw_view
@@ -142,7 +143,7 @@ class ContrastiveClustering(Method):
         self._check_started()
         if "pos_edge_index" not in data:
             data = draw_view(self.influence, data)
-        z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
+        z = encode(self.encoder, data)
         total = z.new_zeros((), dtype=torch.promote_types(z.dtype, torch.float32))
         q = self.clustering(z)
         if self.beta:
@@ -156,7 +157,7 @@ class ContrastiveClustering(Method):
 
     def embed(self, data: Any) -> Tensor:
         check_input("ContrastiveClustering", data, self.encoder)
-        z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
+        z = encode(self.encoder, data)
         return counted_rows(z, data)
 
     def assign(self, data: Any) -> Tensor:

@@ -16,6 +16,7 @@ from gcl.checks import check_count, check_encoder
 from gcl.contracts import Encoder, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership
+from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input, check_one_type
 from gcl.graphs.rows import (
     counted_rows,
@@ -210,7 +211,7 @@ class Infomax(Method):
     def _sides(self, data: Any) -> list[Tensor]:
         """Embeddings of the graph's own edges, and of those across."""
         check_input("Infomax", data, self.encoder)
-        sides = [self.encoder(data.x, data.edge_index, data.get("edge_weight"))]
+        sides = [encode(self.encoder, data)]
         if self.across is not None:
             if "across_edge_index" not in data:
                 raise ValueError(

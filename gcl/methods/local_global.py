@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from gcl.checks import check_encoder
 from gcl.contracts import Encoder, Graph, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership
+from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input
 from gcl.graphs.rows import matched_rows, number_rows, take_rows_of, without_helpers
 from gcl.graphs.views import draw_view
@@ -105,7 +107,7 @@ class LocalGlobal(Method):
         graph = number_rows(data)
         seen = [draw_view(view, graph) for view in self.views]
         nodes = [
-            encoder(*_in_dtype_of(encoder, view.x, view.edge_index, view.get("edge_weight")))
+            encode(encoder, _in_dtype_of(encoder, view))
             for encoder, view in zip(self.encoders, seen, strict=True)
         ]
         return graph, seen, nodes
@@ -114,11 +116,14 @@ class LocalGlobal(Method):
         return describe_parts(view=self.views)
 
 
-def _in_dtype_of(encoder: nn.Module, *given: Tensor | None) -> list[Tensor | None]:
+def _in_dtype_of(encoder: nn.Module, view: Any) -> Any:
     """Features and weights in the number format of the encoder: PyG's mix no two."""
     weight = next((p for p in encoder.parameters() if p.is_floating_point()), None)
     if weight is None:
-        return list(given)
-    return [
-        z.to(weight.dtype) if isinstance(z, Tensor) and z.is_floating_point() else z for z in given
-    ]
+        return view
+    view = copy.copy(view)
+    for name in ("x", "edge_weight"):
+        value = view.get(name)
+        if isinstance(value, Tensor) and value.is_floating_point():
+            view[name] = value.to(weight.dtype)
+    return view

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gcl.checks import check_encoder, check_fraction, check_positive
 from gcl.contracts import Encoder, Loss, Method, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.encoding import encode
 from gcl.graphs.features import as_features
 from gcl.graphs.kinds import check_input
 from gcl.graphs.rows import counted_rows
@@ -91,13 +92,12 @@ class Masked(Method):
         hidden, replaced, others = _draw(data, self.mask_rate, self.replace_rate)
         shown = x.index_copy(0, replaced, x.index_select(0, others))
         shown = _rows_set(shown, hidden[len(replaced) :], self.token)
-        edges, weight = data.edge_index, data.get("edge_weight")
-        r = self.bridge(self.encoder(shown, edges, weight))
-        found = self.decoder(_rows_set(r, hidden, r.new_zeros(())), edges, weight)
+        r = self.bridge(encode(self.encoder, data, shown))
+        found = encode(self.decoder, data, _rows_set(r, hidden, r.new_zeros(())))
         return self.objective(found.index_select(0, hidden), x.index_select(0, hidden))
 
     def embed(self, data: Any) -> Tensor:
-        z = self.encoder(self._features(data), data.edge_index, data.get("edge_weight"))
+        z = encode(self.encoder, data, self._features(data))
         return counted_rows(z, data)
 
     def _features(self, data: Any) -> Tensor:

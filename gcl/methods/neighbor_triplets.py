@@ -11,6 +11,7 @@ from torch.nn.functional import embedding_bag
 from gcl.checks import check_count, check_encoder, check_real
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
+from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input
 from gcl.graphs.rows import counted_rows
 from gcl.losses import SUGRL
@@ -48,6 +49,8 @@ class NeighborTriplets(Method):
         drawn.
     """
 
+    hops = 1  # of the embedding, beyond those of the encoder
+
     def __init__(
         self,
         encoder: Encoder,
@@ -71,7 +74,7 @@ class NeighborTriplets(Method):
     def loss(self, data: Any) -> Tensor:
         check_input("NeighborTriplets", data, self.encoder)
         x = feature_dropout(data.x, self.input_dropout, self.training)
-        h = self.encoder(x, data.edge_index, data.get("edge_weight"))
+        h = encode(self.encoder, data, x)
         around = propagate(dropout(h, self.dropout, self.training), data, 1)
         edges = weighted_edges(data.edge_index, data.get("edge_weight"))
         drawn = draw_neighbors(edges, len(h), self.num_neighbors)
@@ -80,7 +83,7 @@ class NeighborTriplets(Method):
 
     def embed(self, data: Any) -> Tensor:
         check_input("NeighborTriplets", data, self.encoder)
-        h = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
+        h = encode(self.encoder, data)
         return counted_rows(propagate(h, data, 1), data)
 
     def extra_repr(self) -> str:

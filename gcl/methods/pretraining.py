@@ -17,6 +17,7 @@ from torch_geometric.data import Data
 from gcl.callbacks import ProgressBar
 from gcl.checks import check_count, check_positive
 from gcl.contracts import Encoder, Method
+from gcl.graphs.encoding import encode
 from gcl.nn.auto_encoder import AutoEncoder
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.ops.sparse import csr_tensor
@@ -48,7 +49,7 @@ class Reconstruction(Method):
         return mse_loss(found, data.x.to_dense().to(found.dtype))
 
     def embed(self, data: Any) -> Tensor:
-        return self.encoder(data.x, data.edge_index, data.get("edge_weight"))
+        return encode(self.encoder, data)
 
 
 @torch.inference_mode(False)  # it trains wherever it is asked for,

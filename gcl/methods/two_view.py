@@ -13,7 +13,9 @@ from gcl.checks import check_encoder, shown
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.batches import membership
+from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input, check_one_type
+from gcl.graphs.pair_lists import pair_lists, pairs_inside
 from gcl.graphs.rows import (
     MatchedRows,
     counted_rows,
@@ -151,7 +153,7 @@ class TwoView(Method):
     def _encode(self, data: Any) -> Tensor:
         """Embeddings of all rows of a graph, or of graphs."""
         check_input("TwoView", data, self.encoder)
-        z = self.encoder(data.x, data.edge_index, data.get("edge_weight"))
+        z = encode(self.encoder, data)
         if self.readout is None:
             return z
         z = without_helpers(z, data)
@@ -176,6 +178,18 @@ class TwoView(Method):
                     )
                 found[key] = value
                 break
+        return self._of_seeds(found, data, rows)
+
+    def _of_seeds(self, found: dict[str, Any], data: Graph, rows: MatchedRows) -> dict[str, Any]:
+        """Pairs of seed nodes alone, where only these enter the loss, with what goes with them."""
+        seeds = rows.of_graph.stop if isinstance(rows.of_graph, slice) else None
+        if seeds is None:
+            return found
+        for name, followers in pair_lists(data.node_stores[0]).items():
+            if name in found:
+                known = [follower for follower in followers if follower in found]
+                pairs, values = pairs_inside(found[name], [found[k] for k in known], seeds)
+                found.update({name: pairs} | dict(zip(known, values, strict=True)))
         return found
 
     def extra_repr(self) -> str:

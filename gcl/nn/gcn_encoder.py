@@ -39,8 +39,9 @@ class GCNEncoder(nn.Module):
         plain_last: no norm and activation after the last layer.
 
     Shape:
-        x `[n, in_channels]`, edge_index `[2, e]`, edge_weight `[e]` or None
-        -> `[n, out_channels]`.
+        x `[n, in_channels]`, edge_index `[2, e]`, edge_weight `[e]` or None, degree `[n]` or None
+        -> `[n, out_channels]`. With `degree`, the in-degrees of a graph that this one is a part of
+        (`gcl.loader` writes them), edges are normalised as there.
 
     Raises:
         ValueError: num_layers or a width below 1, dropout outside [0, 1), unknown activation.
@@ -108,11 +109,12 @@ class GCNEncoder(nn.Module):
         x: Float[Tensor, "n f"],
         edge_index: Int[Tensor, "2 e"],
         edge_weight: Float[Tensor, " e"] | None = None,
+        degree: Tensor | None = None,
     ) -> Float[Tensor, "n d"]:
         check_width("GCNEncoder", x, self.in_channels)
         check_edges("GCNEncoder", edge_index, "")
         dtype = self.weights[0].dtype
-        adjacency = gcn_adjacency(edge_index, edge_weight, x.shape[0], dtype)
+        adjacency = gcn_adjacency(edge_index, edge_weight, x.shape[0], dtype, degree)
         z = as_features(x, dtype)
         for weight, bias, after in zip(self.weights, self.biases, self.afters, strict=True):
             z = self._layer(z, adjacency, weight, bias, after)

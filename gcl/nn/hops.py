@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gcl.graphs.encoding import known_degree
 from gcl.graphs.kinds import check_one_type
 from gcl.ops.propagation import gcn_adjacency, product
 
@@ -15,7 +16,7 @@ def propagate(z: Tensor, data: Any, hops: int) -> Tensor:
 
     Args:
         z: one row a node.
-        data: its edge_index and, where there is one, edge_weight.
+        data: its edge_index and, where there are such, edge_weight and degree.
         hops: k, >= 0.
 
     Shape:
@@ -31,7 +32,8 @@ def propagate(z: Tensor, data: Any, hops: int) -> Tensor:
     """
     if hops:
         check_one_type("propagate", data)
-        adjacency = gcn_adjacency(data.edge_index, data.get("edge_weight"), z.shape[0], z.dtype)
+        weight, degree = data.get("edge_weight"), known_degree(data, z.shape[0])
+        adjacency = gcn_adjacency(data.edge_index, weight, z.shape[0], z.dtype, degree)
         for _ in range(hops):
             z = product(adjacency, z)
     return z

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -41,5 +43,6 @@ class UnitRows(nn.Module):
         x: Float[Tensor, "n f"],
         edge_index: Int[Tensor, "2 e"],
         edge_weight: Float[Tensor, " e"] | None = None,
+        **further: Any,
     ) -> Float[Tensor, "n d"]:
-        return unit_rows(self.encoder(x, edge_index, edge_weight))
+        return unit_rows(self.encoder(x, edge_index, edge_weight, **further))

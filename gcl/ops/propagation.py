@@ -61,27 +61,55 @@ def product(adjacency: Adjacency, x: Tensor) -> Tensor:
 
 @outside_graph
 def gcn_adjacency(
-    edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    num_nodes: int,
+    dtype: torch.dtype,
+    degree: Tensor | None = None,
 ) -> Adjacency:
     """GCN's `D^-1/2 (A + I) D^-1/2` with D the in-degrees, self-loops included.
 
     A node's own loop, where the list has one, takes the place of the added one (the last of them
     if there are several). An edge of weight 0 is no edge.
 
+    With `degree`, the weighted in-degrees of a graph that this is a part of, loops excluded,
+    `D = degree + 1` whatever edges are here, and every node has one loop of weight 1: a part of a
+    graph is normalised as the whole.
+
     Shape:
-        edge_index `[2, e]`, edge_weight `[e]` or None.
+        edge_index `[2, e]`, edge_weight `[e]` or None, degree `[num_nodes]` or None.
+
+    Raises:
+        ValueError: not one degree a node.
 
     Reference:
         Kipf and Welling, "Semi-Supervised Classification with Graph Convolutional Networks",
         ICLR 2017.
     """
     pattern = structure(edge_index, num_nodes)
+    if degree is not None and degree.shape != (num_nodes,):
+        raise ValueError(
+            f"gcn_adjacency: degree must be [{num_nodes}], one number a node, got "
+            f"{list(degree.shape)}; rename an attribute that means something else."
+        )
     if edge_weight is None:
         # The same for every call on this edge list: methods that keep the graph pay once.
         ones = torch.ones(pattern.num_edges, dtype=dtype, device=edge_index.device)
+        if degree is not None:
+            return _normalize_as_whole(pattern, ones, degree.to(dtype))
         key = ("gcn_adjacency", num_nodes, dtype)
         return remember(edge_index, key, lambda: _normalize(pattern, ones))
-    return _normalize(pattern, pattern.to_slots(edge_weight.view(-1).to(dtype)))
+    values = pattern.to_slots(edge_weight.view(-1).to(dtype))
+    if degree is not None:
+        return _normalize_as_whole(pattern, values, degree.to(dtype))
+    return _normalize(pattern, values)
+
+
+def _normalize_as_whole(pattern: Structure, values: Tensor, degree: Tensor) -> Adjacency:
+    row, col = pattern.row, pattern.col
+    values = values.masked_fill(row == col, 0.0)  # the added loop stands for them
+    scale = (degree + 1).rsqrt()
+    return Adjacency(pattern, scale[row] * values * scale[col], scale * scale)
 
 
 def _normalize(pattern: Structure, values: Tensor) -> Adjacency:

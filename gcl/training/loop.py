@@ -1,8 +1,7 @@
-"""The one training loop: `fit`, and `embed` for what comes out of it."""
+"""The one training loop: `fit`."""
 
 from __future__ import annotations
 
-import copy
 import inspect
 import math
 import statistics
@@ -35,10 +34,14 @@ from gcl.checks import (
     shown,
 )
 from gcl.contracts import Method
-from gcl.graphs.kinds import check_constant, check_graph, check_graph_or_loader
+from gcl.graphs.kinds import check_constant, check_graph_or_loader
 from gcl.graphs.validate import validate_graph
 from gcl.ops.tiles import Precision
 from gcl.ops.tiling import tiling
+from gcl.training.batches import prepare_batch
+from gcl.training.embedding import embed as embed  # where it used to be
+from gcl.training.embedding import embed_prepared as embed_prepared
+from gcl.training.given import check_method, device_of, prepare, unwrapped
 from gcl.training.state import (
     Callback,
     NonFiniteLossError,
@@ -69,8 +72,9 @@ def fit(
     """Train a method on a graph, or on the batches of a loader.
 
     A graph is checked, moved and prepared (`method.prepare`) once and is then the only batch of
-    every epoch. A loader is iterated once an epoch; what must see the whole graph
-    (`method.prepare`) is then yours to apply before the loader is made.
+    every epoch. A loader is iterated once an epoch, and every batch gets what of `method.prepare`
+    is the same on rows as on the whole graph; what must see the whole graph is applied before the
+    loader is made (`gcl.training.prepare_for_batches`), and named where it is missing.
 
     Args:
         method: a `Method`, or one wrapped in DistributedDataParallel or by torch.compile.
@@ -94,7 +98,8 @@ def fit(
         resume: a file written by `Checkpoint`; training goes on after its epoch, on CPU bit for
             bit as if it had not stopped. Learning rate and other settings of the optimizer and
             scheduler are those of the file, and the graph must be the same; the loss and what a
-            loader gives are yours to keep, `epochs` to keep or raise.
+            loader gives are yours to keep, `epochs` to keep or raise. A loader of `gcl.loader`, or
+            one with a generator of its own, goes on with its draws.
 
     Raises:
         TypeError: arguments of another kind; lr or weight_decay beside an optimizer.
@@ -111,8 +116,8 @@ def fit(
         >>> state.epoch, len(state.history)
         (3, 3)
     """
-    inner = _unwrapped(method)
-    _check_method("fit", inner)
+    inner = unwrapped(method)
+    check_method("fit", inner)
     check_graph_or_loader("fit", data)
     if isinstance(data, BaseData):
         check_constant("fit", data)
@@ -149,7 +154,7 @@ def fit(
     if device is not None:
         check_device("fit", device)
         method = method.to(device)
-    device = _device_of(inner)
+    device = device_of(inner)
     saved = None if resume is None else read_checkpoint(resume)
     if saved is not None:
         saved["method"] = with_names_of_now(saved["method"], inner)
@@ -160,7 +165,7 @@ def fit(
     inner.train()  # what a method prepares for training only, it prepares here
     state = State(
         method=inner,
-        data=_prepare(inner, data, device) if isinstance(data, BaseData) else data,
+        data=prepare(inner, data, device) if isinstance(data, BaseData) else data,
         optimizer=(optimizer := _optimizer(inner, optimizer, lr, weight_decay)),
         scheduler=_scheduler(optimizer, scheduler),
         epochs=epochs,
@@ -222,68 +227,6 @@ def _are_single_graphs(data: Any) -> bool:
     return listed and all(isinstance(g, Data) and not isinstance(g, Batch) for g in data)
 
 
-def embed(
-    method: Method | DistributedDataParallel | OptimizedModule,
-    data: BaseData | Iterable[Any],
-    *,
-    device: str | torch.device | None = None,
-) -> Tensor:
-    """The frozen embeddings of a graph, or of the batches of a loader one after another.
-
-    Runs in evaluation mode (no dropout, running batch-norm statistics) and leaves the method's
-    mode as it was.
-
-    Args:
-        method: a trained (or untrained) method; what is wrapped around it plays no part.
-        data: a graph, prepared here by `method.prepare`, or an iterable of batches.
-        device: where to compute; where the method is if None.
-
-    Shape:
-        `[num_nodes, d]`, or `[num_graphs, d]` for graph-level methods.
-
-    Example:
-        >>> import gcl
-        >>> data = gcl.datasets.load("karate")
-        >>> embed(gcl.methods.grace(data, hidden=8), data).shape
-        torch.Size([34, 8])
-    """
-    inner: Method = _unwrapped(method)
-    _check_method("embed", inner)
-    if device is not None:
-        check_device("embed", device)
-        inner = inner.to(device)
-    check_graph_or_loader("embed", data)
-    device = _device_of(inner)
-    with _evaluating(inner):
-        prepared = _prepare(inner, data, device) if isinstance(data, BaseData) else data
-    return embed_prepared(inner, prepared)
-
-
-@torch.no_grad()
-def embed_prepared(method: Method, data: BaseData | Iterable[Any]) -> Tensor:
-    """`embed` for a graph that `method.prepare` has seen already, such as `State.data`."""
-    device = _device_of(method)
-    with _evaluating(method):
-        batches = [data] if isinstance(data, BaseData) else data
-        embeddings = []
-        for batch in batches:
-            check_graph("embed", batch)
-            embeddings.append(method.embed(batch.to(device)))
-        if not embeddings:
-            raise ValueError("embed: the loader gave no batch.")
-        return torch.cat(embeddings)
-
-
-@contextmanager
-def _evaluating(method: Method) -> Iterator[None]:
-    was_training = method.training
-    method.eval()
-    try:
-        yield
-    finally:
-        method.train(was_training)
-
-
 def warmup_cosine(warmup: int, total: int) -> Callable[[Optimizer], LRScheduler]:
     """A scheduler factory for `fit`: linear warm-up from 0, then a cosine down to 0.
 
@@ -330,7 +273,7 @@ def _epoch(
                 validate_graph(batch)
                 if constant:
                     check_constant("fit", batch)
-            batch = batch.to(device)
+            batch = prepare_batch("fit", state.method, batch, state.data).to(device)
         with computing_in(precision, device):
             loss = method(batch)
         _check_loss(loss)
@@ -455,36 +398,6 @@ def _check_finite(
     raise NonFiniteLossError(
         f"The {what} is {value} at step {step + 1} (epoch {state.epoch + 1}); {cause}."
     )
-
-
-def _prepare(method: Method, data: BaseData, device: torch.device) -> Any:
-    validate_graph(data)
-    return method.prepare(copy.copy(data).to(device) if _elsewhere(data, device) else data)
-
-
-def _elsewhere(data: BaseData, device: torch.device) -> bool:
-    tensors = [v for s in data.stores for v in s.values() if isinstance(v, Tensor)]
-    return any(v.device != device for v in tensors)
-
-
-def _device_of(method: torch.nn.Module) -> torch.device:
-    return next((p.device for p in method.parameters()), torch.device("cpu"))
-
-
-def _unwrapped(method: Any) -> Any:
-    """The method itself, without what DistributedDataParallel or torch.compile put around it."""
-    while isinstance(method, DistributedDataParallel | OptimizedModule):
-        wrapped = isinstance(method, DistributedDataParallel)
-        method = method.module if wrapped else method._orig_mod
-    return method
-
-
-def _check_method(name: str, method: Any) -> None:
-    if not isinstance(method, Method):
-        swapped = "; the method comes before the data" if isinstance(method, BaseData) else ""
-        raise TypeError(
-            f"{name}: method must be a gcl.Method, got {type(method).__name__}{swapped}."
-        )
 
 
 def _check_optimizer(optimizer: Any, lr: Any, weight_decay: Any) -> None:

@@ -22,6 +22,7 @@ from torch_geometric.data.data import BaseData
 from gcl import checkpoint
 from gcl.contracts import Method
 from gcl.graphs.digest import data_digest
+from gcl.training.batches import load_loader_state, loader_state
 
 EVERY_EPOCH = ("epoch", "step", "loss", "lr", "seconds")  # what the history tells of each
 
@@ -116,6 +117,7 @@ class State:
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "callbacks": [[type(c).__name__, c.state_dict()] for c in self.callbacks],
             "random": checkpoint.random_state(),
+            "loader": loader_state(self.data),
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -159,6 +161,10 @@ class State:
         for callback, state in restored:
             with _as_misfit(f"the callback {type(callback).__name__}"):
                 callback.load_state_dict(state)
+        position = saved.get("loader")  # earlier versions have none
+        if position is not None and not isinstance(self.data, BaseData):
+            with _as_misfit("this loader"):
+                load_loader_state(self.data, position)
         checkpoint.set_random_state(saved["random"])
         self.epoch, self.step = saved["epoch"], saved["step"]
         self.history, self.stop = saved["history"], saved["stop"]
@@ -192,7 +198,8 @@ def check_saved(saved: Any) -> None:
             raise _no_training(f"it has no {name!r}")
         if not isinstance(saved[name], kind) or isinstance(saved[name], bool):
             raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
-    for name, further in (("data", str), ("about", dict)):  # earlier versions have neither
+    # Earlier versions have none of these.
+    for name, further in (("data", str), ("about", dict), ("loader", dict)):
         if not isinstance(saved.get(name), further | None):
             raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
     epoch, step, history = saved["epoch"], saved["step"], saved["history"]

@@ -71,6 +71,8 @@ class AddCentrality(BaseTransform):
         (tensor([2., 1., 1., 2.]), tensor([1., 2., 1.]))
     """
 
+    writes = ("edge_importance",)  # tells on a batch that its graph has it
+
     def __init__(self, kind: str = "degree", binarize: bool | None = None, eps: float = 1e-8):
         check_choice("AddCentrality", "kind", kind, KINDS)
         check_positive("AddCentrality", eps=eps)

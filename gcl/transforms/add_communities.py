@@ -56,6 +56,12 @@ class AddCommunities(BaseTransform):
         (4, torch.Size([156]))
     """
 
+    writes = (
+        "community",
+        "community_strength",
+        "edge_strength",
+    )  # tells on a batch that its graph has it
+
     def __init__(
         self,
         method: str = "leiden",

@@ -43,6 +43,8 @@ class AddDiffusion(BaseTransform):
                 [1, 0]]))
     """
 
+    writes = ("across_edge_index",)  # tells on a batch that its graph has it
+
     def __init__(self, alpha: float = 0.2, topk: int = 64):
         self.diffusion = PPRDiffusion(alpha, topk=topk)
 

@@ -72,6 +72,8 @@ class AddInfluence(BaseTransform):
         ([[0, 0, 1], [0, 1, 0]], tensor([0.5000, 0.5000, 0.3333]))
     """
 
+    writes = ("pos_edge_index",)  # tells on a batch that its graph has it
+
     def __init__(
         self,
         order: int = 1,

@@ -37,6 +37,8 @@ class AddNeighborPositives(BaseTransform):
                 [1, 0]])
     """
 
+    writes = ("pos_edge_index",)  # tells on a batch that its graph has it
+
     def forward(self, data: Any) -> Any:
         check_one_type("AddNeighborPositives", data)
         if "edge_index" not in data:

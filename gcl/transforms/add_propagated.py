@@ -37,7 +37,8 @@ class AddPropagated(BaseTransform):
         hops: K, >= 1.
         keep: "mean", "last" or "concat", see above.
         residual: r in [0, 1], the share of x itself in "mean".
-        attribute: where the result goes; "propagated" leaves x alone.
+        attribute: where the result goes; "propagated" leaves x alone. That x was replaced is told
+            by `propagated_hops`, K, on the graph and on batches of it.
         budget: numbers held beyond x, the result and the edges, at least one column's.
 
     Shape:
@@ -76,6 +77,8 @@ class AddPropagated(BaseTransform):
             raise ValueError(f"AddPropagated: attribute must be a name, got {attribute!r}.")
         self.hops, self.keep, self.residual = hops, keep, residual
         self.attribute, self.budget = attribute, budget
+        # By which a batch is known to come from a graph that has it.
+        self.writes = ("propagated_hops",) if attribute == "x" else (attribute,)
 
     def forward(self, data: Any) -> Any:
         check_one_type("AddPropagated", data)
@@ -96,6 +99,8 @@ class AddPropagated(BaseTransform):
             residual=self.residual,
             budget=self.budget,
         )
+        if self.attribute == "x":
+            data.propagated_hops = self.hops
         return data
 
     def __repr__(self) -> str:

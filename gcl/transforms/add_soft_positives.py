@@ -63,6 +63,8 @@ class AddSoftPositives(BaseTransform):
         tensor([1.0000, 0.5000, 1.0000, 0.5000, 1.0000, 0.5000])
     """
 
+    writes = ("pos_edge_index",)  # tells on a batch that its graph has it
+
     def __init__(self, k: int = 10, power: float = 2.0, attr: str = "x"):
         check_count("AddSoftPositives", k=k)
         check_positive("AddSoftPositives", power=power)

@@ -40,6 +40,8 @@ class NormalizeRows(BaseTransform):
         tensor([0.2500, 0.7500])
     """
 
+    of_rows = True  # the same on a batch as on the whole graph
+
     def __init__(self, sparse_only: bool = False):
         self.sparse_only = sparse_only
 

@@ -41,6 +41,9 @@ class ToSparseFeatures(BaseTransform):
         (torch.sparse_csr, 4, 4)
     """
 
+    of_rows = True  # the same on a batch as on the whole graph
+    keeps_values = True  # only stores them otherwise
+
     def __init__(self, max_density: float = 0.1):
         check_fraction("ToSparseFeatures", max_density=max_density)
         self.max_density = max_density

@@ -42,3 +42,30 @@ def test_of_several_loops_of_a_node_the_last_counts_in_value_and_gradient():
     assert grad[3] != 0
     once = gcn_adjacency(edges[:, 1:], weight[1:], 3, torch.double) @ x
     torch.testing.assert_close(product(weight), once)
+
+
+def test_with_degrees_of_a_whole_graph_a_part_is_scaled_as_it():
+    """D^-1/2 (A + I) D^-1/2 with D = degree + 1, own loops replaced, whatever edges are left."""
+    edge_index = torch.tensor([[0, 1, 2, 2, 0], [1, 0, 1, 2, 1]])  # a loop, and one edge twice
+    weight = torch.tensor([0.5, 2.0, 3.0, 9.0, 1.0], dtype=torch.float64)
+    degree = torch.tensor([4.0, 6.0, 0.0], dtype=torch.float64)
+    dense = torch.zeros(3, 3, dtype=torch.float64)
+    for (source, target), w in zip(edge_index.t().tolist(), weight.tolist(), strict=True):
+        dense[target, source] += w if source != target else 0.0
+    dense += torch.eye(3, dtype=torch.float64)
+    scale = (degree + 1) ** -0.5
+    x = torch.randn(3, 2, dtype=torch.float64)
+    adjacency = gcn_adjacency(edge_index, weight, 3, torch.float64, degree)
+    torch.testing.assert_close(adjacency @ x, scale[:, None] * (dense @ (scale[:, None] * x)))
+    kept = weight.clone()
+    kept[1] = 0  # a view drops an edge and leaves the scale of the others
+    dense[0, 1] = 0
+    adjacency = gcn_adjacency(edge_index, kept, 3, torch.float64, degree)
+    torch.testing.assert_close(adjacency @ x, scale[:, None] * (dense @ (scale[:, None] * x)))
+
+
+def test_a_graph_with_its_own_degrees_is_as_without():
+    edge_index = torch.tensor([[0, 1, 2, 2], [1, 0, 1, 2]])  # a loop of weight 1
+    x, degree = torch.randn(3, 2), torch.tensor([1.0, 2.0, 0.0])
+    given = gcn_adjacency(edge_index, None, 3, torch.float32, degree) @ x
+    torch.testing.assert_close(given, gcn_adjacency(edge_index, None, 3, torch.float32) @ x)

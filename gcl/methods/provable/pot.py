@@ -108,6 +108,12 @@ class POT(Method):
         kappa = self.kappa * number(self.share)
         if kappa == 0:
             return self.method.loss(data)
+        if "degree" in data:
+            raise ValueError(
+                "POT: bounds are those of a graph that is normalised by its own edges, but this "
+                "batch is by those of the whole graph (degree); take "
+                "gcl.loader.PartitionBatches(data, num_parts), or leave degree out."
+            )
         with encoder_calls(self.method) as views:
             inner = self.method.loss(data)
         with torch.autocast(inner.device.type, enabled=False):

@@ -11,6 +11,7 @@ from torch.func import functional_call
 from gcl.checks import check_encoder, check_number
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout
 from gcl.graphs.batches import membership
+from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input
 from gcl.graphs.rows import without_helpers
 from gcl.losses import DCL
@@ -75,17 +76,17 @@ class SimGRACE(Method):
 
     def _encode(self, encoder: Any, data: Any) -> Tensor:
         check_input("SimGRACE", data, self.encoder)
-        z = without_helpers(encoder(data.x, data.edge_index, data.get("edge_weight")), data)
+        z = without_helpers(encode(encoder, data, asked=self.encoder), data)
         return z if self.readout is None else self.readout(z, *membership(data, z))
 
-    def _perturbed(self, *arguments: Any) -> Tensor:
+    def _perturbed(self, *arguments: Any, **further: Any) -> Tensor:
         weights = {
             name: p + self.eta * _spread(p) * torch.randn_like(p)
             for name, p in self.encoder.named_parameters()
         }
         # Copies: batch norm must not average the noisy encoder into its running statistics.
         buffers = {name: b.clone() for name, b in self.encoder.named_buffers()}
-        return functional_call(self.encoder, {**weights, **buffers}, arguments)
+        return functional_call(self.encoder, {**weights, **buffers}, arguments, further)
 
     def _project(self, z: Tensor) -> Tensor:
         return z if self.projector is None else self.projector(z)

@@ -17,7 +17,7 @@ from gcl.graphs.rows import counted_rows
 from gcl.losses import BootstrapCosine
 from gcl.nn.fresh_weights import draw_again
 from gcl.nn.mlp_encoder import MLPEncoder
-from gcl.training.loop import embed, embed_prepared
+from gcl.training.embedding import embed, embed_prepared
 from gcl.transforms import ToSparseFeatures
 
 

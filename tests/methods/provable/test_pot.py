@@ -404,3 +404,12 @@ def test_the_function_takes_what_the_class_takes_and_hands_it_on(data):
     assert repr(pot(small(data), **options)) == repr(POT(small(data), **options))
     for name, value in options.items():
         assert getattr(pot(small(data), **options), name) == value
+
+
+def test_batches_normalised_by_the_whole_graph_have_no_bounds():
+    data = gcl.datasets.load("karate")
+    method = gcl.methods.pot(gcl.methods.grace(data, hidden=4, proj=4), kappa=0.5)
+    with pytest.raises(ValueError, match=r"POT: bounds are those of a graph .*PartitionBatches"):
+        gcl.fit(method, gcl.loader.NeighborBatches(data, [5], batch_size=17), epochs=1)
+    parts = gcl.loader.PartitionBatches(data, 2, parts="random")
+    assert gcl.fit(method, parts, epochs=1).step == 2
