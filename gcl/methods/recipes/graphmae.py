@@ -35,9 +35,9 @@ def graphmae(
 ) -> Masked:
     """GraphMAE: features of masked nodes are told from their neighbours; O(e d + n f), no pairs.
 
-    The defaults are the authors' for Cora but for the network: theirs is `gnn="gat"`, several times
-    as slow on a CPU. They train `epochs=1500, lr=1e-3, weight_decay=2e-4` there with a cosine
-    schedule from the start (`warmup=0`).
+    The defaults are the authors' for Cora but for the network: theirs is `gnn="gat"`. They train
+    `epochs=1500, lr=1e-3, weight_decay=2e-4` there with a cosine schedule from the start
+    (`warmup=0`).
 
     Args:
         data: gives the number of features; nothing else of it is read.
