@@ -24,9 +24,11 @@ from gcl.ops.ranks import (
     Ranks,
     across_of,
     alone,
+    call_off,
     common_draws,
     group_size,
     meet,
+    others,
     pairs,
     ranks,
     rows,
@@ -41,9 +43,11 @@ __all__ = [
     "Ranks",
     "across_of",
     "alone",
+    "call_off",
     "common_draws",
     "group_size",
     "meet",
+    "others",
     "pairs",
     "ranks",
     "rows",
@@ -87,7 +91,7 @@ class GlobalBatch(nn.Module):
         self.loss = loss
 
     def forward(self, *given: Any, **named: Any) -> Tensor:
-        if group_size() == 1:
+        if not others():
             return self.loss(*given, **named)
         tensors = self._tensors(given, named)
         told = " ".join(sorted(tensors)).encode()

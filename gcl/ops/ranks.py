@@ -13,14 +13,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 _ALONE: ContextVar[bool] = ContextVar("alone", default=False)
-_FAILED: ContextVar[Callable[[], str | None]] = ContextVar("failed", default=lambda: None)
+_WATCH: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+# Seconds for which a meeting that a failed rank has called off is waited for.
+_CALLED_OFF = 5.0
+
+
+class Watch(Protocol):
+    """Knows of ranks that have failed."""
+
+    def failed(self) -> str | None:
+        """What a rank that has failed had to say; None while all is well."""
+
+    def hear(self) -> None:
+        """Tells that this rank has heard of it; the failed one then comes to the meeting."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ def ranks(z: Tensor, group: Any = None, *, kind: int = 0) -> Ranks | None:
         ValueError: rows of different widths, or another kind, on different ranks.
         RankFailedError: a rank has failed, in `gcl.fit`.
     """
-    if _ALONE.get() or (size := group_size(group)) == 1:
+    if not others(group):
         return None
     # Drawn by all, so that the generators move alike; the first one's counts.
     seed = int(torch.randint(2**62, ()))
@@ -94,7 +107,12 @@ def ranks(z: Tensor, group: Any = None, *, kind: int = 0) -> Ranks | None:
             f"{[row[1] for row in table]}; give all of them the same method and data of one kind."
         )
     lengths = tuple(row[0] for row in table)
-    return Ranks(group, dist.get_rank(group), size, lengths, table[0][3])
+    return Ranks(group, dist.get_rank(group), len(table), lengths, table[0][3])
+
+
+def others(group: Any = None) -> bool:
+    """Whether there are other ranks to ask: not outside a group, and not inside `alone()`."""
+    return not _ALONE.get() and group_size(group) > 1
 
 
 def group_size(group: Any = None) -> int:
@@ -108,32 +126,45 @@ def meet(device: torch.device, told: tuple[int, ...], group: Any = None) -> list
     """Some numbers of every rank, in rank order.
 
     Raises:
-        RankFailedError: another rank has failed and will not come, as far as `watching` knows.
+        RankFailedError: another rank has failed and will not come, as far as `watching` tells.
     """
     mine = torch.tensor(told, dtype=torch.long, device=device)
     table = [torch.empty_like(mine) for _ in range(group_size(group))]
     work = dist.all_gather(table, mine, group=group, async_op=True)
-    # A wait inside of the library could not be ended. Short at first, for most come at once.
-    pause, asked = 2e-5, time.monotonic()
-    while not work.is_completed():
-        time.sleep(pause)
-        pause = min(2 * pause, 2e-3)
-        if time.monotonic() - asked > 0.5:
-            asked = time.monotonic()
-            if (text := _FAILED.get()()) is not None:
-                raise RankFailedError(text)
+    watch = _WATCH.get()
+    # A wait inside of the library could not be ended.
+    while not _is_done(work, 0.5):
+        if watch is not None and (text := watch.failed()) is not None:
+            watch.hear()
+            _is_done(work, _CALLED_OFF)  # one under way would keep the process from ending
+            raise RankFailedError(text)
     work.wait()
     return torch.stack(table).tolist()
 
 
+def _is_done(work: Any, seconds: float) -> bool:
+    limit, pause = time.monotonic() + seconds, 2e-5
+    while not (done := work.is_completed()) and time.monotonic() < limit:
+        time.sleep(pause)
+        pause = min(2 * pause, 2e-3)  # short at first, for most come at once
+    return done
+
+
+def call_off(device: torch.device, numbers: int) -> None:
+    """Comes to the meeting at which all others wait for a rank that has failed."""
+    mine = torch.zeros(numbers, dtype=torch.long, device=device)
+    table = [torch.empty_like(mine) for _ in range(group_size())]
+    _is_done(dist.all_gather(table, mine, async_op=True), _CALLED_OFF)
+
+
 @contextmanager
-def watching(failed: Callable[[], str | None]) -> Iterator[None]:
+def watching(watch: Watch) -> Iterator[None]:
     """Inside, a rank that waits for the others asks whether one has failed, and what it said."""
-    token = _FAILED.set(failed)
+    token = _WATCH.set(watch)
     try:
         yield
     finally:
-        _FAILED.reset(token)
+        _WATCH.reset(token)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from gcl.checks import (
     shown,
 )
 from gcl.contracts import Method
-from gcl.distributed import group_size
+from gcl.distributed import group_size, others
 from gcl.graphs.kinds import check_constant, check_graph, check_graph_or_loader
 from gcl.graphs.validate import validate_graph
 from gcl.ops.tiles import Precision
@@ -128,11 +128,12 @@ def fit(
     check_graph_or_loader("fit", data)
     check_choice("fit", "contrast", contrast, ("global", "local"))
     if isinstance(data, BaseData):
-        if (size := group_size()) > 1:
+        if others():
             raise ValueError(
-                f"fit: {size} processes were given one whole graph; give each of them batches of "
-                "its own, such as torch_geometric.loader.NeighborLoader(data, [10, 10], "
-                "input_nodes=part_of_this_rank), or train in one process."
+                f"fit: {group_size()} processes were given a whole graph each; give each batches "
+                "of its own, such as torch_geometric.loader.NeighborLoader(data, [10, 10], "
+                "input_nodes=part_of_this_rank), or train on it in one process or inside "
+                "gcl.distributed.alone()."
             )
         check_constant("fit", data)
     constant = optimizer is None  # who brings an optimizer may train what makes the batches
@@ -169,7 +170,7 @@ def fit(
         check_device("fit", device)
         method = method.to(device)
     device = _device_of(inner)
-    team = Team(device, contrast) if group_size() > 1 else None
+    team = Team(device, contrast) if others() else None
     with nullcontext() if team is None else team.guarding():
         saved = None if resume is None else read_checkpoint(resume)
         if saved is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from typing import Any, Literal, TypeAlias
 
@@ -22,6 +23,7 @@ from gcl.distributed import (
     GlobalBatch,
     RankFailedError,
     alone,
+    call_off,
     group_size,
     meet,
     watching,
@@ -74,13 +76,13 @@ class Team:
         if isinstance(method, DistributedDataParallel):
             return method
         on_cuda = self.device.type == "cuda"
-        return DistributedDataParallel(
-            method,
-            device_ids=[self.device] if on_cuda else None,
-            # Buffers are made of the rows of all ranks and so equal already.
-            broadcast_buffers=self.contrast == "local",
-            find_unused_parameters=True,
-        )
+        # Buffers are made of the rows of all ranks. And a rank that has failed would leave those
+        # that wait for its buffers. The word for it is another one from torch 2.13 on.
+        known = inspect.signature(DistributedDataParallel).parameters
+        word = next(k for k in ("forward_sync_buffers", "broadcast_buffers") if k in known)
+        options: dict[str, Any] = {word: False, "find_unused_parameters": True}
+        devices: Any = [self.device] if on_cuda else None
+        return DistributedDataParallel(method, devices, **options)
 
     def seed(self) -> None:
         """Views of their own on every rank, from a number that the first draws."""
@@ -151,20 +153,20 @@ class Team:
         Raises:
             RankFailedError: another rank has failed.
         """
-        with alone(), watching(self._failed):
+        with alone(), watching(self):
             try:
                 yield
             except RankFailedError:
-                self._hear()
                 raise
             except BaseException as error:
-                if (text := self._failed()) is not None:  # as when it closes the connection
-                    self._hear()
+                text = self.failed()
+                self._leave(error)
+                if text is not None and _is_of_connection(error):
                     raise RankFailedError(text) from error
-                self._tell(error)
                 raise
 
-    def _failed(self) -> str | None:
+    def failed(self) -> str | None:
+        """What a rank that has failed had to say; None while all is well."""
         try:
             if not self.store.check([f"{self.key}/failed"]):
                 return None
@@ -172,23 +174,30 @@ class Team:
         except RuntimeError:  # the store has gone with its rank
             return None
 
-    def _tell(self, error: BaseException) -> None:
-        text = f"fit: rank {self.rank} has failed. {type(error).__name__}: {error}"
-        try:
-            self.store.set(f"{self.key}/failed", text)
-            self._hear()
+    def hear(self) -> None:
+        """Tells that this rank has heard of it."""
+        with suppress(RuntimeError):
+            self.store.add(f"{self.key}/heard", 1)
+
+    def _leave(self, error: BaseException) -> None:
+        """Tells the others, unless one of them was first, and comes to the meeting they wait at."""
+        with suppress(RuntimeError):
+            if self.failed() is None:
+                text = f"fit: rank {self.rank} has failed. {type(error).__name__}: {error}"
+                self.store.set(f"{self.key}/failed", text)
+            self.hear()
             # One that leaves at once takes the connections with it, and perhaps the store.
             limit = time.monotonic() + _HEARD
-            while self.store.add(f"{self.key}/heard", 0) < self.size and time.monotonic() < limit:
+            while self.store.add(f"{self.key}/heard", 0) < self.size:
+                if time.monotonic() > limit:
+                    return
                 time.sleep(0.05)
-        except RuntimeError:
-            return
+            call_off(self.device, 4)
 
-    def _hear(self) -> None:
-        try:
-            self.store.add(f"{self.key}/heard", 1)
-        except RuntimeError:
-            return
+
+def _is_of_connection(error: BaseException) -> bool:
+    """Whether it may be no error of this rank, but one that another has left."""
+    return isinstance(error, RuntimeError | dist.DistError)
 
 
 def owners(method: Method) -> list[Method]:
