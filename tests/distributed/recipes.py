@@ -25,7 +25,7 @@ RECIPES = {
     "csgcl": {"hidden": 8, "proj": 8, "t0": 0},
     "dgi": {"hidden": 8},
     "gbt": {"hidden": 8},
-    "gca": {"hidden": 8, "proj": 8},
+    "gca": {"hidden": 32, "proj": 32},
     "ggd": {"hidden": 8},
     "grace": {"hidden": 8, "proj": 8, "norm": "batch"},
     "graphcl": {"hidden": 8},
