@@ -1,6 +1,12 @@
 """`fit` under a process group: one training, whichever way it goes."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+import torch
 
 from gcl import checkpoint
 from tests.distributed.fits import (
@@ -94,3 +100,44 @@ def test_resumed_bit_for_bit_from_one_file(run, tmp_path):
     for epoch, told in run(other_size, str(tmp_path / "whole.safetensors")):
         assert epoch == 6
         assert any(f"written by {run.size} processes and goes on in 1" in text for text in told)
+
+
+@pytest.mark.parametrize("epoch", [0, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_killed_rank_comes_back_to_the_same_bits(tmp_path, epoch):
+    root = Path(__file__).parents[2]
+    script = root / "tests" / "distributed" / "restarted.py"
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    saved = []
+    for name, further in (("left", []), ("killed", [str(epoch)])):
+        folder = tmp_path / name
+        folder.mkdir()
+        command = [
+            *(sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "--max-restarts", "2", str(script), str(folder), *further),
+        ]
+        done = subprocess.run(
+            command, env=environment, cwd=root, capture_output=True, text=True, timeout=150
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        saved.append(checkpoint.load(folder / "checkpoint.safetensors"))
+    assert (tmp_path / "killed" / "killed").exists()
+    left, killed = saved
+    for key, value in left["method"].items():
+        assert torch.equal(value, killed["method"][key])
+    assert [r["loss"] for r in left["history"]] == [r["loss"] for r in killed["history"]]
+    for one, other in zip(left["ranks"], killed["ranks"], strict=True):
+        assert torch.equal(one["random"]["torch"], other["random"]["torch"])
+
+
+def test_the_command_line_is_one_process(tmp_path):
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    train = ["-m", "gcl", "train", "grace", "karate", "--epochs", "1", "--out", str(tmp_path / "o")]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *launch, *train],
+        env=environment, cwd=root, capture_output=True, text=True, timeout=150,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "gcl train trains on one graph in one process" in done.stderr
+    assert not (tmp_path / "o").exists()
