@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import time
 import warnings
@@ -50,8 +51,10 @@ class Team:
     def __init__(self, device: torch.device, contrast: Contrast):
         self.device, self.contrast = device, contrast
         self.rank, self.size = dist.get_rank(), group_size()
-        # All ranks train equally often, so this is the same number on all.
-        self.key = f"gcl.fit/{next(_TRAININGS)}"
+        # All ranks train equally often, so this is the same number on all. torchrun's store may
+        # outlive a restart, and what failed before it.
+        start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self.key = f"gcl.fit/{start}/{next(_TRAININGS)}"
         self.store = dist.distributed_c10d._get_default_store()
 
     @property

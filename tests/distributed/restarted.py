@@ -31,7 +31,11 @@ class Killed(Callback):
 
 def main(folder, epoch=None):
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
+    # torch's own store keeps the addresses of the processes before the restart, and gloo may take
+    # those: every start gets a part of the store to itself.
+    store, rank, size = next(iter(dist.rendezvous("env://")))
+    store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
     path = folder / "checkpoint.safetensors"
     method = made("grace", norm="batch")
     views = {"drop_edge": (0.3, 0.3), "normalize": False}
