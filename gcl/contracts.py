@@ -48,6 +48,13 @@ class Method(nn.Module, ABC):
     whole_graph: Transform | None = None
     """What `prepare` applies, if anything."""
 
+    global_loss = False
+    """Whether `loss` itself is that of the rows of all ranks, by `gcl.distributed`. Of others `fit`
+    makes the attribute `objective` so, and those of the methods inside."""
+
+    one_process: str | None = None
+    """Why the loss of several processes would be another one, which `fit` refuses; None if not."""
+
     graph_level = False
     """Whether the rows of `embed` are graphs, and a loss needs a batch of them."""
 

@@ -3,6 +3,7 @@
 import pytest
 
 from gcl.ops import tiling
+from tests.distributed.processes import Processes
 from tests.scripts import Scripts
 
 
@@ -18,3 +19,17 @@ def run_script():
     """Runs scripts in processes of their own, see `tests.scripts`."""
     with Scripts() as run:
         yield run
+
+
+@pytest.fixture(scope="session", params=[2, 3])
+def run(request):
+    """Runs a function on all of two ranks, or of three."""
+    with Processes(request.param) as processes:
+        yield processes
+
+
+@pytest.fixture(scope="session")
+def run_two():
+    """Runs a function on both of two ranks."""
+    with Processes(2) as processes:
+        yield processes

@@ -14,6 +14,9 @@ from gcl.training.state import Callback, State
 class Checkpoint(Callback):
     """Write a file to resume from, every few epochs and at the end.
 
+    Several processes have one file, written by the first: weights, and the random state of each.
+    With as many of them training goes on bit for bit; with others, with a warning.
+
     Args:
         path: the file, e.g. "runs/cora/checkpoint.safetensors".
         every: epochs between two writes, >= 1.
@@ -23,6 +26,7 @@ class Checkpoint(Callback):
         OSError: the folder cannot be written; found out before training starts.
     """
 
+    every_rank = True  # the file holds the random state of all
     last = True  # the file holds what the other callbacks did in its epoch
 
     def __init__(
@@ -41,4 +45,8 @@ class Checkpoint(Callback):
     def save(self, state: State) -> None:
         """Write the file now."""
         told = {} if self.about is None else {"about": dict(self.about)}
-        checkpoint.save(state.state_dict() | told, self.path)
+        saved = state.state_dict() | told
+        if state.team is None or state.team.leads:
+            checkpoint.save(saved, self.path)
+        if state.team is not None:
+            state.team.agree()  # the file is there before anybody goes on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from torch.distributed import is_torchelastic_launched
 
 from gcl.cli.options import SHOWN, SHOWN_FURTHER, config_options, protocol_line, underscored
 from gcl.cli.tables import print_table
@@ -38,6 +40,11 @@ def train_command(arguments: list[str]) -> None:
         return
     if len(arguments) < 2 or arguments[1].startswith("-"):
         raise ValueError("gcl train needs RECIPE and DATASET; gcl list shows both.")
+    if is_torchelastic_launched() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(
+            "gcl train trains on one graph in one process; for several, write a script that calls "
+            "gcl.fit with a loader of each rank's batches, and give that to torchrun."
+        )
     options = underscored(arguments[2:])
     options = config_options(options, composition) + options
     chosen = parsed_run(composition, options)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_choice, check_views
+from gcl.ops.ranks import Ranks
 from gcl.ops.similarity import unit_rows
 
 
@@ -52,3 +53,9 @@ class BootstrapCosine(nn.Module):
         with torch.autocast(prediction.device.type, enabled=False):
             values = 1 - (unit_rows(prediction) * unit_rows(target.detach())).sum(1)
             return values if self.reduction == "none" else values.sum() / max(len(values), 1)
+
+    def across(self, together: Ranks, prediction: Tensor, target: Tensor) -> Tensor:
+        """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`."""
+        if self.reduction == "none":
+            return NotImplemented
+        return self(prediction, target) * (len(prediction) / max(together.total, 1))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gcl.checks import check_number, check_positive, check_views
 from gcl.losses.barlow_twins import standardize
+from gcl.ops.ranks import Ranks, total
 from gcl.ops.similarity import in_one_type
 
 
@@ -61,11 +62,26 @@ class CCASSG(nn.Module):
             agreement = (a * b).sum() / len(a)
             return self.lam * (_decorrelation(a) + _decorrelation(b)) - agreement
 
+    def across(self, together: Ranks, z1: Tensor, z2: Tensor) -> Tensor:
+        """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`."""
+        check_views("CCASSG", z1, z2)
+        if together.total < 2:
+            return NotImplemented
+        with torch.autocast(z1.device.type, enabled=False):
+            a, b = (standardize(z, self.eps, together) for z in in_one_type(z1, z2))
+            agreement = (a * b).sum() / together.total
+            apart = _decorrelation(a, together) + _decorrelation(b, together)
+            return self.lam * apart.to(a.dtype) / together.size - agreement
+
     def extra_repr(self) -> str:
         return f"lam={self.lam:g}"
 
 
-def _decorrelation(z: Tensor) -> Tensor:
-    correlation = z.t() @ z / len(z)
+def _decorrelation(z: Tensor, together: Ranks | None = None) -> Tensor:
+    if together is None:
+        correlation = z.t() @ z / len(z)
+    else:  # in float64: the sum of partial sums would be rounded once a rank
+        z = z.double()
+        correlation = total(z.t() @ z, together) / together.total
     identity = torch.eye(len(correlation), dtype=z.dtype, device=z.device)
     return (identity - correlation).square().sum()

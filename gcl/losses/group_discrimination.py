@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gcl.checks import check_views
+from gcl.ops.ranks import Ranks
 from gcl.ops.similarity import in_one_type
 
 
@@ -44,3 +45,7 @@ class GroupDiscrimination(nn.Module):
             total = softplus(-real.sum(1)).sum()
             total = total + softplus(corrupt.sum(1)).sum()
             return total / max(2 * len(z_real), 1)
+
+    def across(self, together: Ranks, z_real: Tensor, z_corrupt: Tensor) -> Tensor:
+        """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`."""
+        return self(z_real, z_corrupt) * (len(z_real) / max(together.total, 1))

@@ -13,6 +13,7 @@ from gcl.checks import check_choice, check_real
 from gcl.losses.softmax import Negatives, Rule, SoftmaxLoss, Temperature
 from gcl.ops.multi_view import log_add
 from gcl.ops.pairs import known_pairs, pair_dots, segment_logsumexp
+from gcl.ops.ranks import Ranks
 from gcl.ops.similarity import Similarity, as_products, row_similarity
 from gcl.ops.tiling import current_tiling
 from gcl.ops.tracing import outside_graph
@@ -141,6 +142,19 @@ class InfoNCE(SoftmaxLoss):
                 has = has & (lse != -torch.inf)
                 sides.append((lse.masked_fill(~has, 0.0) - positive, has))
             return self.reduce(sides)
+
+    def across(
+        self,
+        together: Ranks,
+        z1: Tensor,
+        z2: Tensor,
+        pos_edge_index: Tensor | None = None,
+        pos_weight: Tensor | None = None,
+    ) -> Tensor:
+        """As in `SoftmaxLoss`; with listed positives `NotImplemented`."""
+        if pos_edge_index is not None or pos_weight is not None:
+            return NotImplemented
+        return super().across(together, z1, z2)
 
     def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float

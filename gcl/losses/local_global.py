@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from gcl.checks import check_columns
 from gcl.ops.pairs import pair_dots
+from gcl.ops.ranks import Ranks, ranks, rows
 from gcl.ops.streaming import streaming_softplus
 from gcl.ops.structure import remember
 from gcl.ops.tiles import LN2
@@ -70,6 +71,19 @@ class LocalGlobalJSD(nn.Module):
             negative = streaming_softplus(local, summary, exclude=batch).mean()
             negative = negative / (len(summary) - 1)
             return positive + negative - 2 * LN2
+
+    def across(self, together: Ranks, local: Tensor, summary: Tensor, batch: Tensor) -> Tensor:
+        """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`.
+
+        A rank has whole graphs, with all of their nodes; its nodes meet the graphs of all.
+        """
+        graphs = ranks(summary)
+        assert graphs is not None  # there are several ranks: `together` are their nodes
+        if graphs.total < 2 or together.total == 0:
+            return self(local, summary, batch) / together.size
+        # Every rank makes its own part of the rows of all graphs.
+        summary = rows(summary, graphs, summed=True)
+        return self(local, summary, batch + graphs.start) * (len(local) / together.total)
 
 
 def _check_batch(batch: Tensor, nodes: int, graphs: int) -> None:

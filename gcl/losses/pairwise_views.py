@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gcl.ops.ranks import Ranks, across_of
+
 
 class PairwiseViews(nn.Module):
     r"""The mean of a two-view loss over all pairs of M views.
@@ -58,3 +60,16 @@ class PairwiseViews(nn.Module):
         if len(views) < 2:
             raise ValueError(f"PairwiseViews: expected at least two views, got {len(views)}.")
         return torch.stack([self.pair(a, b, **further) for a, b in combinations(views, 2)]).mean(0)
+
+    def across(self, together: Ranks, *views: Tensor, **further: Any) -> Tensor:
+        """The loss of the rows of several ranks: this rank's part, if the pair's loss has one."""
+        pair = across_of(self.pair)
+        if pair is None or len(views) < 2:
+            return NotImplemented
+        parts = []
+        for a, b in combinations(views, 2):
+            part = pair(together, a, b, **further)
+            if part is NotImplemented:
+                return NotImplemented
+            parts.append(part)
+        return torch.stack(parts).mean(0)

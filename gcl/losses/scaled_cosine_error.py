@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_number, check_views
+from gcl.ops.ranks import Ranks
 from gcl.ops.similarity import row_similarity, unit_rows
 
 
@@ -47,6 +48,10 @@ class ScaledCosineError(nn.Module):
             cosine = row_similarity(unit_rows(prediction), unit_rows(target), "cosine")
             # Rounding may push a cosine beyond 1, and powers of negative numbers are none.
             return (1 - cosine).clamp(min=0).pow(self.gamma).sum() / max(len(cosine), 1)
+
+    def across(self, together: Ranks, prediction: Tensor, target: Tensor) -> Tensor:
+        """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`."""
+        return self(prediction, target) * (len(prediction) / max(together.total, 1))
 
     def extra_repr(self) -> str:
         return f"gamma={self.gamma:g}"

@@ -15,6 +15,9 @@ from gcl.checks import as_number, check_choice, check_positive, check_views
 from gcl.describe import changed_options
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.multi_view import combine, log_add, multi_view_logsumexp
+from gcl.ops.ranks import Ranks
+from gcl.ops.ranks import rows as gather
+from gcl.ops.ring import ring_logsumexp
 from gcl.ops.similarity import SIMILARITIES, Similarity, as_products, comparable, row_similarity
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tiling import current_tiling
@@ -115,6 +118,32 @@ class SoftmaxLoss(nn.Module, ABC):
             ]
             return self.reduce(sides)
 
+    def across(self, together: Ranks, z1: Tensor, z2: Tensor) -> Tensor:
+        """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`.
+
+        Denominators come from a ring, in which every pair of ranks meets once; what is left are two
+        numbers an anchor, which are gathered. `NotImplemented` where negatives are chosen or
+        weighed, or denominators are not those of this class.
+        """
+        streamed = self.negatives is None and self.log_weight is None
+        own = type(self).denominators is not SoftmaxLoss.denominators
+        if own or not streamed or self.similarity == "neg_sq_euclidean":
+            return NotImplemented
+        self._check_options()
+        u, v = self.rows(z1, z2, together.total)
+        with torch.autocast(z1.device.type, enabled=False):
+            similarity = gather(row_similarity(u, v, self.similarity), together)
+            tau = self.temperature(similarity)
+            if isinstance(tau, Tensor) and tau.dim():
+                return NotImplemented
+            negatives = ring_logsumexp((u, v), tau, together, intra=self.intra, exclude=True)
+            sides = [
+                self.combine_logits(similarity, gather(negative, together), tau)
+                for negative in negatives[: 2 if self.symmetric else 1]
+            ]
+            # Every rank makes the same of the same numbers: all of the loss, not a part.
+            return self.reduce(sides) / together.size
+
     @abstractmethod
     def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float
@@ -127,11 +156,17 @@ class SoftmaxLoss(nn.Module, ABC):
             tau: temperature.
         """
 
-    def rows(self, z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
-        """Both views, checked, as the similarity takes them, in the wider of their formats."""
+    def rows(self, z1: Tensor, z2: Tensor, anchors: int | None = None) -> tuple[Tensor, Tensor]:
+        """Both views, checked, as the similarity takes them, in the wider of their formats.
+
+        Args:
+            z1: first view.
+            z2: second view.
+            anchors: how many there are, if not all are here.
+        """
         name = type(self).__name__
         check_views(name, z1, z2)
-        if len(z1) == 1:
+        if (len(z1) if anchors is None else anchors) == 1:
             warnings.warn(f"{name}: one row has no negatives, so the loss is 0.", stacklevel=3)
         u, v = comparable(z1, self.similarity), comparable(z2, self.similarity)
         wide = torch.promote_types(u.dtype, v.dtype)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from gcl.checks import check_positive, check_real, check_views
+from gcl.losses.barlow_twins import mean_row
+from gcl.ops.ranks import Ranks, total
 from gcl.ops.similarity import in_one_type
 
 
@@ -85,6 +87,25 @@ class VICReg(nn.Module):
                 total = total + self.var * short.mean() / 2
                 total = total + self.cov * off.square().sum() / len(off)
             return total
+
+    def across(self, together: Ranks, z1: Tensor, z2: Tensor) -> Tensor:
+        """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`."""
+        check_views("VICReg", z1, z2)
+        if (n := together.total) < 2:
+            return NotImplemented
+        with torch.autocast(z1.device.type, enabled=False):
+            a, b = in_one_type(z1, z2)
+            part = self.sim * (a - b).square().sum() / (n * a.shape[1])
+            for z in (a, b):
+                # In float64: the sum of partial sums would be rounded once a rank.
+                centred = (z - mean_row(z, together)).double()
+                covariance = total(centred.t() @ centred, together) / (n - 1)
+                variance = covariance.diagonal()
+                short = relu(self.gamma - (variance + self.eps).sqrt())
+                off = covariance - torch.diag(variance)
+                spread = self.var * short.mean() / 2 + self.cov * off.square().sum() / len(off)
+                part = part + spread.to(part.dtype) / together.size
+            return part
 
     def extra_repr(self) -> str:
         return f"sim={self.sim:g}, var={self.var:g}, cov={self.cov:g}, gamma={self.gamma:g}"

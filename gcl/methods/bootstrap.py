@@ -8,10 +8,14 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from gcl.checks import check_choice, check_count, check_encoder, check_fraction
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
+from gcl.distributed import Ranks, ranks
+from gcl.distributed import pairs as pairs_of_all
+from gcl.distributed import rows as rows_of_all
 from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input, check_one_type
 from gcl.graphs.rows import counted_rows, matched_rows, number_rows, take_rows_of
@@ -22,6 +26,7 @@ from gcl.nn.fresh_weights import draw_again
 from gcl.nn.hops import add_hops
 from gcl.ops.pairs import pair_dots
 from gcl.ops.similarity import unit_rows
+from gcl.ops.structure import weighted_edges
 
 Positives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
 """`(z [n, d], target [n, d], data) -> [2, P]`: pairs (node, other node it shall predict)."""
@@ -140,8 +145,12 @@ class Bootstrap(Method):
                     "Bootstrap: positives pair the nodes of the graph, but the view has dropped "
                     "some; take a view that keeps them."
                 )
-            pairs = self.positives(online[0].detach(), targets[0].detach(), data)
-            total = _predict_pairs(predictions[0], targets[0].detach(), pairs)
+            z, q, y = online[0].detach(), predictions[0], targets[0].detach()
+            if (together := ranks(q)) is not None:
+                # Near nodes are looked for among all: from here on every rank does the same.
+                data = _edges_of_all(data, together)
+                z, q, y = (rows_of_all(each, together) for each in (z, q, y))
+            total = _predict_pairs(q, y, self.positives(z, y, data))
         else:  # each view predicts the other; one view alone predicts itself
             both = zip(predictions, reversed(targets), strict=True)
             total = torch.stack([self.objective(q, y) for q, y in both]).sum()
@@ -173,6 +182,15 @@ class Bootstrap(Method):
             hops=self.hops or None,
             target_loss=getattr(self.target_loss, "__name__", self.target_loss),
         )
+
+
+def _edges_of_all(data: Any, together: Ranks) -> Data:
+    """The edges between the rows that are compared, of all ranks."""
+    edges = weighted_edges(data.edge_index, data.get("edge_weight"))
+    inside = edges[:, (edges < together.lengths[together.rank]).all(0)]
+    of_edges = ranks(inside.t())
+    assert of_edges is not None  # there are several ranks
+    return Data(edge_index=pairs_of_all(inside, together, of_edges), num_nodes=together.total)
 
 
 def _predict_pairs(q: Tensor, y: Tensor, pairs: Tensor) -> Tensor:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from gcl.checks import check_count, check_encoder, check_positive, check_real
 from gcl.contracts import Encoder, Graph, Method, Transform
 from gcl.describe import describe_parts
+from gcl.distributed import pairs as pairs_of_all
+from gcl.distributed import ranks
+from gcl.distributed import rows as rows_of_all
 from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input, check_one_type
 from gcl.graphs.rows import counted_rows
@@ -79,6 +82,7 @@ class ContrastiveClustering(Method):
         (torch.Size([34]), torch.Size([34, 10]))
     """
 
+    global_loss = True
     started: Tensor
 
     def __init__(
@@ -144,12 +148,20 @@ class ContrastiveClustering(Method):
         if "pos_edge_index" not in data:
             data = draw_view(self.influence, data)
         z = encode(self.encoder, data)
+        pairs, weight = data.pos_edge_index, data.get("pos_weight")
+        if (together := ranks(z)) is not None:
+            # Clusters and negatives are those of all nodes: from here on every rank does the same.
+            of_pairs = ranks(pairs.t())
+            assert of_pairs is not None
+            pairs = pairs_of_all(pairs, together, of_pairs)
+            weight = None if weight is None else rows_of_all(weight, of_pairs)
+            z = rows_of_all(z, together)
         total = z.new_zeros((), dtype=torch.promote_types(z.dtype, torch.float32))
         q = self.clustering(z)
         if self.beta:
             total = total + self.beta * self.self_training(q)
         if self.alpha:
-            positive = influence_logsumexp(z, data.pos_edge_index, data.get("pos_weight"), self.tau)
+            positive = influence_logsumexp(z, pairs, weight, self.tau)
             total = total - self.alpha * _mean(positive)
             if self.denominator is not None:
                 total = total + self.alpha * _mean(self.denominator(z, q, self.tau))

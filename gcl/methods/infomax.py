@@ -15,6 +15,8 @@ from torch_geometric.nn.inits import glorot
 from gcl.checks import check_count, check_encoder
 from gcl.contracts import Encoder, Loss, Method, Readout, Transform
 from gcl.describe import describe_parts
+from gcl.distributed import ranks, total
+from gcl.distributed import rows as rows_of_all
 from gcl.graphs.batches import membership
 from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input, check_one_type
@@ -227,6 +229,13 @@ class Infomax(Method):
             return None
         z = without_helpers(z, view)
         batch, num_graphs = membership(view, z)
+        # What is no batch of graphs is part of one, of which other ranks have other parts.
+        together = ranks(z) if "batch" not in view else None
+        if together is not None and self.readout is sigmoid_mean:
+            return (total(z.sum(0, keepdim=True), together) / max(together.total, 1)).sigmoid()
+        if together is not None:
+            z = rows_of_all(z, together, summed=True)
+            batch = z.new_zeros(len(z), dtype=torch.long)
         summary = self.readout(z, batch, num_graphs)
         if num_graphs == 1:
             return summary

@@ -67,6 +67,11 @@ class MetaPathContrast(Method):
         with dropout on after the last step; take the best weights by `EarlyStopping`.
     """
 
+    one_process = (
+        "its normalisation and its attention over meta-paths are means over all target nodes, and "
+        "no loader makes batches of a graph with meta-paths"
+    )
+
     def __init__(
         self,
         projection: TypeProjection,

@@ -4,6 +4,7 @@ from gcl.nn.auto_encoder import AutoEncoder
 from gcl.nn.ema import EMA
 from gcl.nn.gcn_encoder import GCNEncoder
 from gcl.nn.gin_encoder import GINEncoder, side_by_side
+from gcl.nn.global_batch_norm import GlobalBatchNorm
 from gcl.nn.hops import add_hops, propagate
 from gcl.nn.metapath_adjacency import context_mean, masked_adjacency, metapath_adjacency
 from gcl.nn.metapath_contexts import MetaPathContexts
@@ -25,6 +26,7 @@ __all__ = [
     "AutoEncoder",
     "GCNEncoder",
     "GINEncoder",
+    "GlobalBatchNorm",
     "MLPEncoder",
     "PReLU",
     "ShortcutMLP",

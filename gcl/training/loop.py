@@ -8,7 +8,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
@@ -34,6 +34,7 @@ from gcl.checks import (
     shown,
 )
 from gcl.contracts import Method
+from gcl.distributed import group_size, others
 from gcl.graphs.kinds import check_constant, check_graph_or_loader
 from gcl.graphs.validate import validate_graph
 from gcl.ops.tiles import Precision
@@ -49,6 +50,7 @@ from gcl.training.state import (
     read_checkpoint,
     with_names_of_now,
 )
+from gcl.training.team import Contrast, Team
 
 # Steps of a loader whose losses wait on a GPU to be read together.
 UNREAD = 1000
@@ -68,6 +70,7 @@ def fit(
     device: str | torch.device | None = None,
     callbacks: Sequence[Callback] = (),
     resume: str | Path | None = None,
+    contrast: Contrast = "global",
 ) -> State:
     """Train a method on a graph, or on the batches of a loader.
 
@@ -75,6 +78,12 @@ def fit(
     every epoch. A loader is iterated once an epoch, and every batch gets what of `method.prepare`
     is the same on rows as on the whole graph; what must see the whole graph is applied before the
     loader is made (`gcl.training.prepare_for_batches`), and named where it is missing.
+
+    Under a process group of several ranks (torchrun) each of them calls `fit` with a loader of its
+    own batches, equally many, and all train one method: the loss is that of the rows of all ranks
+    (`gcl.distributed.GlobalBatch`), BatchNorm takes its statistics from them, gradients are
+    averaged by DistributedDataParallel, and the history is the same everywhere. Callbacks run on
+    the first rank unless they say `every_rank`. An error on one ends the training on all.
 
     Args:
         method: a `Method`, or one wrapped in DistributedDataParallel or by torch.compile.
@@ -100,6 +109,8 @@ def fit(
             scheduler are those of the file, and the graph must be the same; the loss and what a
             loader gives are yours to keep, `epochs` to keep or raise. A loader of `gcl.loader`, or
             one with a generator of its own, goes on with its draws.
+        contrast: of several processes: "global" for the loss of the rows of all, "local" for each
+            rank's own, whose gradients are averaged.
 
     Raises:
         TypeError: arguments of another kind; lr or weight_decay beside an optimizer.
@@ -108,6 +119,7 @@ def fit(
             graph, before the weights move; for the batches of a loader on a GPU, which is not asked
             after every step, at the end of the epoch (after 1,000 steps at the latest).
         FileNotFoundError, CheckpointError: nothing, or nothing that fits, to resume from.
+        gcl.distributed.RankFailedError: another process has failed; the message is its.
 
     Example:
         >>> import gcl
@@ -119,7 +131,15 @@ def fit(
     inner = unwrapped(method)
     check_method("fit", inner)
     check_graph_or_loader("fit", data)
+    check_choice("fit", "contrast", contrast, ("global", "local"))
     if isinstance(data, BaseData):
+        if others():
+            raise ValueError(
+                f"fit: {group_size()} processes were given a whole graph each; give each batches "
+                "of its own, such as torch_geometric.loader.NeighborLoader(data, [10, 10], "
+                "input_nodes=part_of_this_rank), or train on it in one process or inside "
+                "gcl.distributed.alone()."
+            )
         check_constant("fit", data)
     constant = optimizer is None  # who brings an optimizer may train what makes the batches
     if inner.graph_level and _are_single_graphs(data):
@@ -155,41 +175,68 @@ def fit(
         check_device("fit", device)
         method = method.to(device)
     device = device_of(inner)
-    saved = None if resume is None else read_checkpoint(resume)
-    if saved is not None:
-        saved["method"] = with_names_of_now(saved["method"], inner)
-        # Before prepare, which need not start again what was started. What does not fit is
-        # reported below.
-        with suppress(*checkpoint.MISFIT):
-            inner.load_state_dict(saved["method"])
-    inner.train()  # what a method prepares for training only, it prepares here
-    state = State(
-        method=inner,
-        data=prepare(inner, data, device) if isinstance(data, BaseData) else data,
-        optimizer=(optimizer := _optimizer(inner, optimizer, lr, weight_decay)),
-        scheduler=_scheduler(optimizer, scheduler),
-        epochs=epochs,
-        # A checkpoint must hold what the other callbacks did in its epoch.
-        callbacks=sorted(callbacks, key=lambda callback: callback.last),
-        given=data if isinstance(data, BaseData) else None,
-    )
-    if saved is not None:
-        with _naming(resume):
-            state.load_state_dict(saved)
-    try:
-        with _naming(resume):
+    team = Team(device, contrast) if others() else None
+    with nullcontext() if team is None else team.guarding():
+        saved = None if resume is None else read_checkpoint(resume)
+        if saved is not None:
+            saved["method"] = with_names_of_now(saved["method"], inner)
+            # Before prepare, which need not start again what was started. What does not fit is
+            # reported below.
+            with suppress(*checkpoint.MISFIT):
+                inner.load_state_dict(saved["method"])
+        inner.train()  # what a method prepares for training only, it prepares here
+        if team is not None:
+            method = team.enter(method, inner)
+            callbacks = [c for c in callbacks if c.every_rank or team.leads]
+        state = State(
+            method=inner,
+            data=prepare(inner, data, device) if isinstance(data, BaseData) else data,
+            optimizer=(optimizer := _optimizer(inner, optimizer, lr, weight_decay)),
+            scheduler=_scheduler(optimizer, scheduler),
+            epochs=epochs,
+            # A checkpoint must hold what the other callbacks did in its epoch.
+            callbacks=sorted(callbacks, key=lambda callback: callback.last),
+            given=data if isinstance(data, BaseData) else None,
+            team=team,
+        )
+        if saved is not None:
+            with _naming(resume):
+                state.load_state_dict(saved)
+        if team is not None:
+            _check_together(state, team)
+            if saved is None:
+                team.seed()
+        try:
+            with _naming(resume):
+                for callback in state.callbacks:
+                    callback.on_start(state)
+            while state.epoch < epochs and state.stop is None:
+                _epoch(method, state, clip, precision, device, constant)
+                for last in (False, True):  # those that come last must know on every rank
+                    for callback in state.callbacks:
+                        if callback.last is last:
+                            callback.on_epoch_end(state)
+                    _tell_all(state)
+            state.finished = True
+            _tell_of_collapse(state)
+        finally:
             for callback in state.callbacks:
-                callback.on_start(state)
-        while state.epoch < epochs and state.stop is None:
-            _epoch(method, state, clip, precision, device, constant)
-            for callback in state.callbacks:
-                callback.on_epoch_end(state)
-        state.finished = True
-        _tell_of_collapse(state)
-    finally:
-        for callback in state.callbacks:
-            callback.on_end(state)
-    return state
+                callback.on_end(state)
+        return state
+
+
+def _tell_all(state: State) -> None:
+    """The row of the epoch, and whether to stop, are those of the first rank on all."""
+    if state.team is not None:
+        state.history[-1], state.stop = state.team.share((state.history[-1], state.stop))
+
+
+def _check_together(state: State, team: Team) -> None:
+    if len(there := set(team.gathered((state.epoch, state.step)))) > 1:
+        raise checkpoint.CheckpointError(
+            f"The ranks do not go on from the same place, but from (epoch, step) {sorted(there)}; "
+            "all must resume from the same file."
+        )
 
 
 def _tell_of_collapse(state: State) -> None:
@@ -267,18 +314,20 @@ def _epoch(
     losses, unread = list[float](), list[_Figures]()
     single, on_cpu = isinstance(state.data, BaseData), device.type == "cpu"
     batches = [state.data] if single else state.data
-    for batch in batches:
+    for batch in batches if state.team is None else state.team.batches(batches):
         if not single:
             if state.epoch == 0:
                 validate_graph(batch)
                 if constant:
                     check_constant("fit", batch)
             batch = prepare_batch("fit", state.method, batch, state.data).to(device)
-        with computing_in(precision, device):
+        with computing_in(precision, device), _over_ranks(state):
             loss = method(batch)
         _check_loss(loss)
         if on_cpu:
             _check_finite("loss", float(loss.detach()), state, precision)
+        if state.team is not None:
+            state.team.agree()  # that all have a loss: the backward pass cannot be left
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if clip is not None:
@@ -310,16 +359,21 @@ def _epoch(
             "fit: the loader gave no batch; check its batch size and drop_last, and that it can be "
             "iterated more than once."
         )
+    mean = sum(losses) / len(losses)
     state.epoch += 1
     state.history.append(
         {
             "epoch": state.epoch,
             "step": state.step,
-            "loss": sum(losses) / len(losses),
+            "loss": mean if state.team is None else state.team.mean(mean),
             "lr": lr,
             "seconds": time.perf_counter() - started,
         }
     )
+
+
+def _over_ranks(state: State) -> AbstractContextManager[None]:
+    return nullcontext() if state.team is None else state.team.computing(state.method)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import inspect
 import math
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from gcl import checkpoint
 from gcl.contracts import Method
 from gcl.graphs.digest import data_digest
 from gcl.training.batches import load_loader_state, loader_state
+from gcl.training.team import Team, random_state_of_rank
 
 EVERY_EPOCH = ("epoch", "step", "loss", "lr", "seconds")  # what the history tells of each
 
@@ -36,9 +38,11 @@ class Callback:
 
     Attributes:
         last: runs after the callbacks that do not say so; for what must see their work.
+        every_rank: runs in every process of a training of several; else in the first only.
     """
 
     last = False
+    every_rank = False
 
     def on_start(self, state: State) -> None:
         """Before the first epoch (after resuming)."""
@@ -79,6 +83,7 @@ class State:
         stop: set by a callback to a reason to end after this epoch.
         finished: training came to its end (and not to an error or an interrupt).
         given: the graph as `fit` got it, None of a loader.
+        team: the processes that train together, None of one.
     """
 
     method: Method
@@ -93,6 +98,7 @@ class State:
     stop: str | None = None
     finished: bool = False
     given: BaseData | None = None
+    team: Team | None = None
 
     @cached_property
     def data_digest(self) -> str | None:
@@ -105,7 +111,16 @@ class State:
         return self.history[-1]["loss"] if self.history else math.nan
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a run needs to go on as if it had never stopped."""
+        """Everything that a run needs to go on as if it had never stopped.
+
+        Of several processes all must call it: the state of each is part of it.
+        """
+        random, loader = checkpoint.random_state(), loader_state(self.data)
+        further: dict[str, Any] = {} if loader is None else {"loader": loader}
+        if self.team is not None:
+            states = self.team.gathered((random, loader))
+            further["ranks"] = [{"random": own, "loader": position} for own, position in states]
+            random = states[0][0]
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -116,8 +131,8 @@ class State:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "callbacks": [[type(c).__name__, c.state_dict()] for c in self.callbacks],
-            "random": checkpoint.random_state(),
-            "loader": loader_state(self.data),
+            "random": random,
+            **further,
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -141,7 +156,7 @@ class State:
             if found is not None:
                 callbacks.remove(found)
                 restored.append((found, state))
-            elif state:
+            elif state and (self.team is None or self.team.leads):
                 raise checkpoint.CheckpointError(
                     f"The checkpoint holds the state of a callback {name}, which this run has not; "
                     "give it, too."
@@ -161,13 +176,27 @@ class State:
         for callback, state in restored:
             with _as_misfit(f"the callback {type(callback).__name__}"):
                 callback.load_state_dict(state)
-        position = saved.get("loader")  # earlier versions have none
-        if position is not None and not isinstance(self.data, BaseData):
+        random, loader = self._own_part(saved)
+        if loader is not None and not isinstance(self.data, BaseData):
             with _as_misfit("this loader"):
-                load_loader_state(self.data, position)
-        checkpoint.set_random_state(saved["random"])
+                load_loader_state(self.data, loader)
+        checkpoint.set_random_state(random)
         self.epoch, self.step = saved["epoch"], saved["step"]
         self.history, self.stop = saved["history"], saved["stop"]
+
+    def _own_part(self, saved: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """The random state and the loader's position of this process."""
+        there = saved.get("ranks") or [{"random": saved["random"], "loader": saved.get("loader")}]
+        size, rank = (1, 0) if self.team is None else (self.team.size, self.team.rank)
+        if len(there) != size and rank == 0:
+            warnings.warn(
+                f"The checkpoint was written by {len(there)} processes and goes on in {size}: the "
+                "training is as good, but not bit for bit the same.",
+                stacklevel=4,
+            )
+        if rank < len(there):
+            return there[rank]["random"], there[rank]["loader"]
+        return random_state_of_rank(rank), there[0]["loader"]
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -199,7 +228,7 @@ def check_saved(saved: Any) -> None:
         if not isinstance(saved[name], kind) or isinstance(saved[name], bool):
             raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
     # Earlier versions have none of these.
-    for name, further in (("data", str), ("about", dict), ("loader", dict)):
+    for name, further in (("data", str), ("about", dict), ("loader", dict), ("ranks", list)):
         if not isinstance(saved.get(name), further | None):
             raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
     epoch, step, history = saved["epoch"], saved["step"], saved["history"]

@@ -75,6 +75,7 @@ class POT(Method):
         (True, torch.Size([34, 8]))
     """
 
+    one_process = "the bounds of a node are made of a whole graph with all of its neighbours"
     share: Tensor
 
     def __init__(

@@ -60,6 +60,11 @@ class HeCo(Method):
         some.
     """
 
+    one_process = (
+        "its attention over meta-paths is a mean over all target nodes, and no loader makes "
+        "batches of a graph with meta-paths"
+    )
+
     def __init__(
         self,
         projection: TypeProjection,

@@ -9,6 +9,7 @@ from torch_geometric.transforms import Compose
 
 from gcl.checks import check_count
 from gcl.contracts import Encoder
+from gcl.distributed import ranks, total, whole
 from gcl.graphs.kinds import input_width
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.recipes.node_frame import preparation
@@ -33,6 +34,10 @@ def scattering(z: Tensor) -> Tensor:
         tensor(-1.)
     """
     u = unit_rows(z)
+    if (together := ranks(u)) is not None:
+        centre = total(u.sum(0), together) / max(together.total, 1)
+        part = -(u - centre).square().sum() / max(together.total, 1)
+        return whole(part, together)
     if not len(u):
         return u.sum()
     return -(u - u.mean(0)).square().sum(1).mean()

@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from gcl.checks import check_encoder, check_number
 from gcl.contracts import Encoder, Graph, Loss, Method, Readout
+from gcl.distributed import common_draws, ranks
 from gcl.graphs.batches import membership
 from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input
@@ -67,7 +68,8 @@ class SimGRACE(Method):
 
     def loss(self, data: Graph) -> Tensor:
         z = self._encode(self.encoder, data)
-        with torch.no_grad():
+        # The noise is part of one noisy encoder, which all ranks have.
+        with torch.no_grad(), common_draws(ranks(z)):
             noisy = self._project(self._encode(self._perturbed, data))
         return self.objective(noisy, self._project(z))
 
