@@ -51,7 +51,8 @@ def accumulated_backward(
         Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"
         (GradCache), RepL4NLP 2021.
     """
-    objective, states, calls = inner.objective, [], list[_Call]()
+    objective: Any = inner.objective
+    states, calls = list[dict[str, Any]](), list[_Call]()
     for batch in batches:
         states.append(checkpoint.random_state())
         with torch.no_grad(), computing(), _in_place(inner, recorder := _Recorder()):
@@ -62,7 +63,9 @@ def accumulated_backward(
         loss = objective(*rows, **options)
     loss.backward()
     after = checkpoint.random_state()
-    gradients = zip(*map(_by_batch, rows, zip(*(call.rows for call in calls), strict=True)))
+    parts = zip(*(call.rows for call in calls), strict=True)
+    by_view = [_by_batch(joined, cut) for joined, cut in zip(rows, parts, strict=True)]
+    gradients = zip(*by_view, strict=True)
     buffers = {name: buffer.clone() for name, buffer in inner.named_buffers()}
     for batch, state, call, gradient in zip(batches, states, calls, gradients, strict=True):
         checkpoint.set_random_state(state)
@@ -154,7 +157,7 @@ def _joined(method: Method, calls: Sequence[_Call]) -> tuple[list[Tensor], dict[
     starts = torch.tensor([0, *lengths]).cumsum(0)[:-1].tolist()
     options = {}
     for name in dict.fromkeys(name for call in calls for name in call.options):
-        values = [call.options.get(name) for call in calls]
+        values: list[Any] = [call.options.get(name) for call in calls]
         if all(isinstance(v, Tensor) for v in values):
             if "index" in name:
                 moved = [v + start for v, start in zip(values, starts, strict=True)]
