@@ -58,6 +58,10 @@ class Method(nn.Module, ABC):
     graph_level = False
     """Whether the rows of `embed` are graphs, and a loss needs a batch of them."""
 
+    objective_of_rows = False
+    """Whether `loss` is one call of `self.objective` with rows each of which follows from its own
+    batch: what `fit(accumulate=)` needs."""
+
     def prepare(self, data: Graph) -> Graph:
         """What must see the whole graph, once before training; the input stays as it is.
 

@@ -74,6 +74,8 @@ class TwoView(Method):
         (torch.Size([]), torch.Size([5, 4]))
     """
 
+    objective_of_rows = True
+
     def __init__(
         self,
         encoder: Encoder,
