@@ -27,6 +27,7 @@ from gcl import checkpoint
 from gcl.checks import (
     as_path,
     check_choice,
+    check_count,
     check_device,
     check_number,
     check_positive,
@@ -43,6 +44,7 @@ from gcl.training.batches import prepare_batch
 from gcl.training.embedding import embed as embed  # where it used to be
 from gcl.training.embedding import embed_prepared as embed_prepared
 from gcl.training.given import check_method, device_of, prepare, unwrapped
+from gcl.training.grad_cache import accumulated_backward, check_accumulates
 from gcl.training.state import (
     Callback,
     NonFiniteLossError,
@@ -71,6 +73,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     resume: str | Path | None = None,
     contrast: Contrast = "global",
+    accumulate: int = 1,
 ) -> State:
     """Train a method on a graph, or on the batches of a loader.
 
@@ -111,6 +114,9 @@ def fit(
             one with a generator of its own, goes on with its draws.
         contrast: of several processes: "global" for the loss of the rows of all, "local" for each
             rank's own, whose gradients are averaged.
+        accumulate: batches of a loader that make one step: the exact loss of the rows of all, in
+            the memory of one, for a second forward pass (GradCache). Of two-view methods. BatchNorm
+            still sees a batch at a time.
 
     Raises:
         TypeError: arguments of another kind; lr or weight_decay beside an optimizer.
@@ -132,6 +138,9 @@ def fit(
     check_method("fit", inner)
     check_graph_or_loader("fit", data)
     check_choice("fit", "contrast", contrast, ("global", "local"))
+    check_count("fit", accumulate=accumulate)
+    if accumulate > 1:
+        _check_accumulates(inner, data)
     if isinstance(data, BaseData):
         if others():
             raise ValueError(
@@ -211,7 +220,7 @@ def fit(
                 for callback in state.callbacks:
                     callback.on_start(state)
             while state.epoch < epochs and state.stop is None:
-                _epoch(method, state, clip, precision, device, constant)
+                _epoch(method, state, clip, precision, device, constant, accumulate)
                 for last in (False, True):  # those that come last must know on every rank
                     for callback in state.callbacks:
                         if callback.last is last:
@@ -308,28 +317,33 @@ def _epoch(
     precision: Precision,
     device: torch.device,
     constant: bool,
+    accumulate: int,
 ) -> None:
     method.train()
     started, done = time.perf_counter(), 0
     losses, unread = list[float](), list[_Figures]()
     single, on_cpu = isinstance(state.data, BaseData), device.type == "cpu"
     batches = [state.data] if single else state.data
-    for batch in batches if state.team is None else state.team.batches(batches):
+    there = batches if state.team is None else state.team.batches(batches)
+    for group in _groups(there, accumulate):
         if not single:
-            if state.epoch == 0:
-                validate_graph(batch)
-                if constant:
-                    check_constant("fit", batch)
-            batch = prepare_batch("fit", state.method, batch, state.data).to(device)
-        with computing_in(precision, device), _over_ranks(state):
-            loss = method(batch)
+            group = [_admitted(batch, state, device, constant) for batch in group]
+        if accumulate > 1:
+            state.optimizer.zero_grad(set_to_none=True)
+            loss = accumulated_backward(
+                method, state.method, group, lambda: computing_in(precision, device)
+            )
+        else:
+            with computing_in(precision, device), _over_ranks(state):
+                loss = method(group[0])
         _check_loss(loss)
         if on_cpu:
             _check_finite("loss", float(loss.detach()), state, precision)
-        if state.team is not None:
-            state.team.agree()  # that all have a loss: the backward pass cannot be left
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if accumulate == 1:
+            if state.team is not None:
+                state.team.agree()  # that all have a loss: the backward pass cannot be left
+            state.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
         if clip is not None:
             norm = torch.nn.utils.clip_grad_norm_(method.parameters(), clip)
         else:
@@ -348,7 +362,7 @@ def _epoch(
             state.scheduler.step()
         state.step += 1
         done += 1
-        known = len(batches) if hasattr(batches, "__len__") else None
+        known = -(-len(batches) // accumulate) if hasattr(batches, "__len__") else None
         per_epoch = done if known is None else known
         state.method.after_step(state.step, state.epochs * per_epoch)
         for callback in state.callbacks:
@@ -370,6 +384,38 @@ def _epoch(
             "seconds": time.perf_counter() - started,
         }
     )
+
+
+def _groups(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """The batches, so many at a time; the last of an epoch may be fewer."""
+    group = []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _admitted(batch: Any, state: State, device: torch.device, constant: bool) -> Any:
+    """A batch of a loader, checked in the first epoch, as the method takes it."""
+    if state.epoch == 0:
+        validate_graph(batch)
+        if constant:
+            check_constant("fit", batch)
+    return prepare_batch("fit", state.method, batch, state.data).to(device)
+
+
+def _check_accumulates(method: Method, data: Any) -> None:
+    if isinstance(data, BaseData):
+        raise ValueError(
+            "fit: accumulate joins batches of a loader, and a graph is one batch; leave it out, or "
+            "give a loader such as gcl.loader.NeighborBatches."
+        )
+    if others():
+        raise ValueError("fit: accumulate is for one process; several join their batches anyway.")
+    check_accumulates(method)
 
 
 def _over_ranks(state: State) -> AbstractContextManager[None]:

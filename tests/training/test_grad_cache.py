@@ -156,3 +156,49 @@ def test_losses_that_are_more_than_their_objective_are_refused(graphs):
     method = Twice(gcl.nn.GCNEncoder(6, 4), (masked([0]), masked([1])), gcl.losses.InfoNCE(0.5))
     with pytest.raises(ValueError, match="one call of the objective"):
         accumulated_backward(method.double(), method, graphs, nullcontext)
+
+
+def test_fit_makes_a_step_of_several_batches(graphs):
+    """The same weights as of one graph that holds the batches of a step."""
+    pairs = [Batch.from_data_list(graphs[:2]), Batch.from_data_list(graphs[2:])]
+    whole, parts = two_view(gcl.losses.InfoNCE(0.5)), two_view(gcl.losses.InfoNCE(0.5))
+    seen = []
+
+    class Told(gcl.callbacks.Callback):
+        def on_step_end(self, state, batches):
+            seen.append((state.step, batches))
+
+    one = gcl.fit(whole, pairs, epochs=3, optimizer=torch.optim.SGD)
+    other = gcl.fit(
+        parts, graphs, epochs=3, optimizer=torch.optim.SGD, accumulate=2, callbacks=[Told()]
+    )
+    assert other.step == one.step == 6
+    assert seen == [(i + 1, 2) for i in range(6)]
+    assert [row["loss"] for row in other.history] == pytest.approx(
+        [row["loss"] for row in one.history]
+    )
+    for wanted, found in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_fewer_batches_at_the_end_of_an_epoch(graphs):
+    method = two_view(gcl.losses.InfoNCE(0.5))
+    assert gcl.fit(method, graphs, epochs=2, accumulate=3).step == 4
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "data", "said"),
+    [
+        (0, "loader", "accumulate must be at least 1"),
+        (2, "graph", "joins batches of a loader"),
+    ],
+)
+def test_what_cannot_be_accumulated(accumulate, data, said, graphs):
+    method = two_view(gcl.losses.InfoNCE(0.5))
+    given = graphs if data == "loader" else graphs[0]
+    with pytest.raises(ValueError, match=said):
+        gcl.fit(method, given, epochs=1, accumulate=accumulate)
+    data = gcl.datasets.karate()
+    dgi = gcl.methods.dgi(data, hidden=4)
+    with pytest.raises(ValueError, match="that of Infomax is not"):
+        gcl.fit(dgi, [data], epochs=1, accumulate=2)
