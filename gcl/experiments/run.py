@@ -16,8 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch_geometric.data import Batch, Data, HeteroData
-from torch_geometric.loader import DataLoader
+from torch_geometric.data import Data, HeteroData
 from torch_geometric.seed import seed_everything
 
 from gcl import datasets, evaluate
@@ -28,6 +27,7 @@ from gcl.datasets import GraphSet
 from gcl.evaluate.inputs import as_targets
 from gcl.experiments.composition import Composition, compose, objects
 from gcl.experiments.embeddings import Trained, read_trained
+from gcl.experiments.feeding import Feed, Loader, feed
 from gcl.experiments.leave import Leave
 from gcl.experiments.lookup import imported, is_path
 from gcl.experiments.memory import peak_extra_mb
@@ -42,7 +42,6 @@ from gcl.training.settings import Settings
 from gcl.training.state import Callback, State, read_checkpoint
 
 UNTRAINED = "untrained"
-GRAPHS_PER_BATCH = 128  # of InfoGraph and GraphCL
 NOT_DECISIVE = {"recipe", "dataset", "method", "device", "root"}  # or told of by other means
 
 
@@ -71,7 +70,11 @@ class Run:
         probe_decay: its L2 penalty.
         device: cpu, cuda, ...
         root: folder of the data sets; GCL_DATA, then a cache folder, if empty.
-        batch_size: graphs of a batch, where the data set is a set of graphs; 128 if 0.
+        batch_size: graphs of a batch, where the data set is a set of graphs; 128 if 0. Nodes of a
+            batch of a loader; 1024 if 0.
+        loader: batches of one graph, embedded as a whole: "neighbors" for nodes with sampled
+            neighbours, "parts" with few edges between them, "random-parts"; none if empty.
+        fanout: neighbours a node of "neighbors", one number a hop, "10,10"; -1 for all.
         method: the options of recipe and variants, by name; those of an object or a variant as a
             mapping of their own.
     """
@@ -92,6 +95,8 @@ class Run:
     device: str = "cpu"
     root: str = ""
     batch_size: int = 0
+    loader: Loader = ""
+    fanout: str = "10,10"
     method: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -226,7 +231,8 @@ def _train(
 ) -> Trained:
     seed_everything(seed)
     method = run.build(data)
-    training, whole = _feed(run, method, data)
+    batches = Feed(run.dataset, run.loader, run.fanout, run.batch_size)
+    training, whole = feed(batches, method, data, seed)
     untrained = embed(method, whole)
     if has_labels(data) and len(untrained) != len(labels_of(data)):
         what = "graphs" if isinstance(data, GraphSet) else "nodes"
@@ -289,7 +295,8 @@ def train(
         content = read_checkpoint(saved)
         _check_about(saved, content.get("about"), about, (run.epochs, *lengths), content["epoch"])
         earlier = content["history"]
-    total = run.epochs if run.epochs > 0 else 1
+    steps = len(training) if run.loader else 1
+    total = max(run.epochs, 1) * steps
     states: list[State] = []
     trained = partial(
         fit,
@@ -297,7 +304,7 @@ def train(
         training,
         epochs=run.epochs,
         optimizer=partial(optimizer_class(run.optimizer), lr=run.lr, weight_decay=run.weight_decay),
-        scheduler=warmup_cosine(run.warmup, total) if run.warmup >= 0 else None,
+        scheduler=warmup_cosine(run.warmup * steps, total) if run.warmup >= 0 else None,
         clip=run.clip or None,
         precision=run.precision,
         callbacks=hooks,
@@ -331,24 +338,6 @@ def _check_about(
         raise CheckpointError(
             f"{path} is of {', '.join(other)}; take it away, or train into another folder."
         )
-
-
-def _feed(run: Run, method: Any, data: Data | GraphSet) -> tuple[Any, Any]:
-    """What is trained on and what is embedded: a graph, or batches of graphs."""
-    if not isinstance(data, GraphSet):
-        if run.batch_size:
-            raise ValueError(
-                f"--batch_size is for sets of graphs; {run.dataset} is one graph, which is trained "
-                "on as a whole."
-            )
-        return data, data
-    if run.batch_size < 0:
-        raise ValueError(f"--batch_size must be >= 0, got {run.batch_size}.")
-    graphs: Any = data
-    if type(method).prepare is not Method.prepare or method.whole_graph is not None:
-        graphs = method.prepare(Batch.from_data_list(list(data))).to_data_list()
-    size = run.batch_size or GRAPHS_PER_BATCH
-    return DataLoader(graphs, size, shuffle=True), DataLoader(graphs, size)
 
 
 def measure(run: Run, z: torch.Tensor, data: Any, cluster: bool = True) -> dict[str, Any]:

@@ -223,6 +223,8 @@ def ranked(criterion: str, runs: Sequence[Run], keeping: Keeping) -> Selection:
 
 def _check(runs: Sequence[Run], names: Sequence[str], data: Data) -> None:
     """Raises ValueError where something could not be measured, before anything is trained."""
+    if any(run.loader for run in runs):
+        raise ValueError("select: settings are trained on the whole graph; leave loader out.")
     if VALIDATION in names and not has_labels(data):
         raise ValueError("select: val_accuracy needs labels (data.y); choose another criterion.")
     graph = Unlabelled(data)

@@ -70,7 +70,7 @@ WRONG = [
     ([*GRACE, "--weight-decay", "-1"], "--weight_decay must be at least 0"),
     ([*GRACE, "--clip", "-1"], "--clip must be at least 0"),
     ([*GRACE, "--patience", "-1"], "--patience must be >= 0"),
-    ([*GRACE, "--batch-size", "64"], "--batch_size is for sets of graphs; karate is one graph"),
+    ([*GRACE, "--batch-size", "64"], "--batch_size is for sets of graphs and goes with --loader"),
     ([*GRACE, "--optimizer", "Nadir"], "torch.optim"),
     ([*GRACE, "--optimizer", "adamw"], "did you mean 'AdamW'?"),
     ([*GRACE, "--optimizer", "LBFGS"], "optimizer LBFGS does not take lr and weight_decay"),
