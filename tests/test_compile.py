@@ -56,14 +56,17 @@ def in_silence():
 
 
 def equal(found, expected):
-    """To 1e-6 of the largest entry; a gradient that is not there is one of zeros."""
+    """To 1e-5 of the largest entry; a gradient that is not there is one of zeros.
+
+    Compiled sums run in another order: on some processors a step moves a bias by 4e-6 of it.
+    """
     assert len(found) == len(expected)
     for a, b in zip(found, expected, strict=True):
         if a is None or b is None:
             assert all(t is None or not t.any() for t in (a, b))
         else:
             assert a.dtype == b.dtype
-            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6 * float(b.abs().max()) + 1e-12)
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5 * float(b.abs().max()) + 1e-12)
 
 
 def values_and_gradients(call, module, *inputs):

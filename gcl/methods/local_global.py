@@ -19,6 +19,7 @@ from gcl.graphs.rows import matched_rows, number_rows, take_rows_of, without_hel
 from gcl.graphs.views import draw_view
 from gcl.losses.local_global import LocalGlobalJSD
 from gcl.nn.readouts import sum_readout
+from gcl.ops.tracing import outside_graph
 
 
 class LocalGlobal(Method):
@@ -116,6 +117,7 @@ class LocalGlobal(Method):
         return describe_parts(view=self.views)
 
 
+@outside_graph
 def _in_dtype_of(encoder: nn.Module, view: Any) -> Any:
     """Features and weights in the number format of the encoder: PyG's mix no two."""
     weight = next((p for p in encoder.parameters() if p.is_floating_point()), None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -43,6 +41,7 @@ class UnitRows(nn.Module):
         x: Float[Tensor, "n f"],
         edge_index: Int[Tensor, "2 e"],
         edge_weight: Float[Tensor, " e"] | None = None,
-        **further: Any,
+        degree: Float[Tensor, " n"] | None = None,
     ) -> Float[Tensor, "n d"]:
+        further = {} if degree is None else {"degree": degree}
         return unit_rows(self.encoder(x, edge_index, edge_weight, **further))
