@@ -10,7 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_choice, check_positive, check_views
+from gcl.checks import (
+    check_choice,
+    check_count,
+    check_counts,
+    check_positive,
+    check_seed,
+    check_views,
+)
 from gcl.ops.kmeans import spherical_kmeans
 from gcl.ops.similarity import in_one_type, unit_rows
 from gcl.ops.streaming import streaming_logsumexp
@@ -85,10 +92,12 @@ class ProtoNCE(nn.Module):
         check_positive("ProtoNCE", tau=tau)
         check_choice("ProtoNCE", "concentration", concentration, ("distance", "legacy", "constant"))
         check_choice("ProtoNCE", "reduction", reduction, ("mean", "none"))
+        check_count("ProtoNCE", iterations=iterations)
+        check_seed("ProtoNCE", seed)
         if isinstance(clusters, int):
             clusters = (clusters,)
-        for k in clusters or ():
-            check_positive("ProtoNCE", clusters=k)
+        if clusters is not None:
+            check_counts("ProtoNCE", clusters=clusters)
         self.tau, self.clusters, self.concentration = tau, clusters, concentration
         self.iterations, self.seed, self.reduction = iterations, seed, reduction
 

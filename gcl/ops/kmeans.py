@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.checks import check_columns, check_count
+from gcl.checks import check_columns, check_count, check_seed
 from gcl.ops.similarity import unit_rows
 from gcl.ops.structure import tally
 from gcl.ops.tiles import blocks
@@ -66,6 +66,8 @@ def spherical_kmeans(
     """
     check_columns("spherical_kmeans", z, z if init is None else init)
     check_count("spherical_kmeans", clusters=clusters)
+    check_count("spherical_kmeans", least=0, iterations=iterations)
+    check_seed("spherical_kmeans", seed)
     if len(z) == 0:
         raise ValueError("spherical_kmeans: expected at least one row, got none.")
     if init is not None and len(init) != clusters:

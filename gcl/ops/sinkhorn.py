@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gcl.checks import check_columns, check_positive
+from gcl.checks import check_columns, check_count, check_positive
 
 
 @torch.no_grad()
@@ -47,7 +47,8 @@ def sinkhorn(
                 [0.9800, 0.0200]])
     """
     check_columns("sinkhorn", scores, scores)
-    check_positive("sinkhorn", eps=eps, iterations=iterations)
+    check_positive("sinkhorn", eps=eps)
+    check_count("sinkhorn", iterations=iterations)
     if scores.shape[1] == 0:
         raise ValueError(f"sinkhorn: expected at least one column, got {list(scores.shape)}.")
     log_codes = scores.to(torch.promote_types(scores.dtype, torch.float32)) / eps

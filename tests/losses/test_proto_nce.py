@@ -169,12 +169,20 @@ def test_few_rows():
         assert empty.item() == 0
 
 
+@pytest.mark.parametrize(
+    "options", [{"iterations": []}, {"iterations": 1.5}, {"seed": 0.5}, {"clusters": 1.5}]
+)
+def test_options_of_another_kind_are_refused_before_any_row(options):
+    with pytest.raises(TypeError, match=r"ProtoNCE: .* must be a"):
+        ProtoNCE(**options)
+
+
 def test_bad_input():
     z = torch.ones(3, 2)
     labels = torch.tensor([0, 1, 1])
     with pytest.raises(ValueError, match="one of 'distance', 'legacy', 'constant'"):
         ProtoNCE(concentration="legacy_ip")
-    with pytest.raises(ValueError, match="clusters must be a number above 0"):
+    with pytest.raises(ValueError, match="clusters must be at least 1"):
         ProtoNCE(clusters=(3, 0))
     with pytest.raises(TypeError, match=r"integer labels, got torch.float32"):
         ProtoNCE()(z, z, labels.float())

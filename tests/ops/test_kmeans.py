@@ -137,3 +137,9 @@ def test_bad_input():
         spherical_kmeans(z, 2, init=z)
     with pytest.raises(TypeError, match="floating-point"):
         spherical_kmeans(z.long(), 2)
+
+
+@pytest.mark.parametrize("options", [{"iterations": 1.5}, {"iterations": []}, {"seed": 0.5}])
+def test_options_of_another_kind(options):
+    with pytest.raises(TypeError, match=r"spherical_kmeans: .* must be a whole number"):
+        spherical_kmeans(torch.eye(3), 2, **options)

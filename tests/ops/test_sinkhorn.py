@@ -81,7 +81,7 @@ def test_odd_shapes():
 def test_bad_input():
     with pytest.raises(ValueError, match="eps must be a number above 0"):
         sinkhorn(torch.zeros(2, 2), eps=0)
-    with pytest.raises(ValueError, match="iterations must be a number above 0"):
+    with pytest.raises(ValueError, match="iterations must be at least 1"):
         sinkhorn(torch.zeros(2, 2), iterations=0)
     with pytest.raises(ValueError, match="at least one column"):
         sinkhorn(torch.zeros(2, 0))
