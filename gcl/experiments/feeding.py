@@ -16,6 +16,7 @@ from gcl.training.batches import prepare_for_batches
 Loader: TypeAlias = Literal["", "neighbors", "parts", "random-parts"]
 GRAPHS_PER_BATCH = 128  # of InfoGraph and GraphCL
 NODES_PER_BATCH = 1024
+FANOUT = "10,10"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def feed(run: Feed, method: Method, data: Any, seed: int) -> tuple[Any, Any]:
     """
     if run.batch_size < 0:
         raise ValueError(f"--batch_size must be >= 0, got {run.batch_size}.")
+    if run.fanout != FANOUT and run.loader != "neighbors":
+        raise ValueError("--fanout is for --loader neighbors; leave it out, or give that.")
     if isinstance(data, GraphSet):
         if run.loader:
             raise ValueError(

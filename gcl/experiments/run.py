@@ -27,7 +27,7 @@ from gcl.datasets import GraphSet
 from gcl.evaluate.inputs import as_targets
 from gcl.experiments.composition import Composition, compose, objects
 from gcl.experiments.embeddings import Trained, read_trained
-from gcl.experiments.feeding import Feed, Loader, feed
+from gcl.experiments.feeding import FANOUT, Feed, Loader, feed
 from gcl.experiments.leave import Leave
 from gcl.experiments.lookup import imported, is_path
 from gcl.experiments.memory import peak_extra_mb
@@ -96,7 +96,7 @@ class Run:
     root: str = ""
     batch_size: int = 0
     loader: Loader = ""
-    fanout: str = "10,10"
+    fanout: str = FANOUT
     method: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -7,7 +7,7 @@ import pytest
 import gcl
 from gcl.cli import main
 from gcl.experiments import results
-from gcl.experiments.feeding import Feed, fanout_of, feed
+from gcl.experiments.feeding import FANOUT, Feed, fanout_of, feed
 from gcl.loader import NeighborBatches, PartitionBatches
 
 
@@ -18,7 +18,7 @@ def data():
 
 def test_without_a_loader_the_graph_itself(data):
     method = gcl.methods.grace(data, hidden=4)
-    assert feed(Feed("karate", "", "10", 0), method, data, 0) == (data, data)
+    assert feed(Feed("karate", "", FANOUT, 0), method, data, 0) == (data, data)
 
 
 def test_the_batches_that_are_asked_for(data):
@@ -30,7 +30,7 @@ def test_the_batches_that_are_asked_for(data):
     assert set(near.num_neighbors.values()) == {(3, 2)}
     assert "edge_importance" in next(iter(near))
     for name in ("parts", "random-parts"):
-        parts, _ = feed(Feed("karate", name, "3", 10), method, data, 5)
+        parts, _ = feed(Feed("karate", name, FANOUT, 10), method, data, 5)
         assert isinstance(parts, PartitionBatches)
         assert sum(batch.num_nodes for batch in parts) == data.num_nodes
         assert len(parts) == 4
@@ -54,6 +54,7 @@ def test_a_batch_is_no_larger_than_the_graph(data):
         (["dgi", "karate", "--loader", "part"], "loader"),
         (["dgi", "karate", "--loader", "neighbors", "--fanout", "-2"], "at least 0, or -1 for all"),
         (["dgi", "karate", "--loader", "neighbors", "--fanout", "ten"], "--fanout must be whole"),
+        (["dgi", "karate", "--fanout", "5,5"], "--fanout is for --loader neighbors"),
         (["dgi", "karate", "--batch-size", "-1"], "--batch_size must be >= 0"),
     ],
 )
