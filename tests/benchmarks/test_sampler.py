@@ -23,7 +23,7 @@ def test_prints_a_row_for_each_measurement(capsys):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork beside threads of torch
 def test_parts_have_a_row():
     pytest.importorskip("pymetis")
-    row = SCRIPT["parts"](1000, 4)
+    row = SCRIPT["parts"](1000, 4, 4)
     assert row["what"].startswith("METIS, 4 parts of ")
 
 
