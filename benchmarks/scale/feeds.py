@@ -106,16 +106,12 @@ def built(form: Form, recipe: str, data: Data, **options: Any) -> Method:
 
 
 class Used(Callback):
-    """Writes CPU seconds of an epoch, and the most anonymous memory up to it, to the history.
-
-    Args:
-        budget: CPU seconds after which training ends; None for no end.
-    """
+    """Writes CPU seconds of an epoch, and the most anonymous memory up to it, to the history."""
 
     every_rank = True
 
-    def __init__(self, budget: float | None = None):
-        self.budget, self.used, self._started = budget, 0.0, 0.0
+    def __init__(self) -> None:
+        self.used, self._started = 0.0, 0.0
         self.memory = Peak()
 
     def on_start(self, state: State) -> None:
@@ -126,11 +122,10 @@ class Used(Callback):
         now = time.process_time()
         state.history[-1] |= {"cpu": now - self._started, "anonymous_mb": self.memory.mb()}
         self.used += now - self._started
-        if self.budget is not None and self.used >= self.budget:
-            state.stop = f"{self.budget:g} CPU seconds are used"
+        self._started = now
 
-    def pause(self) -> None:
-        """What comes until the next epoch, measurements for one, does not count."""
+    def skip(self) -> None:
+        """What was done since the end of the epoch, measurements for one, does not count."""
         self._started = time.process_time()
 
     def on_end(self, state: State) -> None:
