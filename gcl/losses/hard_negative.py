@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gcl.checks import check_real
 from gcl.losses.softmax import Negatives, SoftmaxLoss, Temperature
-from gcl.ops.multi_view import log_add
+from gcl.ops.multi_view import log_add, sharing_kept_powers
 
 
 class HardNegativeInfoNCE(SoftmaxLoss):
@@ -107,9 +107,13 @@ class HardNegativeInfoNCE(SoftmaxLoss):
         self, u: Tensor, v: Tensor, tau: Tensor | float, *, exclude: bool
     ) -> list[Tensor]:
         """`log( M sum_j w_ij e_ij / sum_j w_ij )`: the negatives before the correction."""
-        hard = super().denominators(u, v, tau / (1 + self.beta), exclude=exclude)
         if self.beta == 0 or len(u) < 2:
-            return hard
+            return super().denominators(u, v, tau / (1 + self.beta), exclude=exclude)
+        with sharing_kept_powers(1 if self.detach_weights else 2):
+            return self._weighted(u, v, tau, exclude)
+
+    def _weighted(self, u: Tensor, v: Tensor, tau: Tensor | float, exclude: bool) -> list[Tensor]:
+        hard = super().denominators(u, v, tau / (1 + self.beta), exclude=exclude)
         if self.detach_weights:
             # With constant weights d log(sum w e) = sum_j softmax((1 + beta) l)_j dl_j, which is
             # the gradient of LSE((1 + beta) l) over 1 + beta.

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gcl.ops.multi_view import sharing_kept_powers
 from gcl.ops.ranks import Ranks, across_of
 
 
@@ -59,7 +60,9 @@ class PairwiseViews(nn.Module):
     def forward(self, *views: Float[Tensor, "n d"], **further: Any) -> Tensor:
         if len(views) < 2:
             raise ValueError(f"PairwiseViews: expected at least two views, got {len(views)}.")
-        return torch.stack([self.pair(a, b, **further) for a, b in combinations(views, 2)]).mean(0)
+        pairs = list(combinations(views, 2))
+        with sharing_kept_powers(len(pairs)):
+            return torch.stack([self.pair(a, b, **further) for a, b in pairs]).mean(0)
 
     def across(self, together: Ranks, *views: Tensor, **further: Any) -> Tensor:
         """The loss of the rows of several ranks: this rank's part, if the pair's loss has one."""

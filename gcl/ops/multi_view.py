@@ -7,7 +7,9 @@ forward and backward in place of 24.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import reduce
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -181,6 +183,20 @@ DENSE_ROWS = 256
 # Powers kept from the forward pass, which the backward pass need not compute again: a constant that
 # spares half of the second computation at a few thousand nodes.
 KEPT_BYTES = 32 << 20
+_SHARERS: ContextVar[int] = ContextVar("sharers of the kept powers", default=1)
+
+
+@contextmanager
+def sharing_kept_powers(sums: int) -> Iterator[None]:
+    """Inside, a streamed sum keeps its part of `KEPT_BYTES` only, one of so many.
+
+    For losses of several streamed sums, which all wait for one backward pass. Contexts multiply.
+    """
+    token = _SHARERS.set(_SHARERS.get() * max(1, sums))
+    try:
+        yield
+    finally:
+        _SHARERS.reset(token)
 
 
 class _Tile(NamedTuple):
@@ -235,7 +251,7 @@ class _PairLogSumExp(torch.autograd.Function):
         totals = total.split(plan.lengths)
         scratch, kept = plan.scratch(views[0]), list[Tensor]()
         trained = bounded and any(ctx.needs_input_grad)
-        room = KEPT_BYTES // scale.element_size() if trained else 0
+        room = KEPT_BYTES // _SHARERS.get() // scale.element_size() if trained else 0
         with products.scope():
             for t in plan.tiles:
                 out = plan.view(scratch, t)

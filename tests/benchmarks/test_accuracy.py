@@ -10,7 +10,7 @@ import torch
 from gcl.experiments.results import read_rows
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "scale"
-CONFIG = 'recipe = "{}"\ndataset = "karate"\nhidden = 8\nepochs = 20\nwarmup = 2\n'
+CONFIG = 'recipe = "bgrl"\ndataset = "karate"\nhidden = 8\nepochs = 20\nwarmup = 2\n'
 
 
 @pytest.fixture
@@ -22,19 +22,18 @@ def main(monkeypatch):
     sys.modules.pop("feeds", None)
 
 
-@pytest.mark.parametrize("recipe", ["grace", "bgrl"])
-def test_each_form_is_probed_after_each_quarter(main, recipe, tmp_path, capsys):
+def test_each_form_is_probed_after_each_quarter(main, tmp_path, capsys):
     config = tmp_path / "config.toml"
-    config.write_text(CONFIG.format(recipe))
+    config.write_text(CONFIG)
     out = tmp_path / "out.csv"
     told = [
-        str(config), "--budget", "0.2", "--seeds", "1", "--batch-size", "12", "--hidden", "4",
-        "--form", "full", "neighbors", "random-parts", "--out", str(out),
+        str(config), "--budget", "0.05", "--seeds", "1", "--batch-size", "12", "--hidden", "4",
+        "--form", "full", "random-parts", "--out", str(out),
         "--work", str(tmp_path / "work"),
     ]  # fmt: skip
     main(told)
     rows = read_rows(out)
-    assert [row["form"] for row in rows] == ["full", "neighbors", "random-parts"]
+    assert [row["form"] for row in rows] == ["full", "random-parts"]
     for row in rows:
         batches = 1 if row["form"] == "full" else 3
         assert int(row["steps"]) == batches * int(row["epochs"]) >= 4
@@ -45,4 +44,4 @@ def test_each_form_is_probed_after_each_quarter(main, recipe, tmp_path, capsys):
     assert read_rows(out) == rows
     capsys.readouterr()
     main(["--table", "--out", str(out)])
-    assert "neighbors" in capsys.readouterr().out
+    assert "random-parts" in capsys.readouterr().out
