@@ -87,6 +87,7 @@ class Batches(ABC):
         for place, batch in self._made(epoch, range(first, len(self)), rank, size):
             self.batch = place + 1
             yield batch
+            del batch  # not held while the next is made
         self.epoch, self.batch = epoch + 1, 0
 
     def one(self, epoch: int, batch: int) -> Graph:
@@ -100,7 +101,9 @@ class Batches(ABC):
     def complete(self) -> Iterator[Graph]:
         """Every input once, on every rank alike, wherever training stands: for embeddings."""
         batches = range(-(-self.num_inputs // self.batch_size))
-        return (batch for _, batch in self._made(ALONE, batches, 0, 1))
+        for _, batch in self._made(ALONE, batches, 0, 1):
+            yield batch
+            del batch
 
     def state_dict(self) -> dict[str, Any]:
         """The position: epoch, batches of it that were given, and the seed of the draws."""
