@@ -51,7 +51,7 @@ class Cutter:
         ValueError: a batch of several graphs; edges or weights that do not fit; attributes of which
             no rule tells what they belong to, see `gcl.graphs.attributes.classify`.
 
-    Memory beyond the graph: 4 bytes an edge, none where the edges are sorted by target, and 20 a
+    Memory beyond the graph: 4 bytes an edge, none where the edges are sorted by target, and 16 a
     node.
     """
 

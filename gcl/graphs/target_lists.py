@@ -17,7 +17,7 @@ class TargetLists(NamedTuple):
     """Edges in the order of their targets; a slot is a position in that order.
 
     Attributes:
-        rowptr: `[num_dst + 1]` int64, where the edges that arrive at a node begin.
+        rowptr: `[num_dst + 1]`, where the edges that arrive at a node begin.
         source: `[e]`, the source of every edge: a view of the list, which is not copied.
         perm: `[e]`, the edge of every slot; None where the list is in this order already.
     """
@@ -34,19 +34,20 @@ class TargetLists(NamedTuple):
 def target_lists(edge_index: Tensor, num_src: int, num_dst: int) -> TargetLists:
     """The edge list `[2, e]` by target; copies of a target's edges keep their order.
 
-    A list that is sorted by target takes nothing an edge, another 4 bytes (8 from 2^31 edges on).
+    Numbers are held in 32 bits where they suffice. A list that is sorted by target takes nothing an
+    edge.
 
     Example:
         >>> target_lists(torch.tensor([[2, 0, 1], [1, 0, 0]]), 3, 2)
-        TargetLists(rowptr=tensor([0, 2, 3]), source=tensor([2, 0, 1]),
-        perm=tensor([1, 2, 0], dtype=torch.int32))
+        TargetLists(rowptr=tensor([0, 2, 3], dtype=torch.int32),
+        source=tensor([2, 0, 1]), perm=tensor([1, 2, 0], dtype=torch.int32))
     """
     source, target = edge_index
-    rowptr = pointer(target, num_dst)
+    small = torch.int32 if len(target) < _INT32 else torch.int64
+    rowptr = pointer(target, num_dst).to(small)
     if is_rising(target):
         return TargetLists(rowptr, source, None)
-    perm = stable_order(target, num_dst)
-    return TargetLists(rowptr, source, perm.to(torch.int32) if len(perm) < _INT32 else perm)
+    return TargetLists(rowptr, source, stable_order(target, num_dst).to(small))
 
 
 def all_slots(rowptr: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,7 +60,7 @@ def all_slots(rowptr: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
         >>> all_slots(torch.tensor([0, 2, 2, 3]), torch.tensor([2, 0]))
         (tensor([0, 1, 1]), tensor([2, 0, 1]))
     """
-    start = rowptr.index_select(0, nodes)
+    start = rowptr.index_select(0, nodes).long()
     count = rowptr.index_select(0, nodes + 1) - start
     ends = count.cumsum(0)
     total = int(ends[-1]) if len(ends) else 0

@@ -132,8 +132,17 @@ class Batches(ABC):
 
     def _order(self, epoch: int) -> Tensor:
         if not self.shuffle or epoch == ALONE:
-            return torch.arange(self.num_inputs)
-        return torch.randperm(self.num_inputs, generator=generator_of(self.seed, epoch))
+            return torch.arange(self.num_inputs, dtype=self._small)
+        return self._permutation(epoch)
+
+    def _permutation(self, epoch: int) -> Tensor:
+        generator = generator_of(self.seed, epoch)
+        return torch.randperm(self.num_inputs, generator=generator, dtype=self._small)
+
+    @property
+    def _small(self) -> torch.dtype:
+        """Integers in which an order is held, which lives as long as its epoch."""
+        return torch.int32 if self.num_inputs < 2**31 else torch.int64
 
     def _made(
         self, epoch: int, batches: range, rank: int, size: int, workers: int | None = None
@@ -158,7 +167,7 @@ class Batches(ABC):
 
     def _make_at(self, place: tuple[tuple[int, int, int, int], Tensor]) -> tuple[int, Graph]:
         key, inputs = place
-        return key[2], self.make(inputs, generator_of(*key))
+        return key[2], self.make(inputs.long(), generator_of(*key))
 
     def _described(self, **further: Any) -> str:
         told = {"batch_size": self.batch_size, "shuffle": self.shuffle, **further}

@@ -35,7 +35,7 @@ class NeighborBatches(Batches):
     batch are dropped, and their weights follow.
 
     Time O(seeds k_1 k_2 ...); memory beyond the graph 4 bytes an edge, none where the edges are
-    sorted by target, and 28 a node, of which 4 in each worker.
+    sorted by target, and 20 a node, of which 4 in each worker.
 
     Args:
         data: a `Data` or `HeteroData`; what needs the whole graph is written to it before, see

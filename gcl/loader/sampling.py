@@ -42,7 +42,7 @@ def sample_neighbors(
     """
     if fanout < 0:
         return all_slots(rowptr, nodes)
-    start = rowptr.index_select(0, nodes)
+    start = rowptr.index_select(0, nodes).long()
     degree = rowptr.index_select(0, nodes + 1) - start
     # A column a node: a draw is then a row, which lies in one piece.
     places = torch.arange(fanout)[:, None].expand(fanout, len(nodes)).clone()
