@@ -9,7 +9,8 @@ own, one thread. `opened` to `end` are megabytes of anonymous memory (RssAnon) a
 opened, the loader made, a tenth, half and all of the batches taken: pages of the files, which the
 system takes back when it needs them, are no part of it; the libraries' own memory is. `ms` is the
 median of wall time a batch, pages of the files mostly in memory; of `making` it is all of it, and
-`end` the most that was held. glibc is told to hand freed blocks of a megabyte back
+`end` the most that was held; the same of `propagating`, two hops by `AddPropagated(folder=)`, of
+which `rows` takes batches. glibc is told to hand freed blocks of a megabyte back
 (MALLOC_MMAP_THRESHOLD_), but for the row with its own rule, by which holes stay taken that arrays
 of changing sizes leave.
 """
@@ -36,7 +37,13 @@ import gcl
 from gcl.loader import NeighborBatches, PartitionBatches
 
 NODES, SEEDS = 10_000_000, 1024
-BATCHES = {"neighbours": 200, "random parts": 20, "GRACE": 50, "GRACE, glibc's rule": 50}
+BATCHES = {
+    "neighbours": 200,
+    "random parts": 20,
+    "GRACE": 50,
+    "GRACE, glibc's rule": 50,
+    "rows": 200,
+}
 RULE = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 
 
@@ -97,7 +104,17 @@ def open_or_make(folder: str, scale: float) -> Any:
     return gcl.datasets.sbm_to_files(folder, nodes, 10, block=max(1, nodes // 20))
 
 
-def making(folder: str, scale: float) -> dict[str, Any]:
+def propagated(folder: str, scale: float) -> Any:
+    """Two hops of the graph, beside it; made where they are not there."""
+    transform = gcl.transforms.AddPropagated(2, folder=f"{folder}-propagated")
+    return transform(open_or_make(folder, scale))
+
+
+ONCE = {"making": open_or_make, "propagating": propagated}
+
+
+def at_its_most(what: str, make: Callable[[], Any]) -> dict[str, Any]:
+    """A row for what is made once."""
     most, done, started = [0.0], threading.Event(), time.perf_counter()
 
     def watch() -> None:
@@ -106,17 +123,17 @@ def making(folder: str, scale: float) -> dict[str, Any]:
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    open_or_make(folder, scale)
+    make()
     done.set()
     watcher.join()
-    return {"what": "making", "batches": None, "ms": 1e3 * (time.perf_counter() - started),
+    return {"what": what, "batches": None, "ms": 1e3 * (time.perf_counter() - started),
             "opened": None, "constructed": None, "tenth": None, "half": None,
             "end": most[0]}  # fmt: skip
 
 
 def measured(part: str, folder: str, scale: float) -> dict[str, Any]:
     watch = Watch(BATCHES[part])
-    data = open_or_make(folder, scale)
+    data = (propagated if part == "rows" else open_or_make)(folder, scale)
     watch.look()
     size = max(8, int(SEEDS * scale))
     if part == "random parts":
@@ -124,11 +141,12 @@ def measured(part: str, folder: str, scale: float) -> dict[str, Any]:
         watch.look()
         watch.take(parts)
         told = f"{parts.batch_size} nodes and the edges between them"
-    elif part == "neighbours":
-        loader = NeighborBatches(data, [10, 10], batch_size=size)
+    elif part in ("neighbours", "rows"):
+        fanout = [10, 10] if part == "neighbours" else []
+        loader = NeighborBatches(data, fanout, batch_size=size)
         watch.look()
         watch.take(loader)
-        told = f"{size} seeds, [10, 10]"
+        told = f"{size} seeds, {fanout}"
     else:
         torch.manual_seed(0)
         some = torch.randint(data.num_nodes, (2 * size * watch.batches,)).unique()
@@ -154,18 +172,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser = options(__doc__ or "")
     parser.add_argument("--scale", type=float, default=1.0, help="of all sizes, for a short look")
     parser.add_argument("--folder", default="runs/disk", help="of the graph")
-    parser.add_argument("--part", choices=("making", *BATCHES), help="one of them, in this process")
+    parser.add_argument("--part", choices=(*ONCE, *BATCHES), help="one of them, in this process")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     if chosen.part is not None:
-        run: Callable[[], dict[str, Any]] = (
-            (lambda: making(chosen.folder, chosen.scale)) if chosen.part == "making"
-            else (lambda: measured(chosen.part, chosen.folder, chosen.scale))
-        )  # fmt: skip
-        print(json.dumps(run()))
+        if chosen.part in ONCE:
+            make = ONCE[chosen.part]
+            row = at_its_most(chosen.part, lambda: make(chosen.folder, chosen.scale))
+        else:
+            row = measured(chosen.part, chosen.folder, chosen.scale)
+        print(json.dumps(row))
         return
-    parts = [*BATCHES] if Path(chosen.folder).exists() else ["making", *BATCHES]
-    rows = [in_a_fresh_process(part, chosen) for part in parts]
+    once = [] if Path(chosen.folder).exists() else ["making"]
+    if not Path(f"{chosen.folder}-propagated").exists():
+        once.append("propagating")
+    rows = [in_a_fresh_process(part, chosen) for part in (*once, *BATCHES)]
     data = open_or_make(chosen.folder, chosen.scale)
     title = (
         f"{data.num_nodes:,} nodes, {data.num_edges:,} edges in files, {chosen.threads} thread(s)"
