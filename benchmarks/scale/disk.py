@@ -8,8 +8,8 @@ A block model of 10 million nodes with 64 features and 100 million directed edge
 own, one thread. `opened` to `end` are megabytes of anonymous memory (RssAnon) after the graph was
 opened, the loader made, a tenth, half and all of the batches taken: pages of the files, which the
 system takes back when it needs them, are no part of it; the libraries' own memory is. `ms` is the
-median of wall time a batch, pages of the files mostly in memory; of `making` it is all of it, and
-`end` the most that was held; the same of `propagating`, two hops by `AddPropagated(folder=)`, of
+median of wall time a batch, `cpu_ms` of CPU time; of `making` they are all of it, and `end` is the
+most that was held; the same of `propagating`, two hops by `AddPropagated(folder=)`, of
 which `rows` takes batches. glibc is told to hand freed blocks of a megabyte back
 (MALLOC_MMAP_THRESHOLD_), but for the row with its own rule, by which holes stay taken that arrays
 of changing sizes leave.
@@ -25,6 +25,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ class Watch(gcl.callbacks.Callback):
     """Looks at memory and at the clock, after the graph, the loader and batches."""
 
     def __init__(self, batches: int):
-        self.batches, self.held, self.ticks = batches, list[float](), list[float]()
+        self.batches, self.held = batches, list[float]()
+        self.ticks, self.used = list[float](), list[float]()
 
     @property
     def marks(self) -> tuple[int, int, int]:
@@ -69,6 +71,7 @@ class Watch(gcl.callbacks.Callback):
 
     def tick(self) -> None:
         self.ticks.append(time.perf_counter())
+        self.used.append(time.process_time())
         for _ in range(self.marks.count(len(self.ticks) - 1)):
             self.look()
 
@@ -87,9 +90,12 @@ class Watch(gcl.callbacks.Callback):
             self.tick()
 
     def row(self, what: str) -> dict[str, Any]:
-        took = [1e3 * (b - a) for a, b in zip(self.ticks, self.ticks[1:], strict=False)]
+        took, used = (
+            statistics.median(1e3 * (b - a) for a, b in pairwise(clock))
+            for clock in (self.ticks, self.used)
+        )
         names = ("opened", "constructed", "tenth", "half", "end")
-        return {"what": what, "batches": self.batches, "ms": statistics.median(took),
+        return {"what": what, "batches": self.batches, "ms": took, "cpu_ms": used,
                 **dict(zip(names, self.held, strict=True))}  # fmt: skip
 
 
@@ -115,7 +121,8 @@ ONCE = {"making": open_or_make, "propagating": propagated}
 
 def at_its_most(what: str, make: Callable[[], Any]) -> dict[str, Any]:
     """A row for what is made once."""
-    most, done, started = [0.0], threading.Event(), time.perf_counter()
+    most, done = [0.0], threading.Event()
+    started, used = time.perf_counter(), time.process_time()
 
     def watch() -> None:
         while not done.wait(0.02):
@@ -127,8 +134,8 @@ def at_its_most(what: str, make: Callable[[], Any]) -> dict[str, Any]:
     done.set()
     watcher.join()
     return {"what": what, "batches": None, "ms": 1e3 * (time.perf_counter() - started),
-            "opened": None, "constructed": None, "tenth": None, "half": None,
-            "end": most[0]}  # fmt: skip
+            "cpu_ms": 1e3 * (time.process_time() - used), "opened": None, "constructed": None,
+            "tenth": None, "half": None, "end": most[0]}  # fmt: skip
 
 
 def measured(part: str, folder: str, scale: float) -> dict[str, Any]:
