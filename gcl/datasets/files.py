@@ -38,9 +38,9 @@ def from_files(folder: str | os.PathLike[str]) -> Data:
 
     Raises:
         FileNotFoundError: no such folder, or no `edge_index.npy` in it.
-        TypeError: numbers of another kind.
-        ValueError: a damaged file, arrays of objects, shapes that do not fit. Values are not read:
-            that edges name nodes which exist is seen by whoever reads them.
+        ValueError: a damaged file, arrays of objects, numbers of another kind, shapes that do not
+            fit. Values are not read: that edges name nodes which exist is seen by whoever reads
+            them.
 
     Example:
         >>> import tempfile
@@ -66,7 +66,10 @@ def from_files(folder: str | os.PathLike[str]) -> Data:
                 "letters, digits and underscores."
             )
     found = {name: map_file("from_files", file) for name, file in names.items()}
-    _check("from_files", path, found)
+    try:
+        _check("from_files", path, found)
+    except TypeError as error:  # the argument was right, and what it names is not
+        raise ValueError(str(error)) from None
     order = ("x", "edge_index", *found)  # as PyG shows them
     return Data.from_dict(
         {name: found[name] if found[name].dim() else found[name].item()
