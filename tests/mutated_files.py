@@ -32,6 +32,7 @@ import torch
 import gcl
 from gcl import checkpoint
 from gcl.callbacks import Checkpoint, EarlyStopping
+from gcl.datasets.files import from_files
 from gcl.datasets.hetero import LABELLED, PARTS, Schema, read_hetero
 from gcl.datasets.npz import read_npz
 from gcl.datasets.planetoid import read_planetoid
@@ -250,6 +251,13 @@ def make_hetero(folder: Path) -> None:
         np.save(folder / f"{part}_{few}.npy", np.array(nodes))
 
 
+def make_files(folder: Path) -> None:
+    np.save(folder / "x.npy", np.arange(6.0).reshape(3, 2))
+    np.save(folder / "edge_index.npy", np.array([[1, 0, 2], [0, 1, 1]]))
+    np.save(folder / "num_nodes.npy", 3)
+    np.save(folder / "edge_weight.npy", np.ones(3, dtype=np.float32))
+
+
 def make_results(folder: Path) -> None:
     rows = "".join(f"{seed},grace,0.{80 + seed},0.8\n" for seed in range(4))
     (folder / "results.csv").write_text(f"seed,features,accuracy,macro_f1\n{rows}")
@@ -313,6 +321,7 @@ READERS: dict[str, Reader] = {
     "hetero": Reader(
         make_hetero, partial(load_from, read=partial(read_hetero, schema=SCHEMA)), of_archive
     ),
+    "files": Reader(make_files, from_files),
     "results": Reader(
         make_results, lambda folder: read_rows(folder / "results.csv", ("seed", "accuracy"))
     ),

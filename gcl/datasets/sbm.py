@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch_geometric.data import Data
@@ -56,19 +58,10 @@ def sbm(
         >>> data.x.shape, data.is_undirected(), data.has_self_loops()
         (torch.Size([100, 8]), True, False)
     """
-    check_count("sbm", num_classes=num_classes, num_features=num_features)
-    check_count("sbm", least=num_classes, num_nodes=num_nodes)
-    check_number("sbm", least=0, degree=degree, noise=noise)
-    check_fraction("sbm", homophily=homophily)
-    check_seed("sbm", seed, least=0)
+    check_model("sbm", num_nodes, num_classes, degree, homophily, num_features, noise, seed)
     rng = np.random.default_rng(seed)
     y, members = draw_classes(rng, num_nodes, num_classes)
-    sizes = np.array([len(nodes) for nodes in members], dtype=float)
-    pairs_in = float((sizes * (sizes - 1) / 2).sum())
-    pairs_out = num_nodes * (num_nodes - 1) / 2 - pairs_in
-    links = num_nodes * degree / 2
-    p_in = rate("sbm", "degree within a class", homophily * links, pairs_in)
-    p_out = rate("sbm", "degree across classes", (1 - homophily) * links, pairs_out)
+    p_in, p_out = rates("sbm", [len(nodes) for nodes in members], degree, homophily)
 
     blocks = []
     for a, first in enumerate(members):
@@ -79,6 +72,42 @@ def sbm(
         edge_index=_undirected(np.concatenate(blocks, axis=1), num_nodes),
         y=torch.from_numpy(y),
     )
+
+
+def check_model(
+    owner: str,
+    num_nodes: int,
+    num_classes: int,
+    degree: float,
+    homophily: float,
+    num_features: int,
+    noise: float,
+    seed: int,
+) -> None:
+    """That the arguments of `sbm` lie in their ranges.
+
+    Raises:
+        TypeError, ValueError: see `sbm`.
+    """
+    check_count(owner, num_classes=num_classes, num_features=num_features)
+    check_count(owner, least=num_classes, num_nodes=num_nodes)
+    check_number(owner, least=0, degree=degree, noise=noise)
+    check_fraction(owner, homophily=homophily)
+    check_seed(owner, seed, least=0)
+
+
+def rates(
+    owner: str, members: Sequence[int], degree: float, homophily: float
+) -> tuple[float, float]:
+    """The probabilities of a link within a class and across, for classes of so many members."""
+    sizes = np.array(members, dtype=float)
+    num_nodes = int(sizes.sum())
+    pairs_in = float((sizes * (sizes - 1) / 2).sum())
+    pairs_out = num_nodes * (num_nodes - 1) / 2 - pairs_in
+    links = num_nodes * degree / 2
+    p_in = rate(owner, "degree within a class", homophily * links, pairs_in)
+    p_out = rate(owner, "degree across classes", (1 - homophily) * links, pairs_out)
+    return p_in, p_out
 
 
 def draw_classes(
@@ -94,34 +123,60 @@ def draw_features(
     rng: np.random.Generator, y: np.ndarray, num_classes: int, num_features: int, noise: float
 ) -> torch.Tensor:
     """Class means of length 1 plus Gaussian noise of expected length `noise`, in float32."""
+    means = draw_means(rng, num_classes, num_features)
+    return torch.from_numpy(draw_around(rng, means, y, noise))
+
+
+def draw_means(rng: np.random.Generator, num_classes: int, num_features: int) -> np.ndarray:
+    """Random directions of length 1, one a class."""
     means = rng.standard_normal((num_classes, num_features), dtype=np.float32)
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    x = rng.standard_normal((len(y), num_features), dtype=np.float32)
-    x *= np.float32(noise / num_features**0.5)
+    return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+
+def draw_around(
+    rng: np.random.Generator, means: np.ndarray, y: np.ndarray, noise: float
+) -> np.ndarray:
+    """The mean of each class in y plus noise."""
+    x = rng.standard_normal((len(y), means.shape[1]), dtype=np.float32)
+    x *= np.float32(noise / means.shape[1] ** 0.5)
     x += means[y]
-    return torch.from_numpy(x)
+    return x
 
 
 def draw_within(rng: np.random.Generator, nodes: np.ndarray, p: float) -> np.ndarray:
     """Each unordered pair of distinct `nodes` with probability p: `[2, m]`."""
-    num = len(nodes)
-    # Pair number q joins i with the node q // num + 1 places further round the circle, which meets
-    # every pair once without the rounding of a triangular root.
-    step, i = np.divmod(_draw_pairs(rng, num * (num - 1) // 2, p), num)
-    return np.stack([nodes[i], nodes[(i + step + 1) % num]])
+    return pairs_within(nodes, _draw_pairs(rng, len(nodes) * (len(nodes) - 1) // 2, p))
 
 
 def draw_between(
     rng: np.random.Generator, first: np.ndarray, second: np.ndarray, p: float
 ) -> np.ndarray:
     """Each pair of a node in `first` with one in `second` with probability p: `[2, m]`."""
-    i, j = np.divmod(_draw_pairs(rng, len(first) * len(second), p), max(len(second), 1))
+    return pairs_between(first, second, _draw_pairs(rng, len(first) * len(second), p))
+
+
+def pairs_within(nodes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The unordered pairs of distinct `nodes` by their numbers: `[2, m]`."""
+    num = len(nodes)
+    # Pair number q joins i with the node q // num + 1 places further round the circle, which meets
+    # every pair once without the rounding of a triangular root.
+    step, i = np.divmod(numbers, num)
+    return np.stack([nodes[i], nodes[(i + step + 1) % num]])
+
+
+def pairs_between(first: np.ndarray, second: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The pairs of a node in `first` with one in `second` by their numbers: `[2, m]`."""
+    i, j = np.divmod(numbers, max(len(second), 1))
     return np.stack([first[i], second[j]])
 
 
 def _draw_pairs(rng: np.random.Generator, total: int, p: float) -> np.ndarray:
     """Each number below `total` with probability p, in memory proportional to the answer."""
-    count = int(rng.binomial(total, p)) if total else 0
+    return draw_subset(rng, total, int(rng.binomial(total, p)) if total else 0)
+
+
+def draw_subset(rng: np.random.Generator, total: int, count: int) -> np.ndarray:
+    """So many different numbers below `total`, rising, every subset as likely as any other."""
     if count > total // 2:
         return np.setdiff1d(np.arange(total), _draw_distinct(rng, total, total - count), True)
     return _draw_distinct(rng, total, count)

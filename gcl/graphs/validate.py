@@ -11,6 +11,7 @@ from torch_geometric.data import Batch, HeteroData
 
 from gcl.graphs.kinds import check_features, check_graph
 from gcl.graphs.rows import without_helpers
+from gcl.ops.blocks import count_bad_rows
 
 
 def validate_graph(data: Any) -> None:
@@ -121,7 +122,7 @@ def _bad_rows(x: Tensor) -> int:
         # The sum is finite for nearly every good matrix and needs no memory.
         if bool(x.sum().isfinite()):
             return 0
-        return int((~x.isfinite().all(1)).sum())
+        return count_bad_rows(x)
     if x.layout != torch.sparse_csr:
         x = x.to_sparse_csr()
     bad = (~x.values().isfinite()).nonzero().flatten()
@@ -179,7 +180,7 @@ def _check_edge_values(value: Any, where: str, num_edges: int, is_weight: bool) 
         raise ValueError(f"{where}: expected the shape [{num_edges}], got {list(value.shape)}.")
     if is_weight and not value.is_floating_point():
         raise TypeError(f"{where}: expected floating-point weights, got {value.dtype}.")
-    bad = num_edges - int(value.isfinite().reshape(num_edges, -1).all(1).sum()) if num_edges else 0
+    bad = count_bad_rows(value)
     if bad:
         raise ValueError(
             f"{where}: {bad} of {num_edges} entries hold NaN or infinity; repair them."

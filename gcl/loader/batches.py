@@ -87,6 +87,7 @@ class Batches(ABC):
         for place, batch in self._made(epoch, range(first, len(self)), rank, size):
             self.batch = place + 1
             yield batch
+            del batch  # not held while the next is made
         self.epoch, self.batch = epoch + 1, 0
 
     def one(self, epoch: int, batch: int) -> Graph:
@@ -100,7 +101,9 @@ class Batches(ABC):
     def complete(self) -> Iterator[Graph]:
         """Every input once, on every rank alike, wherever training stands: for embeddings."""
         batches = range(-(-self.num_inputs // self.batch_size))
-        return (batch for _, batch in self._made(ALONE, batches, 0, 1))
+        for _, batch in self._made(ALONE, batches, 0, 1):
+            yield batch
+            del batch
 
     def state_dict(self) -> dict[str, Any]:
         """The position: epoch, batches of it that were given, and the seed of the draws."""
@@ -129,8 +132,17 @@ class Batches(ABC):
 
     def _order(self, epoch: int) -> Tensor:
         if not self.shuffle or epoch == ALONE:
-            return torch.arange(self.num_inputs)
-        return torch.randperm(self.num_inputs, generator=generator_of(self.seed, epoch))
+            return torch.arange(self.num_inputs, dtype=self._small)
+        return self._permutation(epoch)
+
+    def _permutation(self, epoch: int) -> Tensor:
+        generator = generator_of(self.seed, epoch)
+        return torch.randperm(self.num_inputs, generator=generator, dtype=self._small)
+
+    @property
+    def _small(self) -> torch.dtype:
+        """Integers in which an order is held, which lives as long as its epoch."""
+        return torch.int32 if self.num_inputs < 2**31 else torch.int64
 
     def _made(
         self, epoch: int, batches: range, rank: int, size: int, workers: int | None = None
@@ -155,7 +167,7 @@ class Batches(ABC):
 
     def _make_at(self, place: tuple[tuple[int, int, int, int], Tensor]) -> tuple[int, Graph]:
         key, inputs = place
-        return key[2], self.make(inputs, generator_of(*key))
+        return key[2], self.make(inputs.long(), generator_of(*key))
 
     def _described(self, **further: Any) -> str:
         told = {"batch_size": self.batch_size, "shuffle": self.shuffle, **further}

@@ -14,7 +14,6 @@ from gcl.graphs.cutter import Cutter
 from gcl.graphs.kinds import check_one_type
 from gcl.loader.batches import ALONE, Batches
 from gcl.loader.partition import partition
-from gcl.loader.sampling import generator_of
 
 
 class PartitionBatches(Batches):
@@ -129,7 +128,7 @@ class PartitionBatches(Batches):
     def _order(self, epoch: int) -> Tensor:
         if self.parts is None and (epoch == ALONE or not self.shuffle):
             # In the order of the graph they would be no random parts.
-            return torch.randperm(self.num_inputs, generator=generator_of(self.seed, ALONE))
+            return self._permutation(ALONE)
         return super()._order(epoch)
 
     def __repr__(self) -> str:

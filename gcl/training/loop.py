@@ -367,6 +367,7 @@ def _epoch(
         state.method.after_step(state.step, state.epochs * per_epoch)
         for callback in state.callbacks:
             callback.on_step_end(state, 1 if single else known)
+        del group, loss  # not held while the next batch is made
     losses += _read(unread, state, precision)
     if not done:
         raise ValueError(
@@ -391,6 +392,7 @@ def _groups(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:
     group = []
     for batch in batches:
         group.append(batch)
+        del batch
         if len(group) == size:
             yield group
             group = []

@@ -13,6 +13,7 @@ from gcl.transforms.add_propagated import AddPropagated
 from gcl.transforms.add_soft_positives import AddSoftPositives
 from gcl.transforms.normalize_rows import NormalizeRows
 from gcl.transforms.ppr_diffusion import PPRDiffusion
+from gcl.transforms.propagate_new import propagate_new
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "metapath_contexts",
     "NormalizeRows",
     "PPRDiffusion",
+    "propagate_new",
 ]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.checks import check_choice, check_count, check_fraction
+from gcl.checks import as_path, check_choice, check_count, check_fraction
 from gcl.describe import describe
 from gcl.graphs.features import feature_stores
 from gcl.graphs.kinds import check_edge_weight, check_edges, check_one_type
 from gcl.ops.smoothing import BUDGET, Keep, smooth
+from gcl.transforms.propagated_files import propagate_in_files
 
 
 class AddPropagated(BaseTransform):
@@ -40,6 +43,10 @@ class AddPropagated(BaseTransform):
         attribute: where the result goes; "propagated" leaves x alone. That x was replaced is told
             by `propagated_hops`, K, on the graph and on batches of it.
         budget: numbers held beyond x, the result and the edges, at least one column's.
+        folder: a new folder for the result, which is then a mapped file (`propagated.npy`) and
+            never in memory as a whole; x may be mapped, too, see `gcl.datasets.from_files`. Rows
+            are propagated a block at a time, which takes least where edges are sorted by target.
+            A folder that was written from the same graph is opened; an interrupted run starts anew.
 
     Shape:
         x `[n, f]`, dense or sparse, edge_index `[2, e]`, edge_weight `[e]` or none -> `[n, f]`, of
@@ -48,7 +55,9 @@ class AddPropagated(BaseTransform):
     Raises:
         TypeError: `HeteroData`, or no graph; numbers of another kind.
         ValueError: hops or budget below 1, another keep, residual outside [0, 1], no features, a
-            negative weight of an edge.
+            negative weight of an edge; a folder that holds something else.
+
+    With a folder, x must be dense, float32 or float64, and on the CPU.
 
     Reference:
         Wu et al., "Simplifying Graph Convolutional Networks" (SGC), ICML 2019; Zhu and Koniusz,
@@ -69,6 +78,7 @@ class AddPropagated(BaseTransform):
         residual: float = 0.05,
         attribute: str = "x",
         budget: int = BUDGET,
+        folder: str | os.PathLike[str] | None = None,
     ):
         check_count("AddPropagated", hops=hops, budget=budget)
         check_choice("AddPropagated", "keep", keep, ("mean", "last", "concat"))
@@ -77,6 +87,7 @@ class AddPropagated(BaseTransform):
             raise ValueError(f"AddPropagated: attribute must be a name, got {attribute!r}.")
         self.hops, self.keep, self.residual = hops, keep, residual
         self.attribute, self.budget = attribute, budget
+        self.folder = None if folder is None else str(as_path("AddPropagated", folder))
         # By which a batch is known to come from a graph that has it.
         self.writes = ("propagated_hops",) if attribute == "x" else (attribute,)
 
@@ -90,18 +101,27 @@ class AddPropagated(BaseTransform):
         if weight is not None:
             check_edge_weight("AddPropagated", weight, data.edge_index.shape[1])
             _check_sign(weight)
-        data[self.attribute] = smooth(
-            store.x,
-            data.edge_index,
-            weight,
-            hops=self.hops,
-            keep=self.keep,
-            residual=self.residual,
-            budget=self.budget,
-        )
+        data[self.attribute] = self._propagated(store.x, data.edge_index, weight)
         if self.attribute == "x":
             data.propagated_hops = self.hops
         return data
+
+    def _propagated(self, x: Tensor, edge_index: Tensor, weight: Tensor | None) -> Tensor:
+        options: dict[str, Any] = {
+            "hops": self.hops, "keep": self.keep, "residual": self.residual, "budget": self.budget,
+        }  # fmt: skip
+        if self.folder is None:
+            return smooth(x, edge_index, weight, **options)
+        dense = x.layout == torch.strided and x.dtype in (torch.float32, torch.float64)
+        if not dense or x.device.type != "cpu":
+            raise TypeError(
+                "AddPropagated: with a folder x must be dense, float32 or float64, and on the CPU, "
+                f"got {x.layout}, {x.dtype} on {x.device}; convert it, or leave folder out."
+            )
+        x = x.detach()
+        return propagate_in_files(
+            "AddPropagated", x, edge_index, weight, Path(self.folder), **options
+        )
 
     def __repr__(self) -> str:
         return describe(self)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from hypothesis import strategies as st
 
 WRONG = (-1, -0.5, 0, 2.5, math.nan, math.inf, None, "0.3", True, [])
-# Counts that cost time, or that only say how much memory there is.
-LEFT = {"max_bytes", "budget"}
+# Counts that cost time, or that only say how much memory there is; what writes files.
+LEFT = {"max_bytes", "budget", "folder"}
 
 
 def _values(hint: Any, default: Any) -> st.SearchStrategy[Any] | None:

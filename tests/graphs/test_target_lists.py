@@ -13,13 +13,14 @@ def test_edges_by_target(is_sorted):
         edge_index = edge_index[:, edge_index[1].argsort()]
     lists = target_lists(edge_index, 9, 11)
     assert (lists.perm is None) == is_sorted
-    assert lists.col.dtype == torch.int32
+    assert lists.source.data_ptr() == edge_index.data_ptr()  # no copy
+    assert is_sorted or lists.perm.dtype == torch.int32
     assert len(lists.rowptr) == 12
     for node in range(11):
         slots = torch.arange(int(lists.rowptr[node]), int(lists.rowptr[node + 1]))
         expected = [e for e, t in enumerate(edge_index[1].tolist()) if t == node]
         assert lists.edges(slots).tolist() == expected
-        assert lists.col[slots].tolist() == edge_index[0, expected].tolist()
+        assert lists.source[lists.edges(slots)].tolist() == edge_index[0, expected].tolist()
 
 
 def test_slots_of_no_node_and_of_nodes_without_edges():
