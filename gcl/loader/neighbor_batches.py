@@ -13,7 +13,9 @@ from torch_geometric.data import HeteroData
 from gcl.checks import check_choice, shown
 from gcl.contracts import Graph
 from gcl.graphs.cutter import Cutter, Kind
+from gcl.graphs.kinds import check_one_type
 from gcl.loader.batches import Batches
+from gcl.loader.gcn_weights import write_gcn_weights
 from gcl.loader.sampling import sample_neighbors
 
 
@@ -50,6 +52,9 @@ class NeighborBatches(Batches):
         seed: see there.
         num_workers: see there.
         edges: "sampled" for the edges that were drawn, "induced" for all between the nodes.
+        normalize: "gcn" writes the weights that a GCN computes, loops among the edges, for encoders
+            that do not ask for `degree`, such as PyG's `GCN(..., normalize=False)`. What is
+            embedded as a whole then goes through `torch_geometric.transforms.GCNNorm` first.
 
     Raises:
         TypeError: no graph, arguments of another kind.
@@ -79,9 +84,14 @@ class NeighborBatches(Batches):
         seed: int = 0,
         num_workers: int = 0,
         edges: Literal["sampled", "induced"] = "sampled",
+        normalize: Literal["gcn"] | None = None,
     ):
         check_choice("NeighborBatches", "edges", edges, ("sampled", "induced"))
         self._cutter = Cutter("NeighborBatches", data)
+        self.normalize = normalize
+        if normalize is not None:
+            check_choice("NeighborBatches", "normalize", normalize, ("gcn",))
+            self._check_takes_loops()
         self.num_neighbors = _fanouts(num_neighbors, list(self._cutter.ends), data)
         self.edges = edges
         self.kind, self.input_nodes = _seeds(input_nodes, self._cutter.num_nodes, data)
@@ -114,7 +124,18 @@ class NeighborBatches(Batches):
         )
         store = batch if self.kind is None else batch[self.kind]
         store.input_id, store.batch_size = inputs.clone(), len(inputs)
+        if self.normalize is not None:
+            write_gcn_weights(batch)
         return batch
+
+    def _check_takes_loops(self) -> None:
+        check_one_type("NeighborBatches: normalize='gcn'", self._cutter.data)
+        others = [name for name in self._cutter.attributes[None].edges if name != "edge_weight"]
+        if others:
+            raise ValueError(
+                "NeighborBatches: normalize='gcn' adds loops, for which the graph has no "
+                f"{others[0]}; take it out of the graph, or leave normalize out."
+            )
 
     def __repr__(self) -> str:
         same = len(set(self.num_neighbors.values())) == 1
