@@ -168,10 +168,12 @@ class Team:
                     connections.close(self.connections)
                 raise
             except BaseException as error:
-                text = self.failed()
-                self._leave(error)
-                if text is not None and _is_of_connection(error):
+                text, gone = self.failed(), _is_gone(error)
+                self._leave(error, gone)
+                if text is not None and (gone or isinstance(error, RuntimeError | dist.DistError)):
                     raise RankFailedError(text) from error
+                if gone:
+                    raise RankFailedError(_without_a_word(error)) from error
                 raise
 
     def failed(self) -> str | None:
@@ -188,7 +190,7 @@ class Team:
         with suppress(RuntimeError):
             self.store.add(f"{self.key}/heard", 1)
 
-    def _leave(self, error: BaseException) -> None:
+    def _leave(self, error: BaseException, gone: bool) -> None:
         """Tells the others, unless one of them was first, and comes to the meeting they wait at.
 
         Where they do not come to one, they may be waiting in another collective, such as the
@@ -197,15 +199,16 @@ class Team:
         try:
             if self.failed() is None:
                 text = f"fit: rank {self.rank} has failed. {type(error).__name__}: {error}"
-                self.store.set(f"{self.key}/failed", text)
+                self.store.set(f"{self.key}/failed", _without_a_word(error) if gone else text)
             self.hear()
-            if self._all_have_heard(_MET):
+            if not gone and self._all_have_heard(_MET):
                 call_off(self.device, 4)
                 return
             self.store.set(f"{self.key}/closed", "")
             connections.close(self.connections)
-            # One that leaves at once takes the store with it, if that is its own.
-            self._all_have_heard(_HEARD, closed=True)
+            # One that leaves at once takes the store with it, if that is its own. A rank that was
+            # killed hears nothing.
+            self._all_have_heard(_MET if gone else _HEARD, closed=True)
         except RuntimeError:  # the store has gone with its rank
             connections.close(self.connections)
 
@@ -225,9 +228,14 @@ class Team:
             return False
 
 
-def _is_of_connection(error: BaseException) -> bool:
-    """Whether it may be no error of this rank, but one that another has left."""
-    return isinstance(error, RuntimeError | dist.DistError)
+def _is_gone(error: BaseException) -> bool:
+    """Whether it is no error of this rank, but a connection that another has left."""
+    found = isinstance(error, RuntimeError) and "gloo/transport" in str(error)
+    return found or isinstance(error, dist.DistBackendError | dist.DistNetworkError)
+
+
+def _without_a_word(error: BaseException) -> str:
+    return f"fit: another rank has ended without a word, perhaps killed: {error}"
 
 
 def owners(method: Method) -> list[Method]:

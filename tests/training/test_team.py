@@ -173,17 +173,3 @@ def test_a_killed_rank_comes_back_to_the_same_bits(tmp_path, epoch):
     assert [r["loss"] for r in left["history"]] == [r["loss"] for r in killed["history"]]
     for one, other in zip(left["ranks"], killed["ranks"], strict=True):
         assert torch.equal(one["random"]["torch"], other["random"]["torch"])
-
-
-def test_the_command_line_is_one_process(tmp_path):
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    train = ["-m", "gcl", "train", "grace", "karate", "--epochs", "1", "--out", str(tmp_path / "o")]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", *launch, *train],
-        env=environment, cwd=root, capture_output=True, text=True, timeout=150,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "gcl train trains on one graph in one process" in done.stderr
-    assert not (tmp_path / "o").exists()
