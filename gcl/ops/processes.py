@@ -21,7 +21,12 @@ _TOLD = count()
 
 
 def launched() -> int:
-    """How many processes torchrun has started this one among; 1 without it."""
+    """How many processes torchrun has started, this one among them; 1 without it.
+
+    Example:
+        >>> launched()
+        1
+    """
     return int(os.environ.get("WORLD_SIZE", "1")) if dist.is_torchelastic_launched() else 1
 
 
