@@ -119,7 +119,8 @@ def fit(
             graph, before the weights move; for the batches of a loader on a GPU, which is not asked
             after every step, at the end of the epoch (after 1,000 steps at the latest).
         FileNotFoundError, CheckpointError: nothing, or nothing that fits, to resume from.
-        gcl.distributed.RankFailedError: another process has failed; the message is its.
+        gcl.distributed.RankFailedError: another process has failed; the message is its. The
+            processes may have lost their connections by then: begin a new group, or end.
 
     Example:
         >>> import gcl

@@ -170,10 +170,11 @@ class Team:
             except BaseException as error:
                 text, gone = self.failed(), _is_gone(error)
                 self._leave(error, gone)
-                if text is not None and (gone or isinstance(error, RuntimeError | dist.DistError)):
-                    raise RankFailedError(text) from error
                 if gone:
-                    raise RankFailedError(_without_a_word(error)) from error
+                    told = self.failed() or _without_a_word(error)
+                    raise RankFailedError(told) from error
+                if text is not None and isinstance(error, RuntimeError | dist.DistError):
+                    raise RankFailedError(text) from error
                 raise
 
     def failed(self) -> str | None:
