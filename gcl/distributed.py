@@ -3,9 +3,9 @@
 `gcl.fit` does all of this under a process group. In a loop of your own, with
 DistributedDataParallel:
 
-    torch.distributed.init_process_group("gloo")
-    loss = gcl.distributed.GlobalBatch(gcl.losses.InfoNCE(0.4))
-    loss(z1, z2)  # of this rank's rows: the loss of the rows of all ranks
+    with gcl.distributed.processes():
+        loss = gcl.distributed.GlobalBatch(gcl.losses.InfoNCE(0.4))
+        loss(z1, z2)  # of this rank's rows: the loss of the rows of all ranks
 """
 
 from __future__ import annotations
@@ -19,6 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from gcl.checks import shown
+from gcl.ops.processes import (
+    first_before_others,
+    from_first,
+    is_first,
+    launched,
+    on_first,
+    processes,
+)
 from gcl.ops.ranks import (
     RankFailedError,
     Ranks,
@@ -45,10 +53,16 @@ __all__ = [
     "alone",
     "call_off",
     "common_draws",
+    "first_before_others",
+    "from_first",
     "group_size",
+    "is_first",
+    "launched",
     "meet",
+    "on_first",
     "others",
     "pairs",
+    "processes",
     "ranks",
     "rows",
     "total",

@@ -1,11 +1,13 @@
 """The command line: `gcl list | train | bench | select | plot`.
 
 Exit codes: 0 done, 1 a fault of this program, 2 bad input, 3 training broke down (non-finite loss),
-130 interrupted (SIGINT), 143 ended by SIGTERM, 129 by SIGHUP; what was reached is saved.
+4 another process of the same training has failed, 130 interrupted (SIGINT), 143 ended by SIGTERM,
+129 by SIGHUP; what was reached is saved.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         out = always or any(a.partition("=")[0] == "--out" for a in arguments)
         kept = f"; what was saved stays, go on with {further}" if out else ""
         return _complain(f"{interrupts.sentence(error)}{kept}", interrupts.exit_code(error))
-    except (ArithmeticError, ValueError, TypeError, OSError) as error:
+    except (ArithmeticError, ValueError, TypeError, OSError, RuntimeError) as error:
         sentence, code = _told(error)
         if debug or code == 1:
             raise
@@ -74,6 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, arguments: list[str]) -> None:
+    under_torchrun = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE") != "1"
+    if under_torchrun and command != "train":
+        further = "; it starts its own with --jobs" if command in ("bench", "select") else ""
+        raise ValueError(f"gcl {command} is one process{further}: leave torchrun out.")
     if command == "train":
         if not arguments or arguments[0].startswith("-"):
             print(
@@ -91,6 +97,8 @@ def _run(command: str, arguments: list[str]) -> None:
 
 def _told(error: Exception) -> tuple[str, int]:
     """What to say of an error, and the exit code; 1 for a fault of this program."""
+    if isinstance(error, RuntimeError):
+        return str(error), 4 if type(error).__name__ == "RankFailedError" else 1
     if isinstance(error, ArithmeticError):
         from gcl.training import NonFiniteLossError
 
@@ -106,4 +114,5 @@ def _complain(sentence: str, code: int) -> int:
 
 
 def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
-    print(f"gcl: warning: {message}", file=sys.stderr)
+    if os.environ.get("TORCHELASTIC_RUN_ID") is None or os.environ.get("RANK") == "0":
+        print(f"gcl: warning: {message}", file=sys.stderr)

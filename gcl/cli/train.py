@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -12,10 +11,10 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
-from torch.distributed import is_torchelastic_launched
 
 from gcl.cli.options import SHOWN, SHOWN_FURTHER, config_options, protocol_line, underscored
 from gcl.cli.tables import print_table
+from gcl.distributed import first_before_others, from_first, is_first, launched, on_first, processes
 from gcl.experiments import folder, results
 from gcl.experiments.composition import compose
 from gcl.experiments.config import parsed_run, run_of, run_parser
@@ -40,11 +39,6 @@ def train_command(arguments: list[str]) -> None:
         return
     if len(arguments) < 2 or arguments[1].startswith("-"):
         raise ValueError("gcl train needs RECIPE and DATASET; gcl list shows both.")
-    if is_torchelastic_launched() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError(
-            "gcl train trains on one graph in one process; for several, write a script that calls "
-            "gcl.fit with a loader of each rank's batches, and give that to torchrun."
-        )
     options = underscored(arguments[2:])
     options = config_options(options, composition) + options
     chosen = parsed_run(composition, options)
@@ -53,11 +47,23 @@ def train_command(arguments: list[str]) -> None:
     out = Path(chosen.out) if chosen.out else None
     if chosen.resume and out is None:
         raise ValueError("--resume needs --out, the folder to go on in.")
-    data = load_data(run)
+    if launched() > 1 and not run.loader:
+        raise ValueError(
+            f"under torchrun each of the {launched()} processes trains on batches of its own; give "
+            "--loader neighbors (or parts, random-parts), or train in one process."
+        )
+    with processes(run.device):
+        _train(run, seeds, out, chosen)
+
+
+def _train(run: Run, seeds: Sequence[int], out: Path | None, chosen: Any) -> None:
+    data = first_before_others(lambda: load_data(run))
     if has_labels(data):
         run = with_protocol(run, data)
     cluster = not chosen.no_cluster and has_classes(data)
     rows = _train_seeds(run, data, seeds, out, resume=chosen.resume, cluster=cluster)
+    if not is_first():
+        return
     if "accuracy" not in rows[-1]:
         _print_unlabelled(run, rows, out, as_json=chosen.json)
         return
@@ -95,10 +101,16 @@ def _train_seeds(
     # Made for its complaints alone: before minutes of probing, and before the folder is written to.
     run.build(data)
     if out is None:
-        rows = reference_rows(run, data, cluster)
+        rows = on_first(lambda: reference_rows(run, data, cluster)) or []
         for seed in seeds:
             rows += train_seed(run, data, seed, cluster=cluster)[0]
         return rows
+    if not is_first():
+        done, lengths = from_first(lambda: (set[int](), list[int]()))  # the first has the folder
+        for seed in (seed for seed in seeds if seed not in done):
+            home = out / f"seed-{seed}"
+            train_seed(run, data, seed, home, resume=resume, lengths=lengths, cluster=cluster)
+        return []
     needs = tuple(key for key in SHOWN if cluster or not key.startswith("cluster_"))
     needs = needs if has_labels(data) else ("loss",)
     with folder.opened(out, run, seeds, data, resume=resume, needs=needs) as (kept, rows):
@@ -107,6 +119,7 @@ def _train_seeds(
             rows += reference_rows(run, data, cluster)
             # A probe of many features takes minutes: not again on --resume.
             results.write_rows(out / "results.csv", rows)
+        from_first(lambda: (done, kept.lengths))
         for seed in seeds:
             if seed in done:
                 continue

@@ -10,7 +10,8 @@ from gcl.training.state import Callback, State
 class Leave(Callback):
     """From the first epoch on, a signal saves and ends the training after the epoch it came in.
 
-    What goes before, such as pre-training, ends at once: nothing of it could be saved.
+    What goes before, such as pre-training, ends at once: nothing of it could be saved. Of several
+    processes all save where one was told to leave.
 
     Args:
         checkpoint: what saves; nothing is saved if None.
@@ -20,6 +21,7 @@ class Leave(Callback):
     """
 
     last = True
+    every_rank = True
 
     def __init__(self, checkpoint: Checkpoint | None):
         self.checkpoint = checkpoint
@@ -30,7 +32,10 @@ class Leave(Callback):
         self._deferring = True
 
     def on_epoch_end(self, state: State) -> None:
-        if interrupts.asked_to_leave():
+        asked = interrupts.asked_to_leave()
+        if state.team is not None:
+            asked = any(state.team.gathered(asked))
+        if asked:
             if self.checkpoint is not None:
                 self.checkpoint.save(state)
             interrupts.leave()

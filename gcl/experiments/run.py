@@ -24,6 +24,7 @@ from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
 from gcl.checkpoint import CheckpointError, write_atomically
 from gcl.contracts import Method
 from gcl.datasets import GraphSet
+from gcl.distributed import is_first, on_first
 from gcl.evaluate.inputs import as_targets
 from gcl.experiments.composition import Composition, compose, objects
 from gcl.experiments.embeddings import Trained, read_trained
@@ -37,7 +38,8 @@ from gcl.graphs.rows import with_counted_labels
 from gcl.graphs.validate import validate_graph
 from gcl.names import did_you_mean
 from gcl.training.embedding import embed
-from gcl.training.loop import fit, warmup_cosine
+from gcl.training.loop import fit
+from gcl.training.optimizers import warmup_cosine
 from gcl.training.settings import Settings
 from gcl.training.state import Callback, State, read_checkpoint
 
@@ -205,7 +207,8 @@ def train_seed(
     Returns:
         One row (dict) for the untrained and one for the trained encoder, the latter with seconds,
         CPU seconds (if it was not interrupted) and memory (MB) of the training, and the training.
-        Without labels one row, with the loss.
+        Without labels one row, with the loss. Of several processes the first alone embeds and
+        measures, while the others wait; they return no rows and no embeddings.
 
     Raises:
         CheckpointError: the checkpoint is of another run, seed or graph.
@@ -218,10 +221,15 @@ def train_seed(
             made.write(kept, run_digest(run), seed, data_digest(data))
     told = {**made.cost, "trained_commit": made.commit}
     if not has_labels(data):
-        return [{"seed": seed, "features": run.recipe, "loss": made.loss, **told}], made
+        rows = [{"seed": seed, "features": run.recipe, "loss": made.loss, **told}]
+        return (rows if is_first() else []), made
+    measured = on_first(lambda: [measure(run, z, data, cluster) for z in (made.untrained, made.z)])
+    if measured is None:
+        return [], made
+    untrained, trained = measured
     rows = [
-        {"seed": seed, "features": UNTRAINED, **measure(run, made.untrained, data, cluster)},
-        {"seed": seed, "features": run.recipe, **measure(run, made.z, data, cluster), **told},
+        {"seed": seed, "features": UNTRAINED, **untrained},
+        {"seed": seed, "features": run.recipe, **trained, **told},
     ]
     return rows, made
 
@@ -233,6 +241,26 @@ def _train(
     method = run.build(data)
     batches = Feed(run.dataset, run.loader, run.fanout, run.batch_size)
     training, whole = feed(batches, method, data, seed)
+    untrained = on_first(lambda: _embedded(run, method, whole, data))
+    state, cost = train(run, method, data, training, seed, folder, resume=resume, lengths=lengths)
+
+    def written() -> torch.Tensor:
+        z = embed(method, whole).cpu()
+        if folder is not None:
+            buffer = io.BytesIO()
+            np.save(buffer, z.numpy(), allow_pickle=False)
+            write_atomically(folder / "embedding.npy", buffer.getvalue())
+        return z
+
+    z = on_first(written)
+    cost["trained_epochs"] = state.epoch
+    if untrained is None or z is None:  # not the first of several processes
+        untrained = z = torch.empty(0)
+    return Trained(untrained.cpu(), z, cost, state.loss, commit())
+
+
+def _embedded(run: Run, method: Method, whole: Any, data: Any) -> torch.Tensor:
+    """What the untrained method gives, one row for each label."""
     untrained = embed(method, whole)
     if has_labels(data) and len(untrained) != len(labels_of(data)):
         what = "graphs" if isinstance(data, GraphSet) else "nodes"
@@ -241,14 +269,7 @@ def _train(
             f"of {run.dataset}: a set of graphs needs a graph-level recipe such as graphcl, and "
             "one graph a node-level recipe such as grace."
         )
-    state, cost = train(run, method, data, training, seed, folder, resume=resume, lengths=lengths)
-    z = embed(method, whole).cpu()
-    if folder is not None:
-        buffer = io.BytesIO()
-        np.save(buffer, z.numpy(), allow_pickle=False)
-        write_atomically(folder / "embedding.npy", buffer.getvalue())
-    cost["trained_epochs"] = state.epoch
-    return Trained(untrained.cpu(), z, cost, state.loss, commit())
+    return untrained
 
 
 def train(
@@ -286,15 +307,18 @@ def train(
     if folder is not None:
         saved = folder / "checkpoint.safetensors"
         about = {"run": _without_epochs(run), "seed": seed, "data": data_digest(data)}
-        keeping = Checkpoint(saved, about={**about, "epochs": run.epochs})
+        often = {"every": 1, "every_steps": 50} if run.loader else {}  # an epoch may take hours
+        keeping = Checkpoint(saved, about={**about, "epochs": run.epochs}, **often)
         hooks += [CSVLog(folder / "log.csv"), keeping]
     hooks.append(Leave(keeping))
     goes_on = resume and saved is not None and saved.is_file()
-    earlier: list[dict[str, Any]] = []
+    before, begun = 0.0, False
     if goes_on and saved is not None:
         content = read_checkpoint(saved)
         _check_about(saved, content.get("about"), about, (run.epochs, *lengths), content["epoch"])
-        earlier = content["history"]
+        within = content.get("progress") or {"seconds": 0.0}
+        before = sum(float(row["seconds"]) for row in (*content["history"], within))
+        begun = content["step"] > 0
     steps = len(training) if run.loader else 1
     total = max(run.epochs, 1) * steps
     states: list[State] = []
@@ -313,9 +337,8 @@ def train(
     started, cpu = time.perf_counter(), time.process_time()
     kind = torch.device(run.device).type
     memory = peak_extra_mb(lambda: states.append(trained()), kind, every=0.01)
-    before = sum(float(row["seconds"]) for row in earlier)
     cost = {"seconds": before + time.perf_counter() - started, "peak_mb": memory}
-    if not earlier:  # nothing tells that of epochs before an interrupt
+    if not begun:  # nothing tells that of epochs before an interrupt
         cost["cpu_seconds"] = time.process_time() - cpu
     return states[0], cost
 

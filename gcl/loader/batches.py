@@ -106,9 +106,9 @@ class Batches(ABC):
             del batch
 
     def state_dict(self) -> dict[str, Any]:
-        """The position: epoch, batches of it that were given, and the seed of the draws."""
+        """The position: epoch, batches of it that every rank was given, and the seed of draws."""
         return {"epoch": self.epoch, "batch": self.batch, "seed": self.seed,
-                "num_inputs": self.num_inputs}  # fmt: skip
+                "num_inputs": self.num_inputs, "ranks": _ranks()[1]}  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from what `state_dict` returned.
@@ -116,7 +116,9 @@ class Batches(ABC):
         Raises:
             ValueError: it is that of another graph, or no position.
         """
+        size = _ranks()[1]
         found: dict[str, Any] = {name: state.get(name) for name in self.state_dict()}
+        found["ranks"] = state.get("ranks", size)  # of earlier versions
         for name, value in found.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise ValueError(f"{self.owner}: its {name} is {shown(value)}")
@@ -126,6 +128,8 @@ class Batches(ABC):
                 f"this one has {self.num_inputs}"
             )
         self.epoch, self.batch, self.seed = found["epoch"], found["batch"], found["seed"]
+        # Of other ranks than now, who had other batches: none of the inputs is left out.
+        self.batch = self.batch * found["ranks"] // size
         if self.batch >= len(self):  # the last batch of an epoch is the end of it
             self.epoch, self.batch = self.epoch + 1, 0
         self._resumed = True

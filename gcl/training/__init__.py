@@ -2,7 +2,8 @@
 
 from gcl.training.batches import prepare_for_batches
 from gcl.training.embedding import embed, embed_prepared
-from gcl.training.loop import fit, warmup_cosine
+from gcl.training.loop import fit
+from gcl.training.optimizers import warmup_cosine
 from gcl.training.state import Callback, NonFiniteLossError, State, is_due
 
 __all__ = [

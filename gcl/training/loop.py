@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import statistics
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch._dynamo.eval_frame import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LRScheduler
 from torch_geometric.data import Batch, Data, Dataset
 from torch_geometric.data.data import BaseData
 
@@ -29,8 +27,6 @@ from gcl.checks import (
     check_choice,
     check_count,
     check_device,
-    check_number,
-    check_positive,
     check_real,
     shown,
 )
@@ -45,13 +41,14 @@ from gcl.training.embedding import embed as embed  # where it used to be
 from gcl.training.embedding import embed_prepared as embed_prepared
 from gcl.training.given import check_method, device_of, prepare, unwrapped
 from gcl.training.grad_cache import accumulated_backward, check_accumulates
-from gcl.training.state import (
-    Callback,
-    NonFiniteLossError,
-    State,
-    read_checkpoint,
-    with_names_of_now,
+from gcl.training.optimizers import (
+    check_optimizer,
+    check_scheduler,
+    made_optimizer,
+    made_scheduler,
 )
+from gcl.training.progress import Figures, Progress, check_finite, largest_weight
+from gcl.training.state import Callback, State, read_checkpoint, with_names_of_now
 from gcl.training.team import Contrast, Team
 
 # Steps of a loader whose losses wait on a GPU to be read together.
@@ -74,6 +71,7 @@ def fit(
     resume: str | Path | None = None,
     contrast: Contrast = "global",
     accumulate: int = 1,
+    compile: bool | str = False,
 ) -> State:
     """Train a method on a graph, or on the batches of a loader.
 
@@ -107,16 +105,20 @@ def fit(
         device: where to train; the method stays where it is if None. Data follow the method.
         callbacks: see `gcl.callbacks`; those with `last` set, such as `Checkpoint` run
             after all others.
-        resume: a file written by `Checkpoint`; training goes on after its epoch, on CPU bit for
-            bit as if it had not stopped. Learning rate and other settings of the optimizer and
-            scheduler are those of the file, and the graph must be the same; the loss and what a
-            loader gives are yours to keep, `epochs` to keep or raise. A loader of `gcl.loader`, or
-            one with a generator of its own, goes on with its draws.
+        resume: a file written by `Checkpoint`; training goes on after its epoch, or after its step
+            within one, on CPU bit for bit as if it had not stopped. Learning rate and other
+            settings of the optimizer and scheduler are those of the file, and the graph must be the
+            same; the loss and what a loader gives are yours to keep, `epochs` to keep or raise. A
+            loader of `gcl.loader`, or one with a generator of its own, goes on with its draws.
         contrast: of several processes: "global" for the loss of the rows of all, "local" for each
             rank's own, whose gradients are averaged.
         accumulate: batches of a loader that make one step: the exact loss of the rows of all, in
             the memory of one, for a second forward pass (GradCache). Of two-view methods. BatchNorm
             still sees a batch at a time.
+        compile: the training steps go through `torch.compile`, by Inductor, which needs a C++
+            compiler, or by the backend of this name. Compiling takes tens of seconds, and steps
+            whose time is in large products are no faster: for long trainings, measured first. Of
+            one process, without `accumulate`.
 
     Raises:
         TypeError: arguments of another kind; lr or weight_decay beside an optimizer.
@@ -125,7 +127,8 @@ def fit(
             graph, before the weights move; for the batches of a loader on a GPU, which is not asked
             after every step, at the end of the epoch (after 1,000 steps at the latest).
         FileNotFoundError, CheckpointError: nothing, or nothing that fits, to resume from.
-        gcl.distributed.RankFailedError: another process has failed; the message is its.
+        gcl.distributed.RankFailedError: another process has failed; the message is its. The
+            processes may have lost their connections by then: begin a new group, or end.
 
     Example:
         >>> import gcl
@@ -136,56 +139,54 @@ def fit(
     """
     inner = unwrapped(method)
     check_method("fit", inner)
-    check_graph_or_loader("fit", data)
     check_choice("fit", "contrast", contrast, ("global", "local"))
-    check_count("fit", accumulate=accumulate)
-    if accumulate > 1:
-        _check_accumulates(inner, data)
-    if isinstance(data, BaseData):
-        if others():
-            raise ValueError(
-                f"fit: {group_size()} processes were given a whole graph each; give each batches "
-                "of its own, such as torch_geometric.loader.NeighborLoader(data, [10, 10], "
-                "input_nodes=part_of_this_rank), or train on it in one process or inside "
-                "gcl.distributed.alone()."
-            )
-        check_constant("fit", data)
-    constant = optimizer is None  # who brings an optimizer may train what makes the batches
-    if inner.graph_level and _are_single_graphs(data):
-        raise TypeError(
-            f"fit: a {type(data).__name__} of graphs would be trained on graph by graph; give "
-            "torch_geometric.loader.DataLoader(graphs, batch_size=128, shuffle=True)."
-        )
-    if isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 0:
-        raise ValueError(f"fit: epochs must be a whole number >= 0, got {epochs!r}.")
-    if clip is not None:
-        check_real("fit", clip=clip)
-    if clip is not None and not clip > 0:
-        raise ValueError(f"fit: clip must be above 0, got {clip}.")
-    check_choice("fit", "precision", precision, ("fp32", "bf16"))
-    _check_optimizer(optimizer, lr, weight_decay)
-    if scheduler is not None and not isinstance(scheduler, LRScheduler) and not callable(scheduler):
-        raise TypeError(
-            "fit: scheduler must be a learning-rate scheduler or a function of the optimizer, such "
-            f"as gcl.training.warmup_cosine(10, 200), got {scheduler!r}."
-        )
-    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
-        raise TypeError(f"fit: callbacks must be a list of callbacks, got {shown(callbacks)}.")
-    if resume is not None:
-        as_path("fit: resume", resume)
-    for callback in callbacks:
-        if not isinstance(callback, Callback):
-            made = f"; make one: {callback.__name__}(...)" if isinstance(callback, type) else ""
-            raise TypeError(
-                "fit: callbacks must be objects of gcl.callbacks.Callback, got "
-                f"{shown(callback)}{made}."
-            )
     if device is not None:
         check_device("fit", device)
         method = method.to(device)
     device = device_of(inner)
     team = Team(device, contrast) if others() else None
     with nullcontext() if team is None else team.guarding():
+        check_graph_or_loader("fit", data)
+        check_count("fit", accumulate=accumulate)
+        if accumulate > 1:
+            _check_accumulates(inner, data, team)
+        if compile is not False:
+            _check_compiles(compile, accumulate, team)
+        if isinstance(data, BaseData):
+            if team is not None:
+                raise ValueError(
+                    f"fit: {group_size()} processes were given a whole graph each; give each "
+                    "batches of its own, such as torch_geometric.loader.NeighborLoader(data, [10, "
+                    "10], input_nodes=part_of_this_rank), or train on it in one process or inside "
+                    "gcl.distributed.alone()."
+                )
+            check_constant("fit", data)
+        constant = optimizer is None  # who brings an optimizer may train what makes the batches
+        if inner.graph_level and _are_single_graphs(data):
+            raise TypeError(
+                f"fit: a {type(data).__name__} of graphs would be trained on graph by graph; give "
+                "torch_geometric.loader.DataLoader(graphs, batch_size=128, shuffle=True)."
+            )
+        if isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 0:
+            raise ValueError(f"fit: epochs must be a whole number >= 0, got {epochs!r}.")
+        if clip is not None:
+            check_real("fit", clip=clip)
+        if clip is not None and not clip > 0:
+            raise ValueError(f"fit: clip must be above 0, got {clip}.")
+        check_choice("fit", "precision", precision, ("fp32", "bf16"))
+        check_optimizer(optimizer, lr, weight_decay)
+        check_scheduler(scheduler)
+        if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+            raise TypeError(f"fit: callbacks must be a list of callbacks, got {shown(callbacks)}.")
+        if resume is not None:
+            as_path("fit: resume", resume)
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                made = f"; make one: {callback.__name__}(...)" if isinstance(callback, type) else ""
+                raise TypeError(
+                    "fit: callbacks must be objects of gcl.callbacks.Callback, got "
+                    f"{shown(callback)}{made}."
+                )
         saved = None if resume is None else read_checkpoint(resume)
         if saved is not None:
             saved["method"] = with_names_of_now(saved["method"], inner)
@@ -197,16 +198,19 @@ def fit(
         if team is not None:
             method = team.enter(method, inner)
             callbacks = [c for c in callbacks if c.every_rank or team.leads]
+        if compile is not False:
+            method = torch.compile(method, backend="inductor" if compile is True else compile)
         state = State(
             method=inner,
             data=prepare(inner, data, device) if isinstance(data, BaseData) else data,
-            optimizer=(optimizer := _optimizer(inner, optimizer, lr, weight_decay)),
-            scheduler=_scheduler(optimizer, scheduler),
+            optimizer=(optimizer := made_optimizer(inner, optimizer, lr, weight_decay)),
+            scheduler=made_scheduler(optimizer, scheduler),
             epochs=epochs,
             # A checkpoint must hold what the other callbacks did in its epoch.
             callbacks=sorted(callbacks, key=lambda callback: callback.last),
             given=data if isinstance(data, BaseData) else None,
             team=team,
+            progress=Progress(precision),
         )
         if saved is not None:
             with _naming(resume):
@@ -219,7 +223,8 @@ def fit(
             with _naming(resume):
                 for callback in state.callbacks:
                     callback.on_start(state)
-            while state.epoch < epochs and state.stop is None:
+            # An epoch that was begun is ended, whoever wants to stop.
+            while state.epoch < epochs and (state.stop is None or state.progress.steps):
                 _epoch(method, state, clip, precision, device, constant, accumulate)
                 for last in (False, True):  # those that come last must know on every rank
                     for callback in state.callbacks:
@@ -231,6 +236,8 @@ def fit(
         finally:
             for callback in state.callbacks:
                 callback.on_end(state)
+        if team is not None:
+            team.agree()  # that nobody has failed at the very end
         return state
 
 
@@ -283,33 +290,6 @@ def _are_single_graphs(data: Any) -> bool:
     return listed and all(isinstance(g, Data) and not isinstance(g, Batch) for g in data)
 
 
-def warmup_cosine(warmup: int, total: int) -> Callable[[Optimizer], LRScheduler]:
-    """A scheduler factory for `fit`: linear warm-up from 0, then a cosine down to 0.
-
-    Args:
-        warmup: steps of the warm-up, >= 0.
-        total: steps of the whole training, > warmup.
-
-    Example:
-        >>> import gcl
-        >>> data = gcl.datasets.load("karate")
-        >>> schedule = warmup_cosine(warmup=2, total=10)
-        >>> state = fit(gcl.methods.gbt(data, hidden=8), data, epochs=10, scheduler=schedule)
-        >>> state.history[-1]["lr"] < state.history[1]["lr"]
-        True
-    """
-    check_real("warmup_cosine", warmup=warmup, total=total)
-    if not 0 <= warmup < total:
-        raise ValueError(f"warmup_cosine: expected 0 <= warmup < total, got {warmup} and {total}.")
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
-
-    return lambda optimizer: LambdaLR(optimizer, factor)
-
-
 def _epoch(
     method: torch.nn.Module,
     state: State,
@@ -320,8 +300,7 @@ def _epoch(
     accumulate: int,
 ) -> None:
     method.train()
-    started, done = time.perf_counter(), 0
-    losses, unread = list[float](), list[_Figures]()
+    (progress := state.progress).begin()
     single, on_cpu = isinstance(state.data, BaseData), device.type == "cpu"
     batches = [state.data] if single else state.data
     there = batches if state.team is None else state.team.batches(batches)
@@ -338,7 +317,8 @@ def _epoch(
                 loss = method(group[0])
         _check_loss(loss)
         if on_cpu:
-            _check_finite("loss", float(loss.detach()), state, precision)
+            value = float(loss.detach())
+            check_finite("loss", value, state.method, precision, state.step, state.epoch)
         if accumulate == 1:
             if state.team is not None:
                 state.team.agree()  # that all have a loss: the backward pass cannot be left
@@ -352,39 +332,40 @@ def _epoch(
             )
         # On a GPU every reading waits for all that is under way, so batches share one.
         at_once = single or on_cpu
-        largest = None if at_once else _largest(state.method)
-        unread.append(_Figures(state.step, loss.detach(), norm, largest))
-        if at_once or len(unread) == UNREAD:
-            losses += _read(unread, state, precision)
-        lr = state.optimizer.param_groups[0]["lr"]
+        largest = None if at_once else largest_weight(state.method)
+        progress.add(Figures(state.step, loss.detach(), norm, largest))
+        if at_once or progress.unread == UNREAD:
+            progress.read(state.method, state.epoch)
+        progress.lr = state.optimizer.param_groups[0]["lr"]
         state.optimizer.step()
         if state.scheduler is not None:
             state.scheduler.step()
         state.step += 1
-        done += 1
+        progress.steps += 1
         known = -(-len(batches) // accumulate) if hasattr(batches, "__len__") else None
-        per_epoch = done if known is None else known
+        per_epoch = progress.steps if known is None else known
         state.method.after_step(state.step, state.epochs * per_epoch)
         for callback in state.callbacks:
             callback.on_step_end(state, 1 if single else known)
         del group, loss  # not held while the next batch is made
-    losses += _read(unread, state, precision)
-    if not done:
+    progress.read(state.method, state.epoch)
+    if not progress.steps:
         raise ValueError(
             "fit: the loader gave no batch; check its batch size and drop_last, and that it can be "
             "iterated more than once."
         )
-    mean = sum(losses) / len(losses)
+    mean = progress.mean
     state.epoch += 1
     state.history.append(
         {
             "epoch": state.epoch,
             "step": state.step,
             "loss": mean if state.team is None else state.team.mean(mean),
-            "lr": lr,
-            "seconds": time.perf_counter() - started,
+            "lr": progress.lr,
+            "seconds": progress.seconds,
         }
     )
+    progress.clear()
 
 
 def _groups(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -409,13 +390,25 @@ def _admitted(batch: Any, state: State, device: torch.device, constant: bool) ->
     return prepare_batch("fit", state.method, batch, state.data).to(device)
 
 
-def _check_accumulates(method: Method, data: Any) -> None:
+def _check_compiles(compile: Any, accumulate: int, team: Team | None) -> None:
+    backends = torch.compiler.list_backends(exclude_tags=())
+    if compile is not True and compile not in backends:
+        raise ValueError(
+            f"fit: compile must be True, False or a backend of torch.compile, such as "
+            f"{', '.join(backends)}; got {shown(compile)}."
+        )
+    if accumulate > 1 or team is not None:
+        with_what = "accumulate" if accumulate > 1 else "several processes"
+        raise ValueError(f"fit: compile does not go with {with_what}; leave one of them out.")
+
+
+def _check_accumulates(method: Method, data: Any, team: Team | None) -> None:
     if isinstance(data, BaseData):
         raise ValueError(
             "fit: accumulate joins batches of a loader, and a graph is one batch; leave it out, or "
             "give a loader such as gcl.loader.NeighborBatches."
         )
-    if others():
+    if team is not None:
         raise ValueError("fit: accumulate is for one process; several join their batches anyway.")
     check_accumulates(method)
 
@@ -434,164 +427,9 @@ def computing_in(precision: Precision, device: torch.device) -> Iterator[None]:
         yield
 
 
-class _Figures(NamedTuple):
-    """What a step says of itself, perhaps not known to the host yet."""
-
-    step: int
-    loss: Tensor
-    gradient: Tensor
-    weight: Tensor | None  # the largest before the step, where the step does not wait
-
-
-def _read(unread: list[_Figures], state: State, precision: Precision) -> list[float]:
-    """The losses of the steps up to now, in one question to the device; empties the list.
-
-    Raises:
-        NonFiniteLossError: a loss or a gradient is not finite; it names the first step.
-    """
-    if not unread:
-        return []
-    figures = [f.double() for row in unread for f in row[1:] if f is not None]
-    rows = torch.stack(figures).view(len(unread), -1).tolist()
-    for (step, *_), (loss, gradient, *weight) in zip(unread, rows, strict=True):
-        for what, value in (("loss", loss), ("gradient", gradient)):
-            _check_finite(what, value, state, precision, step, *weight)
-    unread.clear()
-    return [row[0] for row in rows]
-
-
-def _largest(method: torch.nn.Module) -> Tensor:
-    return torch.nn.utils.get_total_norm(
-        [p.detach() for p in method.parameters() if p.numel()], norm_type=math.inf
-    )
-
-
 def _check_loss(loss: Any) -> None:
     if not isinstance(loss, Tensor) or loss.dim() != 0:
         got = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise TypeError(f"fit: method.loss must return a scalar tensor, got {got}.")
     if not loss.requires_grad:
         raise ValueError("fit: the loss does not depend on any parameter, so nothing can train.")
-
-
-def _check_finite(
-    what: str,
-    value: float,
-    state: State,
-    precision: Precision,
-    step: int | None = None,
-    largest: float | None = None,
-) -> None:
-    """Raises where a figure of a step (of the one under way if None) is not finite."""
-    if math.isfinite(value):
-        return
-    step = state.step if step is None else step
-    if largest is None:
-        largest = float(_largest(state.method))
-    if not largest < 1e4:
-        cause = f"weights have grown to {largest:.3g}: lower lr, or set clip=1"
-    elif precision == "bf16":
-        cause = "the weights are sound: try without precision='bf16'"
-    else:
-        cause = (
-            "the weights are sound: look at the temperature (too small?), at embeddings that grow "
-            "without bound, and at NaN edge attributes made by a view"
-        )
-    raise NonFiniteLossError(
-        f"The {what} is {value} at step {step + 1} (epoch {state.epoch + 1}); {cause}."
-    )
-
-
-def _check_optimizer(optimizer: Any, lr: Any, weight_decay: Any) -> None:
-    own = {"lr": lr, "weight_decay": weight_decay}
-    if optimizer is None:
-        if lr is not None:
-            check_number("fit", lr=lr)
-            check_positive("fit", lr=lr)
-        if weight_decay is not None:
-            check_number("fit", least=0, weight_decay=weight_decay)
-        return
-    if not isinstance(optimizer, Optimizer) and not callable(optimizer):
-        raise TypeError(
-            "fit: optimizer must be an optimizer or a function of the parameters, such as "
-            f"torch.optim.SGD or functools.partial(torch.optim.SGD, lr=0.1), got {optimizer!r}."
-        )
-    for key, value in own.items():
-        if value is not None:
-            raise TypeError(
-                f"fit: {key}={value!r} is that of the default optimizer; the given one has its "
-                f"own: functools.partial(torch.optim.SGD, {key}={value!r})."
-            )
-
-
-def _optimizer(
-    method: Method, optimizer: Any, lr: float | None, weight_decay: float | None
-) -> Optimizer:
-    if isinstance(optimizer, Optimizer):
-        return _of_method(optimizer, method)
-    parameters = [p for p in method.parameters() if p.requires_grad]
-    if not parameters:
-        raise ValueError("fit: the method has no trainable parameter.")
-    if optimizer is not None:
-        try:
-            made = optimizer(parameters)
-        except TypeError as error:
-            raise TypeError(
-                "fit: optimizer must make an optimizer of the parameters alone, such as "
-                f"functools.partial(torch.optim.SGD, lr=0.1); it said: {error}."
-            ) from None
-        if not isinstance(made, Optimizer):
-            raise TypeError(f"fit: optimizer must make a torch.optim.Optimizer, got {made!r}.")
-        return _of_method(_stepping_at_once(made), method)
-    made = torch.optim.Adam(
-        parameters,
-        lr=1e-3 if lr is None else lr,
-        weight_decay=1e-5 if weight_decay is None else weight_decay,
-    )
-    return _stepping_at_once(made)
-
-
-def _stepping_at_once(optimizer: Optimizer) -> Optimizer:
-    """Adam's step over all parameters together, which torch takes by itself on a GPU only.
-
-    The same bits in half the time, for temporary copies of the parameters.
-    """
-    if isinstance(optimizer, torch.optim.Adam):  # and AdamW
-        for group in optimizer.param_groups:
-            asked = group["foreach"] is not None or group["fused"] or group["differentiable"]
-            if not asked and all(p.device.type == "cpu" for p in group["params"]):
-                group["foreach"] = True
-    return optimizer
-
-
-def _of_method(optimizer: Optimizer, method: Method) -> Optimizer:
-    """An optimizer that `fit` can step, of parameters of the method."""
-    if isinstance(optimizer, torch.optim.LBFGS | torch.optim.SparseAdam):
-        raise TypeError(
-            f"fit: {type(optimizer).__name__} does not train dense parameters by one gradient a "
-            "step; take another optimizer, such as torch.optim.Adam."
-        )
-    own = {id(p) for p in method.parameters()}
-    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
-        raise ValueError(
-            "fit: the optimizer holds no parameter of the method, so nothing would train; make it "
-            "of method.parameters()."
-        )
-    return optimizer
-
-
-def _scheduler(optimizer: Optimizer, scheduler: Any) -> LRScheduler | None:
-    if scheduler is None or isinstance(scheduler, LRScheduler):
-        return scheduler
-    if isinstance(scheduler, type):
-        try:
-            inspect.signature(scheduler).bind(optimizer)
-        except TypeError:
-            raise TypeError(
-                f"fit: scheduler {scheduler.__name__} takes more than the optimizer; give the rest "
-                f"by functools.partial({scheduler.__name__}, ...)."
-            ) from None
-    made = scheduler(optimizer)
-    if not isinstance(made, LRScheduler):
-        raise TypeError(f"fit: scheduler must make a learning-rate scheduler, got {shown(made)}.")
-    return made

@@ -24,6 +24,8 @@ from gcl import checkpoint
 from gcl.contracts import Method
 from gcl.graphs.digest import data_digest
 from gcl.training.batches import load_loader_state, loader_state
+from gcl.training.progress import NonFiniteLossError as NonFiniteLossError  # where it used to be
+from gcl.training.progress import Progress
 from gcl.training.team import Team, random_state_of_rank
 
 EVERY_EPOCH = ("epoch", "step", "loss", "lr", "seconds")  # what the history tells of each
@@ -84,6 +86,7 @@ class State:
         finished: training came to its end (and not to an error or an interrupt).
         given: the graph as `fit` got it, None of a loader.
         team: the processes that train together, None of one.
+        progress: what the epoch under way has gathered; no steps between epochs.
     """
 
     method: Method
@@ -99,6 +102,7 @@ class State:
     finished: bool = False
     given: BaseData | None = None
     team: Team | None = None
+    progress: Progress = field(default_factory=Progress)
 
     @cached_property
     def data_digest(self) -> str | None:
@@ -117,10 +121,17 @@ class State:
         """
         random, loader = checkpoint.random_state(), loader_state(self.data)
         further: dict[str, Any] = {} if loader is None else {"loader": loader}
+        progress: dict[str, Any] = {}
+        if self.progress.steps:
+            self.progress.read(self.method, self.epoch)
+            progress = self.progress.state_dict()
         if self.team is not None:
-            states = self.team.gathered((random, loader))
-            further["ranks"] = [{"random": own, "loader": position} for own, position in states]
-            random = states[0][0]
+            states = self.team.gathered((random, loader, progress))
+            further["ranks"] = [
+                {"random": own, "loader": position, "progress": so_far}
+                for own, position, so_far in states
+            ]
+            random, progress = states[0][0], states[0][2]
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -132,6 +143,7 @@ class State:
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "callbacks": [[type(c).__name__, c.state_dict()] for c in self.callbacks],
             "random": random,
+            "progress": progress,
             **further,
         }
 
@@ -176,17 +188,25 @@ class State:
         for callback, state in restored:
             with _as_misfit(f"the callback {type(callback).__name__}"):
                 callback.load_state_dict(state)
-        random, loader = self._own_part(saved)
+        random, loader, progress = self._own_part(saved)
+        if progress and isinstance(self.data, BaseData):
+            raise checkpoint.CheckpointError(
+                "The checkpoint was written in the middle of an epoch over a loader, and this run "
+                "has one graph; resume with the loader."
+            )
         if loader is not None and not isinstance(self.data, BaseData):
             with _as_misfit("this loader"):
                 load_loader_state(self.data, loader)
         checkpoint.set_random_state(random)
         self.epoch, self.step = saved["epoch"], saved["step"]
         self.history, self.stop = saved["history"], saved["stop"]
+        if progress:
+            self.progress.load_state_dict(progress)
 
-    def _own_part(self, saved: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-        """The random state and the loader's position of this process."""
-        there = saved.get("ranks") or [{"random": saved["random"], "loader": saved.get("loader")}]
+    def _own_part(self, saved: dict[str, Any]) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+        """Random state, position of the loader and progress in the epoch of this process."""
+        alone = {key: saved.get(key) for key in ("random", "loader", "progress")}
+        there = saved.get("ranks") or [alone]
         size, rank = (1, 0) if self.team is None else (self.team.size, self.team.rank)
         if len(there) != size and rank == 0:
             warnings.warn(
@@ -194,9 +214,9 @@ class State:
                 "training is as good, but not bit for bit the same.",
                 stacklevel=4,
             )
-        if rank < len(there):
-            return there[rank]["random"], there[rank]["loader"]
-        return random_state_of_rank(rank), there[0]["loader"]
+        own = there[rank if rank < len(there) else 0]
+        random = own["random"] if rank < len(there) else random_state_of_rank(rank)
+        return random, own["loader"], own.get("progress") or {}
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -228,7 +248,8 @@ def check_saved(saved: Any) -> None:
         if not isinstance(saved[name], kind) or isinstance(saved[name], bool):
             raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
     # Earlier versions have none of these.
-    for name, further in (("data", str), ("about", dict), ("loader", dict), ("ranks", list)):
+    optional = {"data": str, "about": dict, "loader": dict, "ranks": list, "progress": dict}
+    for name, further in optional.items():
         if not isinstance(saved.get(name), further | None):
             raise _no_training(f"its {name!r} is a {type(saved[name]).__name__}")
     epoch, step, history = saved["epoch"], saved["step"], saved["history"]
@@ -240,6 +261,12 @@ def check_saved(saved: Any) -> None:
             raise _no_training(
                 f"an epoch of its history has no number for one of {', '.join(EVERY_EPOCH)}"
             )
+    ranks = saved.get("ranks") or []
+    if not all(isinstance(rank, dict) and {"random", "loader"} <= {*rank} for rank in ranks):
+        raise _no_training("a rank has no random state or no position of its loader")
+    for progress in (part.get("progress") for part in (saved, *ranks)):
+        if progress:
+            _check_progress(progress, step - epoch)
     if not all(isinstance(name, str) for name in saved["method"]):
         raise _no_training("its weights have no names")
     if not {"state", "param_groups"} <= set(saved["optimizer"]):
@@ -248,6 +275,16 @@ def check_saved(saved: Any) -> None:
         pair = isinstance(entry, list) and [type(part) for part in entry] == [str, dict]
         if not pair:
             raise _no_training("an entry of its callbacks is no name with a state")
+
+
+def _check_progress(progress: Any, most: int) -> None:
+    """Raises CheckpointError where an epoch under way is not as `Progress` tells of it."""
+    told = isinstance(progress, dict) and [progress.get(key) for key in ("lr", "seconds")]
+    losses = told and progress.get("losses")
+    if not told or not isinstance(losses, list) or not all(map(_is_finite, (*told, *losses))):
+        raise _no_training("the epoch under way has no numbers for its losses, lr and seconds")
+    if not 0 < len(losses) <= most:
+        raise _no_training(f"the epoch under way has {len(losses)} losses, of {most} steps at most")
 
 
 def _no_training(why: str) -> checkpoint.CheckpointError:
@@ -351,7 +388,3 @@ def with_names_of_now(saved: dict[str, Any], method: Method) -> dict[str, Any]:
         names = [re.sub(r"(^|\.)contrast\.", rf"\1{new}.", key) for new in ("objective", "method")]
         found[key if key in own else next((n for n in names if n in own), key)] = value
     return found
-
-
-class NonFiniteLossError(ArithmeticError):
-    """The loss or its gradient became NaN or infinite; the message names step and likely cause."""

@@ -30,13 +30,15 @@ from gcl.distributed import (
     watching,
 )
 from gcl.nn.global_batch_norm import with_global_norms
+from gcl.training import connections
 
 Contrast: TypeAlias = Literal["global", "local"]
 
 # Tells a meeting of the loop from one of rows, should ranks come to different ones.
 _OF_THE_LOOP = 1 << 40
-# Seconds that a rank which has failed waits for the others to hear of it.
-_HEARD = 15.0
+# Seconds that a rank which has failed waits for the others to come to a meeting, where they hear of
+# it, and to hear of it after it has closed the connections under them.
+_MET, _HEARD = 2.0, 15.0
 _TRAININGS = count()
 
 
@@ -56,6 +58,8 @@ class Team:
         start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self.key = f"gcl.fit/{start}/{next(_TRAININGS)}"
         self.store = dist.distributed_c10d._get_default_store()
+        own = connections.ends_here()
+        self.connections = connections.between(own, self.gathered(own), self.store)
 
     @property
     def leads(self) -> bool:
@@ -160,19 +164,24 @@ class Team:
             try:
                 yield
             except RankFailedError:
+                if self._has("closed"):  # a third rank may be waiting for this one
+                    connections.close(self.connections)
                 raise
             except BaseException as error:
-                text = self.failed()
-                self._leave(error)
-                if text is not None and _is_of_connection(error):
+                text, gone = self.failed(), _is_gone(error)
+                self._leave(error, gone)
+                if gone:
+                    told = self.failed() or _without_a_word(error)
+                    raise RankFailedError(told) from error
+                if text is not None and isinstance(error, RuntimeError | dist.DistError):
                     raise RankFailedError(text) from error
                 raise
 
     def failed(self) -> str | None:
         """What a rank that has failed had to say; None while all is well."""
+        if not self._has("failed"):
+            return None
         try:
-            if not self.store.check([f"{self.key}/failed"]):
-                return None
             return self.store.get(f"{self.key}/failed").decode()
         except RuntimeError:  # the store has gone with its rank
             return None
@@ -182,25 +191,52 @@ class Team:
         with suppress(RuntimeError):
             self.store.add(f"{self.key}/heard", 1)
 
-    def _leave(self, error: BaseException) -> None:
-        """Tells the others, unless one of them was first, and comes to the meeting they wait at."""
-        with suppress(RuntimeError):
+    def _leave(self, error: BaseException, gone: bool) -> None:
+        """Tells the others, unless one of them was first, and comes to the meeting they wait at.
+
+        Where they do not come to one, they may be waiting in another collective, such as the
+        average of the gradients: they hear of it when the connections are gone.
+        """
+        try:
             if self.failed() is None:
                 text = f"fit: rank {self.rank} has failed. {type(error).__name__}: {error}"
-                self.store.set(f"{self.key}/failed", text)
+                self.store.set(f"{self.key}/failed", _without_a_word(error) if gone else text)
             self.hear()
-            # One that leaves at once takes the connections with it, and perhaps the store.
-            limit = time.monotonic() + _HEARD
-            while self.store.add(f"{self.key}/heard", 0) < self.size:
-                if time.monotonic() > limit:
-                    return
-                time.sleep(0.05)
-            call_off(self.device, 4)
+            if not gone and self._all_have_heard(_MET):
+                call_off(self.device, 4)
+                return
+            self.store.set(f"{self.key}/closed", "")
+            connections.close(self.connections)
+            # One that leaves at once takes the store with it, if that is its own. A rank that was
+            # killed hears nothing.
+            self._all_have_heard(_MET if gone else _HEARD, closed=True)
+        except RuntimeError:  # the store has gone with its rank
+            connections.close(self.connections)
+
+    def _all_have_heard(self, seconds: float, *, closed: bool = False) -> bool:
+        """Waits for it, but not for those who could not any more, once connections are closed."""
+        limit = time.monotonic() + seconds
+        while self.store.add(f"{self.key}/heard", 0) < self.size:
+            if time.monotonic() > limit or (not closed and self._has("closed")):
+                return False
+            time.sleep(0.05)
+        return closed or not self._has("closed")
+
+    def _has(self, name: str) -> bool:
+        try:
+            return bool(self.store.check([f"{self.key}/{name}"]))
+        except RuntimeError:  # the store has gone with its rank
+            return False
 
 
-def _is_of_connection(error: BaseException) -> bool:
-    """Whether it may be no error of this rank, but one that another has left."""
-    return isinstance(error, RuntimeError | dist.DistError)
+def _is_gone(error: BaseException) -> bool:
+    """Whether it is no error of this rank, but a connection that another has left."""
+    found = isinstance(error, RuntimeError) and "gloo/transport" in str(error)
+    return found or isinstance(error, dist.DistBackendError | dist.DistNetworkError)
+
+
+def _without_a_word(error: BaseException) -> str:
+    return f"fit: another rank has ended without a word, perhaps killed: {error}"
 
 
 def owners(method: Method) -> list[Method]:

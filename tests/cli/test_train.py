@@ -1,8 +1,14 @@
 """`gcl train` as a user meets it: tables, JSON, files, resuming."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +18,7 @@ from gcl import checkpoint
 from gcl.cli import main
 from gcl.experiments import results
 from gcl.experiments.run import Run, train_seed
+from tests.equal_files import equal_but_for_time
 
 SMALL = ["--hidden", "8", "--proj", "8", "--epochs", "3"]
 
@@ -252,3 +259,96 @@ def test_helper_rows_of_a_transform_have_no_label(protocol, tmp_path, monkeypatc
         found.append(json.loads(capsys.readouterr().out)["results"])
     assert found[0] == found[1]
     assert {"raw features", "propagated", "untrained", "dgi"} == set(found[0])
+
+
+def torchrun(out, *further, restarts=0):
+    """`gcl train` in two processes, begun."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "--max-restarts", str(restarts), "-m", "gcl", "train"),
+            *("grace", "karate", *SMALL[:4], "--loader", "neighbors", "--fanout", "5,5"),
+            *("--batch-size", "6", "--no-cluster", "--out", str(out), *further),
+        ],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def kept(out):
+    embedding = np.load(out / "seed-0" / "embedding.npy")
+    return checkpoint.load(out / "seed-0" / "checkpoint.safetensors"), embedding
+
+
+@pytest.mark.slow
+def test_several_processes_train_one_method_and_the_first_tells(tmp_path):
+    out = tmp_path / "out"
+    process = torchrun(out, "--epochs", "4", "--seeds", "2")
+    told, said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    assert told.count("grace on karate") == 1
+    assert said.count("4 epochs in") == 2  # of the two seeds
+    rows = results.read_rows(out / "results.csv", ("accuracy",))
+    assert [row["seed"] for row in rows if row["features"] == "grace"] == ["0", "1"]
+    saved, embedding = kept(out)
+    assert (len(saved["ranks"]), saved["epoch"], saved["step"]) == (2, 4, 12)
+    assert embedding.shape == (34, 8)
+    # What the file holds gives the embedding, by another way.
+    method = gcl.methods.grace(gcl.datasets.load("karate"), hidden=8, proj=8)
+    method.load_state_dict(saved["method"])
+    z = gcl.embed(method, gcl.datasets.load("karate"))
+    np.testing.assert_allclose(z.numpy(), embedding, atol=1e-6)
+    again = torchrun(out, "--epochs", "4", "--seeds", "2")
+    _, said = again.communicate(timeout=100)
+    assert again.returncode != 0
+    assert "holds a run already; go on with --resume" in said
+    assert "Traceback" not in said.partition("torch/distributed")[0]
+
+
+def rank_processes(launcher):
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    return [int(child) for child in children]
+
+
+@pytest.mark.slow
+def test_a_killed_process_comes_back_to_the_same_bits(tmp_path):
+    out, epochs = tmp_path / "killed", 60
+    process = torchrun(out, "--epochs", str(epochs), "--resume", restarts=3)
+    path = out / "seed-0" / "checkpoint.safetensors"
+    for rank in (1, 0):
+        known, limit = rank_processes(process), time.monotonic() + 60
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        while not path.exists() or path.stat().st_mtime_ns == before or len(known) < 2:
+            known = rank_processes(process)
+            assert time.monotonic() < limit
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(known[rank], signal.SIGKILL)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    assert said.count("failed (exitcode: -9)") == 2
+    whole = torchrun(tmp_path / "whole", "--epochs", str(epochs))
+    whole.communicate(timeout=100)
+    assert whole.returncode == 0
+    (one, z), (other, z_killed) = kept(tmp_path / "whole"), kept(out)
+    assert equal_but_for_time(
+        {key: value for key, value in one.items() if key != "callbacks"},
+        {key: value for key, value in other.items() if key != "callbacks"},
+    )
+    assert np.array_equal(z, z_killed)
+
+
+def test_torchrun_needs_batches(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "grace", "karate", *SMALL, "--out", str(tmp_path / "o")]) == 2
+    assert "each of the 2 processes trains on batches of its own; give" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("command", [["bench", "configs"], ["select", "karate", "grid.toml"]])
+def test_other_commands_are_one_process(capsys, monkeypatch, command):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(command) == 2
+    assert "is one process; it starts its own with --jobs" in capsys.readouterr().err

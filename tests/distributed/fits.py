@@ -9,7 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import gcl
 from gcl import callbacks as C
-from gcl.distributed import RankFailedError, alone
+from gcl.distributed import RankFailedError, alone, total
 from tests.distributed.recipes import graph, joined
 
 SIZES = (14, 12, 17)
@@ -137,6 +137,90 @@ def failing(how):
     return None
 
 
+class Breaks(torch.autograd.Function):
+    """Raises on the way back."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise KeyError("a bug of mine")
+
+
+class Torn(torch.nn.Module):
+    """A loss of which the parts add up, if no rank fails among two sums over ranks."""
+
+    def __init__(self, fails):
+        super().__init__()
+        self.fails = fails  # after so many of them
+
+    def forward(self, z1, z2):
+        return (z1 - z2).square().sum()
+
+    def across(self, together, z1, z2):
+        part = self(z1, z2)
+        for done in range(2):
+            if self.fails == done:
+                raise KeyError("a bug of mine")
+            total(part, together)
+        return part
+
+
+class Broken(C.Callback):
+    """Raises in one of the hooks."""
+
+    every_rank = True
+
+    def __init__(self, hook):
+        def fail(*_):
+            raise KeyError("a bug of mine")
+
+        setattr(self, hook, fail)
+
+
+def broken(how):
+    """What every rank raises where the last fails at a place that the others wait behind."""
+    rank, started = dist.get_rank(), time.monotonic()
+    fails = rank == dist.get_world_size() - 1
+    method, loader, options = made("grace"), parts(True), {}
+    encode = method.encoder.forward
+    if how in ("last layer", "first layer"):
+        # Of the first the gradient is the last: all averages are under way by then.
+        def forward(x, *arguments):
+            if not fails or loader.epoch == 0:
+                return encode(x, *arguments)
+            if how == "last layer":
+                return Breaks.apply(encode(x, *arguments))
+            return encode(Breaks.apply(x.clone().requires_grad_()), *arguments)
+
+        method.encoder.forward = forward
+    if how.startswith("loss"):
+        method.objective = Torn(int(how[-1]) if fails else None)
+    if how == "wrapped":
+        method.objective = Torn(1 if fails else None)
+        method = DistributedDataParallel(method, find_unused_parameters=True)
+    if fails and how == "optimizer":
+        options["optimizer"] = Stuck
+    if fails and how == "after_step":
+        method.after_step = Broken("on_end").on_end
+    if fails and how.startswith("on_"):
+        options["callbacks"] = [Broken(how)]
+    if fails and how == "arguments":
+        options["clip"] = -1.0
+    try:
+        gcl.fit(method, loader, epochs=3, **options)
+    except Exception as error:
+        return type(error).__name__, str(error), time.monotonic() - started
+    return None
+
+
+class Stuck(torch.optim.SGD):
+    def step(self, closure=None):
+        raise KeyError("a bug of mine")
+
+
 def refused():
     messages = []
     data = graph(20, 0, torch.float64)
@@ -183,6 +267,45 @@ def resumed(folder, stop):
     )
     losses = [[row["loss"] for row in state.history] for state in (expected, got)]
     return same, losses, loaders[2].epoch, torch.rand(1).item()
+
+
+class Interrupts(C.Callback):
+    every_rank = last = True
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, state, batches):
+        if state.step == self.step:
+            raise KeyboardInterrupt
+
+
+def interrupted(folder):
+    """The files of trainings that were interrupted once, at every step, and of one left alone."""
+
+    def train(path, interrupt=None, resume=None):
+        data = gcl.datasets.load("karate")
+        torch.manual_seed(0 if resume is None else 9)
+        method = gcl.methods.grace(data, hidden=8, norm="batch")
+        loader = gcl.loader.NeighborBatches(data, [3, 3], batch_size=9)
+        save = C.Checkpoint(path, every=5, every_steps=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gcl.fit(
+                method, loader, epochs=2, callbacks=[save, Interrupts(interrupt)], resume=resume
+            )
+        return loader.epoch, loader.batch
+
+    size = dist.get_world_size()
+    steps = 2 * -(-34 // (9 * size))
+    ends = [train(f"{folder}/whole")]
+    for step in range(1, steps + 1):
+        path = f"{folder}/{step}"
+        try:
+            train(path, interrupt=step)
+        except KeyboardInterrupt:
+            ends.append(train(path, resume=path))
+    return steps, ends
 
 
 def other_size(path):

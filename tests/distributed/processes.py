@@ -42,12 +42,15 @@ class Processes:
         assert not wrong, "\n".join(wrong)
         return [value for _, value in answers]
 
-    def outcomes(self, function, *arguments, seconds=SECONDS, **options):
-        """For every rank whether it was fine, and its value or traceback; None where it died."""
+    def outcomes(self, function, *arguments, seconds=SECONDS, anew=False, **options):
+        """For every rank whether it was fine, and its value or traceback; None where it died.
+
+        `anew` for work after which the connections are gone: the ranks begin a new group.
+        """
         if not self.workers or not all(worker.is_alive() for worker in self.workers):
             self._begin()
         for pipe in self.pipes:
-            pipe.send((function, arguments, options))
+            pipe.send((function, arguments, options, anew))
         limit, answers = time.monotonic() + seconds, []
         for pipe in self.pipes:
             try:
@@ -88,6 +91,25 @@ class Processes:
 
 def _serve(rank, size, store, pipe):
     torch.set_num_threads(1)
+    groups = 0
+    _join(rank, size, f"{store}-{groups}")
+    while True:
+        try:
+            function, arguments, options, anew = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = True, function(*arguments, **options)
+        except BaseException:
+            answer = False, traceback.format_exc()
+        if anew:
+            groups += 1
+            dist.destroy_process_group()
+            _join(rank, size, f"{store}-{groups}")
+        pipe.send(answer)
+
+
+def _join(rank, size, store):
     dist.init_process_group(
         "gloo",
         store=dist.FileStore(store, size),
@@ -95,13 +117,3 @@ def _serve(rank, size, store, pipe):
         world_size=size,
         timeout=timedelta(seconds=60),
     )
-    while True:
-        try:
-            function, arguments, options = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer = True, function(*arguments, **options)
-        except BaseException:
-            answer = False, traceback.format_exc()
-        pipe.send(answer)

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 
 import gcl
 from gcl.callbacks import Callback, Checkpoint
+from gcl.distributed import processes
 from tests.distributed.fits import made, parts
 
 
@@ -31,11 +31,11 @@ class Killed(Callback):
 
 def main(folder, epoch=None):
     torch.set_num_threads(1)
-    # torch's own store keeps the addresses of the processes before the restart, and gloo may take
-    # those: every start gets a part of the store to itself.
-    store, rank, size = next(iter(dist.rendezvous("env://")))
-    store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    with processes():
+        train(folder, epoch)
+
+
+def train(folder, epoch):
     path = folder / "checkpoint.safetensors"
     method = made("grace", norm="batch")
     views = {"drop_edge": (0.3, 0.3), "normalize": False}
@@ -46,8 +46,6 @@ def main(folder, epoch=None):
         callbacks.append(Killed(epoch, folder / "killed"))
     resume = path if path.exists() else None
     gcl.fit(method, parts(True), epochs=5, callbacks=callbacks, resume=resume)
-    dist.barrier()
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -87,6 +87,14 @@ def test_goes_on_where_it_stood(at):
     assert rest == seen[at:]
 
 
+@pytest.mark.parametrize(("ranks", "batch", "now"), [(1, 3, 3), (2, 1, 2), (3, 0, 0), (None, 2, 2)])
+def test_the_place_of_other_ranks_leaves_no_input_out(ranks, batch, now):
+    loader = Numbers()
+    state = loader.state_dict() | {"batch": batch, "ranks": ranks}
+    loader.load_state_dict({key: value for key, value in state.items() if value is not None})
+    assert loader.batch == now
+
+
 @pytest.mark.parametrize(
     ("state", "message"),
     [

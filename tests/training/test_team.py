@@ -10,14 +10,17 @@ import torch
 
 from gcl import checkpoint
 from tests.distributed.fits import (
+    broken,
     callbacks_of,
     failing,
     history_of,
+    interrupted,
     one_and_several,
     other_size,
     refused,
     resumed,
 )
+from tests.equal_files import equal_but_for_time
 
 
 @pytest.mark.parametrize(("name", "wrapped"), [("gbt", False), ("grace", True)])
@@ -71,6 +74,39 @@ def test_an_error_of_one_rank_ends_all(run, how, culprit, kind, said):
             assert f"rank {culprit} has failed" in message
 
 
+@pytest.mark.parametrize(
+    ("how", "met"),
+    [
+        ("arguments", True),
+        ("on_start", True),
+        ("loss after 0", False),
+        ("loss after 1", False),
+        ("wrapped", False),
+        ("last layer", False),
+        ("first layer", False),
+        ("optimizer", True),
+        ("after_step", True),
+        ("on_step_end", True),
+        ("on_epoch_end", True),
+        ("on_end", True),
+    ],
+)
+def test_no_rank_waits_for_one_that_has_failed(run, how, met):
+    """Neither at a meeting nor in a collective that the failed one never comes to."""
+    said = "clip must be above 0" if how == "arguments" else "a bug of mine"
+    answers = run.outcomes(broken, how, anew=True, seconds=50)
+    for rank, (fine, found) in enumerate(answers):
+        assert fine, found
+        raised, message, seconds = found
+        assert said in message
+        assert seconds < (8 if met else 15)
+        if rank == run.size - 1:
+            assert raised == ("ValueError" if how == "arguments" else "KeyError")
+        else:
+            assert raised == "RankFailedError"
+            assert f"rank {run.size - 1} has failed" in message
+
+
 def test_fewer_batches_on_one_rank_are_an_error_on_all(run):
     for kind, message, _, _ in run(failing, "fewer"):
         assert kind == "ValueError"
@@ -102,6 +138,16 @@ def test_resumed_bit_for_bit_from_one_file(run, tmp_path):
         assert any(f"written by {run.size} processes and goes on in 1" in text for text in told)
 
 
+def test_goes_on_from_the_very_step(run_two, tmp_path):
+    for steps, ends in run_two(interrupted, str(tmp_path)):
+        assert steps == 4
+        assert ends == [(2, 0)] * (steps + 1)
+    whole = checkpoint.load(tmp_path / "whole")
+    assert len(whole["ranks"]) == run_two.size
+    for step in range(1, steps + 1):
+        assert equal_but_for_time(checkpoint.load(tmp_path / str(step)), whole)
+
+
 @pytest.mark.parametrize("epoch", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_killed_rank_comes_back_to_the_same_bits(tmp_path, epoch):
     root = Path(__file__).parents[2]
@@ -127,17 +173,3 @@ def test_a_killed_rank_comes_back_to_the_same_bits(tmp_path, epoch):
     assert [r["loss"] for r in left["history"]] == [r["loss"] for r in killed["history"]]
     for one, other in zip(left["ranks"], killed["ranks"], strict=True):
         assert torch.equal(one["random"]["torch"], other["random"]["torch"])
-
-
-def test_the_command_line_is_one_process(tmp_path):
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    train = ["-m", "gcl", "train", "grace", "karate", "--epochs", "1", "--out", str(tmp_path / "o")]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", *launch, *train],
-        env=environment, cwd=root, capture_output=True, text=True, timeout=150,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "gcl train trains on one graph in one process" in done.stderr
-    assert not (tmp_path / "o").exists()
