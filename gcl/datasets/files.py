@@ -159,4 +159,4 @@ def _check(owner: str, path: Path | None, found: dict[str, Tensor]) -> None:
                 f"{owner}: {where}.num_nodes must be one whole number{rows}, got {shown(stated)}."
             )
     if "edge_weight" in found:
-        check_edge_weight(owner, found["edge_weight"], found["edge_index"].shape[1])
+        check_edge_weight(f"{owner}: {where}", found["edge_weight"], found["edge_index"].shape[1])
