@@ -20,14 +20,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from feeds import Peak, Used, built, forms, under_torchrun
+from feeds import Peak, Used, built, forms
 from torch_geometric.seed import seed_everything
 
 import gcl
@@ -50,9 +48,8 @@ def graph(nodes: int) -> Any:
 def one(chosen: argparse.Namespace) -> None:
     """Train in one form, measure, and write the row."""
     torch.set_num_threads(1)
-    several = under_torchrun()
-    with processes() if several else nullcontext():
-        rank, size = (dist.get_rank(), dist.get_world_size()) if several else (0, 1)
+    with gcl.distributed.processes() as rank:
+        size = gcl.distributed.launched()
         memory = Peak()
         memory.start()
         (nodes,) = chosen.nodes
@@ -77,28 +74,18 @@ def one(chosen: argparse.Namespace) -> None:
                 used := Used(),
                 ProgressBar(f"{name}, {nodes:,} nodes"),
                 CSVLog(folder / "log.csv", every=1),
-                Checkpoint(saved, every=1),
+                Checkpoint(saved, every=1, every_steps=100),
             ],
             resume=saved if saved.exists() else None,
         )
         held = max(memory.mb(), used.memory.most)
-        peaks = [held]
-        if several:
-            peaks = [0.0] * size
+        peaks = [held] * size
+        if size > 1:
             dist.all_gather_object(peaks, held)
         if rank == 0:
             write(chosen, name, nodes, size, state, data, made, peaks)
-        if several:
+        if size > 1:
             dist.barrier()
-
-
-@contextmanager
-def processes() -> Iterator[None]:
-    store, rank, size = next(iter(dist.rendezvous("env://")))
-    store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
-    yield
-    dist.destroy_process_group()
 
 
 def write(
