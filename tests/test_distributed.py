@@ -8,8 +8,12 @@ import gcl.distributed
 from tests.distributed.losses import (
     LENGTHS,
     LOSSES,
+    D,
+    clusters_of_several,
     common_and_own_draws,
     gradients_of_losses,
+    largest_messages,
+    meta_node_steps,
     nodes_and_graphs,
     pairs_and_weights,
     refused,
@@ -65,6 +69,23 @@ def test_a_number_a_row_follows_its_rows(run):
     for same, other in run(strengths, LENGTHS[run.size][1]):
         assert abs(same) < 1e-10
         assert abs(other) > 1e-3
+
+
+def test_centres_of_meta_nodes_move_as_in_one_process(run):
+    for lengths in LENGTHS[run.size]:
+        assert max(run(meta_node_steps, lengths)) < 1e-6  # what gap gives is of float32
+
+
+def test_clusters_of_several_ranks(run):
+    for lengths in LENGTHS[run.size]:
+        for found in run(clusters_of_several, lengths, torch.float64):
+            assert all(same and apart < 1e-10 for same, apart in found)
+
+
+def test_meta_nodes_send_no_rows(run_two):
+    for first, second in run_two(largest_messages, 300):
+        assert first == 300 * D  # the rows of the first centres
+        assert second == 300  # a number an anchor, and sums [5, D]
 
 
 @pytest.mark.parametrize("second", [[4], [], [0, 5]])

@@ -1,14 +1,17 @@
 """What ranks compute in the tests of losses."""
 
 import copy
+from contextlib import ExitStack
+from unittest import mock
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.nn.functional import normalize
 
 from gcl import losses as L
-from gcl.distributed import GlobalBatch, alone
-from gcl.ops import tiling
+from gcl.distributed import GlobalBatch, alone, ranks
+from gcl.ops import kmeans, spherical_kmeans, tiling
 
 N, D = 17, 8
 
@@ -37,6 +40,13 @@ def learned(tau):
     return nn.Parameter(torch.tensor(tau))
 
 
+def meta_nodes(clusters=5, loss=L.InfoNCE, **options):
+    return lambda: loss(learned(0.4), negatives=L.MetaNodeNegatives(clusters, **options))
+
+
+LABELS = torch.arange(N) % 4
+SHARES = torch.rand(N, 3, generator=torch.Generator().manual_seed(0)).softmax(1)
+
 LOSSES = {
     "AdaptiveContrast": lambda: L.AdaptiveContrast(D, 0.4),
     "AlignmentUniformity": lambda: L.AlignmentUniformity(),
@@ -61,7 +71,19 @@ LOSSES = {
     "InfoNCE distance": lambda: L.InfoNCE(0.4, similarity="neg_sq_euclidean"),
     "InfoNCE random": lambda: L.InfoNCE(0.4, negatives=L.RandomNegatives(5)),
     "InfoNCE mixed": lambda: L.InfoNCE(0.4, negatives=L.MixedNegatives(5, 4)),
-    "InfoNCE meta-nodes": lambda: L.InfoNCE(0.4, negatives=L.MetaNodeNegatives(5)),
+    "InfoNCE meta-nodes": meta_nodes(),
+    "InfoNCE meta-nodes batch": meta_nodes(batch=11),
+    "InfoNCE meta-nodes few": meta_nodes(N),
+    "InfoNCE meta-nodes labels": meta_nodes(None, assignment=LABELS),
+    "InfoNCE meta-nodes others": meta_nodes(within_cluster=False),
+    "InfoNCE meta-nodes pair": meta_nodes(proxy="pair"),
+    "InfoNCE meta-nodes paper": meta_nodes(proxy="paper"),
+    "InfoNCE meta-nodes second": meta_nodes(second_order=True),
+    "InfoNCE meta-nodes second pair": meta_nodes(second_order=True, proxy="pair"),
+    "InfoNCE meta-nodes shares": meta_nodes(None, assignment=SHARES, within_cluster=False),
+    "InfoNCE meta-nodes soft": meta_nodes(assign="soft"),
+    "InfoNCE meta-nodes soft pair": meta_nodes(assign="soft", proxy="pair"),
+    "DCL meta-nodes": meta_nodes(loss=L.DCL),
     "InfoNCE weighted": lambda: L.InfoNCE(0.4, intra=False, log_weight=L.PairNetwork(D)),
     "JSD": lambda: L.JSD(),
     "KernelInfoNCE": lambda: L.KernelInfoNCE(0.4),
@@ -163,6 +185,68 @@ def pairs_and_weights(lengths, places, weights, options):
     expected.backward()
     there = torch.stack([v.grad for v in full])[:, start : start + lengths[rank]]
     return float((value - expected).detach()), float((grads - there).abs().max())
+
+
+def meta_node_steps(lengths):
+    """Training steps with meta-nodes: the largest error of a number against one process."""
+    torch.manual_seed(0)
+    apart = []
+    several, one = (L.InfoNCE(0.4, negatives=L.MetaNodeNegatives(4, every=2)) for _ in range(2))
+    for step in range(4):
+        z = torch.randn(2, sum(lengths), D, dtype=torch.float64)
+        if step == 3:
+            several.eval(), one.eval()
+        value = GlobalBatch(several)(*(v.split(lengths)[dist.get_rank()] for v in z))
+        with alone():
+            expected = one(*z)
+        mine, theirs = several.negatives, one.negatives
+        assert mine.steps == theirs.steps
+        apart += [value - expected, *(mine.centers - theirs.centers).flatten()]
+        for found, there in ((mine.gap(5), theirs.gap(5)), (mine.bound(), theirs.bound())):
+            assert found.keys() == there.keys()
+            apart += [torch.tensor(found[key] - there[key]) for key in found]
+    return float(torch.stack(apart).abs().max())
+
+
+def largest_messages(n):
+    """The numbers in the largest message of the first step of meta-nodes, and of the next."""
+    z, found = torch.randn(2, n, D, requires_grad=True), []
+    loss = GlobalBatch(L.InfoNCE(0.4, negatives=L.MetaNodeNegatives(5)))
+    kinds = {"all_reduce": 0, "all_gather": 1}
+    with ExitStack() as stack:
+        for name, place in kinds.items():
+            sent = getattr(dist, name)
+
+            def noting(*given, sent=sent, place=place, **options):
+                found[-1] = max(found[-1], given[place].numel())
+                return sent(*given, **options)
+
+            stack.enter_context(mock.patch.object(dist, name, noting))
+        for _ in range(2):
+            found.append(0)
+            loss(*(2 * z)).backward()
+    return found
+
+
+def clusters_of_several(lengths, dtype):
+    """k-means of rows of which many are alike, so that clusters lose their rows."""
+    torch.manual_seed(0)
+    z = torch.randn(5, D, dtype=dtype)[torch.randint(5, (sum(lengths),))]
+    z[::3] += torch.randn_like(z[::3])
+    own = z.split(lengths)[dist.get_rank()]
+    found = []
+    for options in ({}, {"seed": 3}, {"init": z[:1].expand(6, -1)}):
+        labels, centres = spherical_kmeans(own, 6, together=ranks(own), **options)
+        with alone():
+            expected, there = spherical_kmeans(z, 6, **options)
+        there_labels = expected.split(lengths)[dist.get_rank()]
+        found.append((torch.equal(labels, there_labels), float((centres - there).abs().max())))
+    with mock.patch.object(kmeans, "STARTS", 7):  # as of rows too many to draw from
+        labels, centres = spherical_kmeans(own, 6, iterations=0, together=ranks(own))
+    nearest = normalize(own) @ centres.t()
+    is_row = ((centres[:, None] - normalize(z)).abs().amax(2) < 1e-12).any(1).all()
+    apart = (nearest.amax(1) - nearest.gather(1, labels[:, None])[:, 0]).sum()
+    return [*found, (bool(is_row), float(apart))]
 
 
 def strengths(lengths):
