@@ -124,14 +124,17 @@ class SoftmaxLoss(nn.Module, ABC):
         """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`.
 
         Denominators come from a ring, in which every pair of ranks meets once, or from negatives
-        that say how; what is left are two numbers an anchor, which are gathered. `NotImplemented`
-        where negatives do not say, pairs are weighed, or denominators are not those of this class.
+        that say how; what is left are two numbers an anchor, which are gathered. A symmetric
+        `LogWeight` goes with the ring; it is that of the rows of all ranks, in their order, and
+        every rank has it. `NotImplemented` where negatives do not say how, weights are made from
+        the rows or not symmetric, or denominators are not those of this class.
         """
         chosen = None if self.negatives is None else across_of(self.negatives)
         streamed = self.negatives is None or chosen is not None
         own = type(self).denominators is not SoftmaxLoss.denominators
-        weighed = self.log_weight is not None
-        if own or not streamed or weighed or self.similarity == "neg_sq_euclidean":
+        rule = self.log_weight
+        fixed = rule if isinstance(rule, LogWeight) and rule.symmetric else None
+        if own or not streamed or fixed is not rule or self.similarity == "neg_sq_euclidean":
             return NotImplemented
         self._check_options()
         u, v = self.rows(z1, z2, together.total)
@@ -141,7 +144,9 @@ class SoftmaxLoss(nn.Module, ABC):
             if isinstance(tau, Tensor) and tau.dim():
                 return NotImplemented
             if chosen is None:
-                negatives = ring_logsumexp((u, v), tau, together, intra=self.intra, exclude=True)
+                negatives = ring_logsumexp(
+                    (u, v), tau, together, intra=self.intra, exclude=True, log_weight=fixed
+                )
             else:
                 negatives = combine(
                     (u, v),

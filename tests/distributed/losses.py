@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from gcl import losses as L
 from gcl.distributed import GlobalBatch, alone, ranks
-from gcl.ops import kmeans, spherical_kmeans, tiling
+from gcl.ops import LogWeight, kmeans, spherical_kmeans, tiling
 
 N, D = 17, 8
 
@@ -44,7 +44,27 @@ def meta_nodes(clusters=5, loss=L.InfoNCE, **options):
     return lambda: loss(learned(0.4), negatives=L.MetaNodeNegatives(clusters, **options))
 
 
+def weighted(rule, loss=L.InfoNCE, tau=0.4, **options):
+    """With a rule for the rows of all ranks."""
+    return lambda: loss(learned(tau), log_weight=rule(), **options)
+
+
+def strong():
+    return L.rank_one(nn.Parameter(torch.linspace(-1, 1, N).sin()), scale=2.0)
+
+
+def far(rows, cols, rate):
+    places = torch.arange(N, dtype=torch.float64)
+    return -rate * (places[rows, None] - places[cols]).abs()
+
+
+def apart():
+    return LogWeight(far, nn.Parameter(torch.tensor(0.3)), symmetric=True)
+
+
 LABELS = torch.arange(N) % 4
+CIRCLE = torch.stack([torch.arange(N), (torch.arange(N) + 1) % N])
+CIRCLE = torch.cat([CIRCLE, CIRCLE.flip(0)], 1)
 SHARES = torch.rand(N, 3, generator=torch.Generator().manual_seed(0)).softmax(1)
 
 LOSSES = {
@@ -85,13 +105,22 @@ LOSSES = {
     "InfoNCE meta-nodes soft pair": meta_nodes(assign="soft", proxy="pair"),
     "DCL meta-nodes": meta_nodes(loss=L.DCL),
     "InfoNCE weighted": lambda: L.InfoNCE(0.4, intra=False, log_weight=L.PairNetwork(D)),
+    "InfoNCE strong": weighted(strong),
+    "InfoNCE strong dot": weighted(strong, similarity="dot", intra=False),
+    "InfoNCE strong small tau": weighted(strong, tau=0.01),
+    "InfoNCE apart": weighted(apart),
+    "InfoNCE cluster pairs": weighted(lambda: L.cluster_pairs(torch.stack([LABELS, LABELS // 2]))),
+    "InfoNCE not symmetric": weighted(lambda: L.rank_one(torch.ones(N), torch.arange(N) / N)),
+    "DCL without pairs": weighted(lambda: L.without_pairs(CIRCLE, N), L.DCL, 0.01),
     "JSD": lambda: L.JSD(),
     "KernelInfoNCE": lambda: L.KernelInfoNCE(0.4),
     "NS4GC": lambda: L.NS4GC(),
     "PairwiseAUC": lambda: L.PairwiseAUC(),
     "PairwiseViews": lambda: L.PairwiseViews(L.InfoNCE(learned(0.4))),
     "PairwiseViews Triplet": lambda: L.PairwiseViews(L.Triplet(num_negatives=3)),
-    "PolyView": lambda: L.PolyView(0.4),
+    "PolyView": lambda: L.PolyView(learned(0.4)),
+    "PolyView adaptive": lambda: L.PolyView(L.AdaptiveTemperature(0.4), form="arithmetic"),
+    "PolyView mean": lambda: L.PolyView(learned(0.4), rest="mean"),
     "ProGCL": lambda: L.ProGCL(0.4, t0=0, columns=9),
     "ProtoNCE": lambda: L.ProtoNCE(clusters=(2, 5)),
     "SUGRL": lambda: L.SUGRL(),
@@ -105,7 +134,20 @@ LOSSES = {
     "of a user": Mine,
     "subclass": lambda: Doubled(0.4),
 }
-VIEWS = {"PairwiseViews": 3, "PairwiseViews Triplet": 3}
+VIEWS = {
+    "PairwiseViews": 3,
+    "PairwiseViews Triplet": 3,
+    "PolyView": 3,
+    "PolyView adaptive": 3,
+    "PolyView mean": 3,
+}
+GATHERED = {  # of the softmax losses: negatives that are chosen one by one, weights without a turn
+    "InfoNCE distance",
+    "InfoNCE mixed",
+    "InfoNCE not symmetric",
+    "InfoNCE random",
+    "InfoNCE weighted",
+}
 
 # Rows on every rank; the last kinds have a rank with few or none.
 LENGTHS = {2: [(9, 8), (4, 13), (17, 0)], 3: [(6, 6, 5), (2, 12, 3), (0, 16, 1)]}
@@ -136,11 +178,12 @@ def compare(loss, views, lengths, dtype, **per_node):
             seed = int(torch.randint(2**62, ()))
         if several:
             mine = [z.split(lengths)[dist.get_rank()] for z in x]
-            value = GlobalBatch(one)(*(own(z) for z in mine), **per_node)
+            of_mine = {key: x.split(lengths)[dist.get_rank()] for key, x in per_node.items()}
+            value = GlobalBatch(one)(*(own(z) for z in mine), **of_mine)
         else:
             with alone():
                 torch.manual_seed(seed)
-                value = one(*(own(z) for z in x))
+                value = one(*(own(z) for z in x), **per_node)
         value.backward()
         parameters = [*own.parameters(), *one.parameters()]
         found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
@@ -250,17 +293,32 @@ def clusters_of_several(lengths, dtype):
 
 
 def strengths(lengths):
-    torch.manual_seed(0)
-    strength = torch.rand(sum(lengths), dtype=torch.float64)
-    z = torch.randn(2, sum(lengths), D, dtype=torch.float64)
-    loss = L.TeamUp(0.4, t0=0)
+    """TeamUp against one process, with strengths and without, and how far these are apart."""
+    strength = torch.rand(sum(lengths), dtype=torch.float64, generator=torch.manual_seed(0))
+    loss = L.TeamUp(learned(0.4), t0=0).double()
     loss.after_step(50, 100)
-    parts = [
-        part[dist.get_rank()] for part in (strength.split(lengths), *(v.split(lengths) for v in z))
+    found = [
+        compare(loss, 2, lengths, torch.float64, **given)
+        for given in ({"community_strength": strength}, {})
     ]
-    value = GlobalBatch(loss)(*parts[1:], community_strength=parts[0])
-    with alone():
-        return float(value - loss(*z, strength)), float(value - loss(*z))
+    errors = [max(abs(value - expected), error) for expected, value, error, _ in found]
+    return *errors, abs(found[0][0] - found[1][0])
+
+
+def gathered_ones(names, lengths):
+    """Of losses those that are gathered."""
+    found = []
+
+    class GatheredError(Exception):
+        pass
+
+    with mock.patch.object(GlobalBatch, "_gathered", side_effect=GatheredError):
+        for name in names:
+            try:
+                gradients_of_losses([name], lengths, torch.float64)
+            except GatheredError:
+                found.append(name)
+    return found
 
 
 def refused(lengths):
