@@ -6,10 +6,16 @@ import torch
 import gcl
 import gcl.distributed
 from tests.distributed.losses import (
+    GATHERED,
     LENGTHS,
     LOSSES,
+    D,
+    clusters_of_several,
     common_and_own_draws,
+    gathered_ones,
     gradients_of_losses,
+    largest_messages,
+    meta_node_steps,
     nodes_and_graphs,
     pairs_and_weights,
     refused,
@@ -45,6 +51,12 @@ def test_gradients_in_float32(run):
             assert error < LOOSE.get(name, 1e-5), name
 
 
+def test_softmax_losses_gather_where_negatives_are_chosen_one_by_one(run_two):
+    names = [name for name in LOSSES if name.split()[0] in ("DCL", "InfoNCE", "PolyView", "TeamUp")]
+    for found in run_two(gathered_ones, names, LENGTHS[2][1]):
+        assert set(found) == GATHERED
+
+
 def test_alone_it_is_the_loss():
     z = torch.eye(12, 16)
     loss = gcl.losses.InfoNCE(0.4)
@@ -62,9 +74,27 @@ def test_listed_pairs_follow_their_rows(run, options):
 
 
 def test_a_number_a_row_follows_its_rows(run):
-    for same, other in run(strengths, LENGTHS[run.size][1]):
-        assert abs(same) < 1e-10
-        assert abs(other) > 1e-3
+    for lengths in LENGTHS[run.size]:
+        for same, without, apart in run(strengths, lengths):
+            assert max(same, without) < 1e-10
+            assert apart > 1e-3
+
+
+def test_centres_of_meta_nodes_move_as_in_one_process(run):
+    for lengths in LENGTHS[run.size]:
+        assert max(run(meta_node_steps, lengths)) < 1e-6  # what gap gives is of float32
+
+
+def test_clusters_of_several_ranks(run):
+    for lengths in LENGTHS[run.size]:
+        for found in run(clusters_of_several, lengths, torch.float64):
+            assert all(same and apart < 1e-10 for same, apart in found)
+
+
+def test_meta_nodes_send_no_rows(run_two):
+    for first, second in run_two(largest_messages, 300):
+        assert first == 300 * D  # the rows of the first centres
+        assert second == 300  # a number an anchor, and sums [5, D]
 
 
 @pytest.mark.parametrize("second", [[4], [], [0, 5]])

@@ -53,6 +53,8 @@ class MonitorMetaNodes(Callback):
         True
     """
 
+    every_rank = True  # the sums are over the rows of all
+
     def __init__(self, *, every: int = 10, sample: int = 1024, prefix: str = ""):
         check_count("MonitorMetaNodes", every=every, sample=sample)
         self.every, self.sample, self.prefix = every, sample, prefix
@@ -70,6 +72,8 @@ class MonitorMetaNodes(Callback):
     def on_epoch_end(self, state: State) -> None:
         if not is_due(state, self.every):
             return
+        if state.team is not None:
+            state.team.agree()  # that none has failed, before rows are waited for
         measured = self._negatives.gap(self.sample)
         if self._negatives.proxy != "paper":
             measured |= self._negatives.bound()

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_number, check_positive, check_views
-from gcl.ops.ranks import Ranks, total
-from gcl.ops.similarity import in_one_type
+from gcl.checks import check_number, check_positive
+from gcl.ops.columns import correlation, standard_views
+from gcl.ops.ranks import Ranks
 
 
 class BarlowTwins(nn.Module):
@@ -50,61 +50,21 @@ class BarlowTwins(nn.Module):
         self.lam, self.eps = lam, eps
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
-        check_views("BarlowTwins", z1, z2)
-        if len(z1) < 2:
-            raise ValueError(
-                f"BarlowTwins: expected at least 2 rows, got {len(z1)}; a column of one row has "
-                "no variance."
-            )
-        with torch.autocast(z1.device.type, enabled=False):
-            a, b = (standardize(z, self.eps) for z in in_one_type(z1, z2))
-            cross = a.t() @ b / len(a)
-            diagonal = cross.diagonal()
-            lam = 1 / len(cross) if self.lam is None else self.lam
-            off = cross - torch.diag(diagonal)
-            return (1 - diagonal).square().sum() + lam * off.square().sum()
+        return self._loss(z1, z2, None)
 
     def across(self, together: Ranks, z1: Tensor, z2: Tensor) -> Tensor:
         """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`."""
-        check_views("BarlowTwins", z1, z2)
-        if together.total < 2:
-            return NotImplemented
-        with torch.autocast(z1.device.type, enabled=False):
-            a, b = (standardize(z, self.eps, together) for z in in_one_type(z1, z2))
-            # In float64: the sum of partial sums would be rounded once a rank.
-            cross = total(a.double().t() @ b.double(), together) / together.total
+        return self._loss(z1, z2, together) / together.size
+
+    def _loss(self, z1: Tensor, z2: Tensor, together: Ranks | None) -> Tensor:
+        a, b = standard_views("BarlowTwins", z1, z2, self.eps, together)
+        with torch.autocast(a.device.type, enabled=False):
+            cross = correlation(a, b, together)
             diagonal = cross.diagonal()
             lam = 1 / len(cross) if self.lam is None else self.lam
             off = cross - torch.diag(diagonal)
             loss = (1 - diagonal).square().sum() + lam * off.square().sum()
-            return loss.to(a.dtype) / together.size
+            return loss.to(a.dtype)
 
     def extra_repr(self) -> str:
         return f"lam={'1/d' if self.lam is None else self.lam}"
-
-
-def standardize(z: Tensor, eps: float, together: Ranks | None = None) -> Tensor:
-    """Columns with mean 0 and variance 1 (1/N); constant columns become 0.
-
-    NaN where the variance is beyond the type (deviations above 1e19 in float32).
-
-    Args:
-        z: rows.
-        eps: added to the deviation.
-        together: the ranks whose rows are meant, if not only these.
-    """
-    z = z.to(torch.promote_types(z.dtype, torch.float32))
-    z = z - mean_row(z, together)
-    # The root of exactly 0 has no finite gradient: take it only where there is variance.
-    variance = mean_row(z.square(), together)
-    varies = variance > 0
-    # A square beyond the type would pass for a deviation that makes the column 0: NaN tells.
-    deviation = torch.where(varies, variance, 1.0).sqrt()
-    return z / (deviation.masked_fill(variance.detach() == torch.inf, torch.nan) + eps)
-
-
-def mean_row(z: Tensor, together: Ranks | None = None) -> Tensor:
-    """The mean of the rows, of all ranks if there are several, `[d]`."""
-    if together is None:
-        return z.mean(dim=0)
-    return (total(z.double().sum(dim=0), together) / together.total).to(z.dtype)

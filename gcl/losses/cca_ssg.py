@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gcl.checks import check_number, check_positive, check_views
-from gcl.losses.barlow_twins import standardize
-from gcl.ops.ranks import Ranks, total
-from gcl.ops.similarity import in_one_type
+from gcl.checks import check_number, check_positive
+from gcl.ops.columns import correlation, standard_views
+from gcl.ops.ranks import Ranks
 
 
 class CCASSG(nn.Module):
@@ -51,37 +50,25 @@ class CCASSG(nn.Module):
         self.lam, self.eps = lam, eps
 
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
-        check_views("CCASSG", z1, z2)
-        if len(z1) < 2:
-            raise ValueError(
-                f"CCASSG: expected at least 2 rows, got {len(z1)}; a column of one row has no "
-                "variance."
-            )
-        with torch.autocast(z1.device.type, enabled=False):
-            a, b = (standardize(z, self.eps) for z in in_one_type(z1, z2))
-            agreement = (a * b).sum() / len(a)
-            return self.lam * (_decorrelation(a) + _decorrelation(b)) - agreement
+        return self._loss(z1, z2, None)
 
     def across(self, together: Ranks, z1: Tensor, z2: Tensor) -> Tensor:
         """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`."""
-        check_views("CCASSG", z1, z2)
-        if together.total < 2:
-            return NotImplemented
-        with torch.autocast(z1.device.type, enabled=False):
-            a, b = (standardize(z, self.eps, together) for z in in_one_type(z1, z2))
-            agreement = (a * b).sum() / together.total
+        return self._loss(z1, z2, together)
+
+    def _loss(self, z1: Tensor, z2: Tensor, together: Ranks | None) -> Tensor:
+        a, b = standard_views("CCASSG", z1, z2, self.eps, together)
+        rows, size = (len(a), 1) if together is None else (together.total, together.size)
+        with torch.autocast(a.device.type, enabled=False):
+            agreement = (a * b).sum() / rows
             apart = _decorrelation(a, together) + _decorrelation(b, together)
-            return self.lam * apart.to(a.dtype) / together.size - agreement
+            return self.lam * apart.to(a.dtype) / size - agreement
 
     def extra_repr(self) -> str:
         return f"lam={self.lam:g}"
 
 
-def _decorrelation(z: Tensor, together: Ranks | None = None) -> Tensor:
-    if together is None:
-        correlation = z.t() @ z / len(z)
-    else:  # in float64: the sum of partial sums would be rounded once a rank
-        z = z.double()
-        correlation = total(z.t() @ z, together) / together.total
-    identity = torch.eye(len(correlation), dtype=z.dtype, device=z.device)
-    return (identity - correlation).square().sum()
+def _decorrelation(z: Tensor, together: Ranks | None) -> Tensor:
+    found = correlation(z, z, together)
+    identity = torch.eye(len(found), dtype=found.dtype, device=found.device)
+    return (identity - found).square().sum()

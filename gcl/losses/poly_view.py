@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from functools import reduce
 from typing import Literal
 
@@ -14,7 +15,10 @@ from torch import Tensor, nn
 from gcl.checks import check_choice, check_positive, check_views
 from gcl.losses.softmax import Temperature
 from gcl.ops.multi_view import log_add, multi_view_logsumexp
-from gcl.ops.similarity import row_similarity, unit_rows
+from gcl.ops.ranks import Ranks
+from gcl.ops.ranks import rows as gather
+from gcl.ops.ring import ring_logsumexp
+from gcl.ops.similarity import in_one_type, row_similarity, unit_rows
 from gcl.ops.tracing import outside_graph
 
 
@@ -89,43 +93,51 @@ class PolyView(nn.Module):
 
     @outside_graph
     def forward(self, *views: Float[Tensor, "n d"]) -> Tensor:
+        return self._loss(views, None)
+
+    def across(self, together: Ranks, *views: Tensor) -> Tensor:
+        """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`."""
+        return self._loss(views, together)
+
+    def _loss(self, views: tuple[Tensor, ...], together: Ranks | None) -> Tensor:
         if len(views) < 2:
             raise ValueError(f"PolyView: expected at least two views, got {len(views)}.")
         for view in views[1:]:
             check_views("PolyView", views[0], view)
-        n = len(views[0])
+        n = len(views[0]) if together is None else together.total
         if n == 1:
-            warnings.warn("PolyView: one row has no negatives, so the loss is 0.", stacklevel=2)
+            warnings.warn("PolyView: one row has no negatives, so the loss is 0.", stacklevel=3)
         with torch.autocast(views[0].device.type, enabled=False):
             rows = [unit_rows(z) for z in views]
             compare = self._means if self.rest == "mean" else self._pairs
-            sides = [self._value(pos, neg) for pos, neg in compare(rows)]
+            sides = [self._value(pos, neg) for pos, neg in compare(rows, together)]
             each = torch.stack(sides).mean(0)
+            if together is not None:
+                # Every rank makes the same of the same numbers: all of the loss, not a part.
+                each = each / together.size
             return each if self.reduction == "none" else each.sum() / max(n, 1)
 
-    def _pairs(self, rows: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    def _pairs(self, rows: list[Tensor], together: Ranks | None) -> list[tuple[Tensor, Tensor]]:
         """For every view its positive logits `[M - 1, n]` and log neg `[n]`."""
         views = range(len(rows))
-        cosine = {
-            (a, b): row_similarity(rows[a], rows[b], "cosine") for a in views for b in views[:a]
-        }
+        cosine = {(a, b): _cosine(rows[a], rows[b], together) for a in views for b in views[:a]}
         tau = self._temperature(list(cosine.values()))
-        negatives = multi_view_logsumexp(rows, tau)
+        negatives = _denominators(rows, tau, together)
         positives = [
             torch.stack([cosine[max(a, b), min(a, b)] for b in views if b != a]) / tau
             for a in views
         ]
         return list(zip(positives, negatives, strict=True))
 
-    def _means(self, rows: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    def _means(self, rows: list[Tensor], together: Ranks | None) -> list[tuple[Tensor, Tensor]]:
         """The same with one positive a view, `[1, n]`."""
         # Summed without the view itself: taking it off the total would leave rounding errors,
         # as long as a unit row, where the others cancel.
         means = [unit_rows(reduce(torch.add, rows[:a] + rows[a + 1 :])) for a in range(len(rows))]
-        cosines = [row_similarity(u, r, "cosine") for u, r in zip(rows, means, strict=True)]
+        cosines = [_cosine(u, r, together) for u, r in zip(rows, means, strict=True)]
         tau = self._temperature(cosines)
         return [
-            (cosine[None] / tau, multi_view_logsumexp((u, r), tau)[0])
+            (cosine[None] / tau, _denominators((u, r), tau, together)[0])
             for u, r, cosine in zip(rows, means, cosines, strict=True)
         ]
 
@@ -142,3 +154,18 @@ class PolyView(nn.Module):
         number = self.tau.item() if isinstance(self.tau, Tensor) else self.tau
         tau = "" if isinstance(number, nn.Module) else f"tau={number:g}, "
         return f"{tau}form={self.form!r}, rest={self.rest!r}"
+
+
+def _cosine(u: Tensor, v: Tensor, together: Ranks | None) -> Tensor:
+    """Of rows i of unit length, of all ranks."""
+    own = row_similarity(u, v, "cosine")
+    return own if together is None else gather(own, together)
+
+
+def _denominators(
+    views: Sequence[Tensor], tau: Tensor | float, together: Ranks | None
+) -> list[Tensor]:
+    """Of the anchors of all ranks."""
+    if together is None:
+        return multi_view_logsumexp(views, tau)
+    return [gather(lse, together) for lse in ring_logsumexp(in_one_type(*views), tau, together)]

@@ -15,7 +15,7 @@ from gcl.checks import as_number, check_choice, check_positive, check_views
 from gcl.describe import changed_options
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.multi_view import combine, log_add, multi_view_logsumexp
-from gcl.ops.ranks import Ranks
+from gcl.ops.ranks import Ranks, across_of
 from gcl.ops.ranks import rows as gather
 from gcl.ops.ring import ring_logsumexp
 from gcl.ops.similarity import SIMILARITIES, Similarity, as_products, comparable, row_similarity
@@ -29,7 +29,9 @@ Temperature: TypeAlias = float | nn.Parameter | nn.Module
 Negatives: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
 """`(q [n, d], k [n, d], tau) -> [n]`: log-sum-exp of `<q_i, k_j> / tau` over the negatives j of
 row i, never over j = i; -inf for a row without any. An attribute `sums_all = True` says that it
-stands for the sum over all j != i, so that losses which need that sum take it.
+stands for the sum over all j != i, so that losses which need that sum take it. A method
+`across(ranks, q, k, tau) -> [n]` gives several ranks the sums of their own anchors over the rows of
+all; without it rows are gathered.
 `gcl.testing.check_negatives` checks one of your own."""
 
 Rule: TypeAlias = LogWeight | nn.Module
@@ -121,13 +123,18 @@ class SoftmaxLoss(nn.Module, ABC):
     def across(self, together: Ranks, z1: Tensor, z2: Tensor) -> Tensor:
         """The loss of the rows of several ranks: this rank's part, see `gcl.distributed`.
 
-        Denominators come from a ring, in which every pair of ranks meets once; what is left are two
-        numbers an anchor, which are gathered. `NotImplemented` where negatives are chosen or
-        weighed, or denominators are not those of this class.
+        Denominators come from a ring, in which every pair of ranks meets once, or from negatives
+        that say how; what is left are two numbers an anchor, which are gathered. A symmetric
+        `LogWeight` goes with the ring; it is that of the rows of all ranks, in their order, and
+        every rank has it. `NotImplemented` where negatives do not say how, weights are made from
+        the rows or not symmetric, or denominators are not those of this class.
         """
-        streamed = self.negatives is None and self.log_weight is None
+        chosen = None if self.negatives is None else across_of(self.negatives)
+        streamed = self.negatives is None or chosen is not None
         own = type(self).denominators is not SoftmaxLoss.denominators
-        if own or not streamed or self.similarity == "neg_sq_euclidean":
+        rule = self.log_weight
+        fixed = rule if isinstance(rule, LogWeight) and rule.symmetric else None
+        if own or not streamed or fixed is not rule or self.similarity == "neg_sq_euclidean":
             return NotImplemented
         self._check_options()
         u, v = self.rows(z1, z2, together.total)
@@ -136,7 +143,18 @@ class SoftmaxLoss(nn.Module, ABC):
             tau = self.temperature(similarity)
             if isinstance(tau, Tensor) and tau.dim():
                 return NotImplemented
-            negatives = ring_logsumexp((u, v), tau, together, intra=self.intra, exclude=True)
+            if chosen is None:
+                negatives = ring_logsumexp(
+                    (u, v), tau, together, intra=self.intra, exclude=True, log_weight=fixed
+                )
+            else:
+                negatives = combine(
+                    (u, v),
+                    lambda q, k, _: chosen(together, q, k, tau),
+                    intra=self.intra,
+                    exclude=True,
+                    anchors=2 if self.symmetric else 1,
+                )
             sides = [
                 self.combine_logits(similarity, gather(negative, together), tau)
                 for negative in negatives[: 2 if self.symmetric else 1]

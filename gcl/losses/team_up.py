@@ -14,6 +14,9 @@ from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.losses.weights.rules import rank_one
 from gcl.ops.host import all_finite, number, set_number
 from gcl.ops.multi_view import log_add, two_view_logsumexp
+from gcl.ops.ranks import Ranks
+from gcl.ops.ranks import rows as gather
+from gcl.ops.ring import ring_logsumexp
 from gcl.ops.similarity import row_similarity
 from gcl.ops.tracing import outside_graph
 
@@ -123,6 +126,32 @@ class TeamUp(SoftmaxLoss):
             raised = similarity + 2 * gamma * strength
             sides = [self.combine_logits(raised, negative, tau) for negative in negatives]
             return self.reduce(sides if self.symmetric else sides[:1])
+
+    def across(
+        self, together: Ranks, z1: Tensor, z2: Tensor, community_strength: Tensor | None = None
+    ) -> Tensor:
+        """As in `SoftmaxLoss`; the strengths, one number a row, are gathered."""
+        if community_strength is None:
+            return super().across(together, z1, z2)
+        u, v = self.rows(z1, z2, together.total)
+        gathered = gather(community_strength, together, summed=True)
+        gamma, strength = self.gamma, _checked(gathered, together.total).to(u)
+        with torch.autocast(z1.device.type, enabled=False):
+            similarity = gather(row_similarity(u, v, self.similarity), together)
+            tau = self.temperature(similarity)
+            if isinstance(tau, Tensor) and tau.dim():
+                return NotImplemented
+            negatives = ring_logsumexp(
+                (u, v), tau, together, intra=self.intra,
+                log_weight=rank_one(strength * (gamma / tau)) if gamma else None,
+            )  # fmt: skip
+            raised = similarity + 2 * gamma * strength
+            sides = [
+                self.combine_logits(raised, gather(negative, together), tau)
+                for negative in negatives[: 2 if self.symmetric else 1]
+            ]
+            # Every rank makes the same of the same numbers: all of the loss, not a part.
+            return self.reduce(sides) / together.size
 
     def combine_logits(
         self, similarity: Tensor, negative: Tensor, tau: Tensor | float

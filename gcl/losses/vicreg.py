@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from gcl.checks import check_positive, check_real, check_views
-from gcl.losses.barlow_twins import mean_row
+from gcl.ops.columns import mean_row
 from gcl.ops.ranks import Ranks, total
 from gcl.ops.similarity import in_one_type
 

@@ -29,7 +29,7 @@ OVER_RANKS = {
     "bgrl": OverRanks("global", _ROWWISE),
     "cca_ssg": OverRanks("global", _MOMENTS),
     "costa": OverRanks("global", f"{_GATHERED}; the sketch is common"),
-    "csgcl": OverRanks("global", f"{_GATHERED}, with the strengths of their communities"),
+    "csgcl": OverRanks("global", f"{_RING}, with the strengths of all communities"),
     "dgi": OverRanks("global", f"{_ROWWISE}; the summary is a mean over all"),
     "gbt": OverRanks("global", _MOMENTS),
     "gca": OverRanks("global", _RING),

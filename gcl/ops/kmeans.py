@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.checks import check_columns, check_count, check_seed
+from gcl.ops.ranks import Ranks, own_of, rows, total
 from gcl.ops.similarity import unit_rows
 from gcl.ops.structure import tally
 from gcl.ops.tiles import blocks
@@ -16,6 +18,9 @@ from gcl.ops.tracing import outside_graph
 
 # Similarities to centroids are held for this many pairs at a time.
 PAIRS = 1 << 22
+
+# Rows of several ranks from which a start is drawn, and which a rank then holds for it.
+STARTS = 1 << 14
 
 
 @outside_graph
@@ -27,6 +32,7 @@ def spherical_kmeans(
     iterations: int = 20,
     seed: int = 0,
     init: Float[Tensor, "k d"] | None = None,
+    together: Ranks | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Clusters of rows by cosine: rows and centroids have unit length.
 
@@ -44,6 +50,9 @@ def spherical_kmeans(
         iterations: at most so many; it ends earlier when nothing moves.
         seed: of the start.
         init: centroids to start from instead, for example those of the epoch before.
+        together: the ranks whose rows are meant, if not only these. Each gets the labels of its
+            own rows and the same centroids; what is sent are sums `[clusters, d]`. The start is
+            drawn by the first rank, from all rows or, of more than 2^14, from so many.
 
     Shape:
         z `[n, d]` -> labels `[n]` in [0, clusters), each the nearest centroid, and the centroids
@@ -68,7 +77,7 @@ def spherical_kmeans(
     check_count("spherical_kmeans", clusters=clusters)
     check_count("spherical_kmeans", least=0, iterations=iterations)
     check_seed("spherical_kmeans", seed)
-    if len(z) == 0:
+    if (len(z) if together is None else together.total) == 0:
         raise ValueError("spherical_kmeans: expected at least one row, got none.")
     if init is not None and len(init) != clusters:
         raise ValueError(
@@ -76,20 +85,43 @@ def spherical_kmeans(
         )
     with torch.autocast(z.device.type, enabled=False):
         u = unit_rows(z)
-        centroids = _spread(u, clusters, seed) if init is None else unit_rows(init.to(u))
+        if init is not None:
+            centroids = unit_rows(init.to(u))
+        elif together is None:
+            centroids = _spread(u, clusters, seed)
+        else:
+            centroids = _common_spread(u, clusters, seed, together)
         labels, similarity = _nearest(u, centroids)
         # Elsewhere small sums are done sooner than a question: what has settled is kept instead.
-        asks = u.device.type == "cpu" or len(u) * clusters > PAIRS
+        asks = together is not None or u.device.type == "cpu" or len(u) * clusters > PAIRS
         settled = torch.zeros((), dtype=torch.bool, device=u.device)
         for _ in range(iterations):
-            before, moved = labels, _means(u, clusters, labels, similarity)
+            before, moved = labels, _means(u, clusters, labels, similarity, together)
             centroids = moved if asks else torch.where(settled, centroids, moved)
             labels, similarity = _nearest(u, centroids)
             if not asks:
                 settled |= (labels == before).all()
-            elif torch.equal(labels, before):
+            elif _are_same(labels, before, together):
                 break
         return labels, centroids
+
+
+def _common_spread(u: Tensor, clusters: int, seed: int, together: Ranks) -> Tensor:
+    """The start that the first rank draws from rows of all."""
+    if together.total > STARTS:
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randperm(together.total, generator=generator)[:STARTS].sort().values
+        u, together = own_of(u, drawn, together)
+    everyone, start = rows(u, together), u.new_zeros(clusters, u.shape[1])
+    if together.rank == 0:
+        start = _spread(everyone, clusters, seed)
+    return total(start, together)
+
+
+def _are_same(labels: Tensor, before: Tensor, together: Ranks | None) -> bool:
+    if together is None:
+        return torch.equal(labels, before)
+    return not bool(total((labels != before).sum(), together))
 
 
 def _spread(u: Tensor, clusters: int, seed: int) -> Tensor:
@@ -115,18 +147,29 @@ def _spread(u: Tensor, clusters: int, seed: int) -> Tensor:
 
 def _nearest(u: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
     parts = [
-        (u[rows] @ centroids.t()).max(dim=1)
-        for rows in blocks(len(u), max(1, PAIRS // len(centroids)))
+        (u[part] @ centroids.t()).max(dim=1)
+        for part in blocks(len(u), max(1, PAIRS // len(centroids))) or [slice(0, 0)]
     ]
     return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
 
 
-def _means(u: Tensor, clusters: int, labels: Tensor, similarity: Tensor) -> Tensor:
-    centroids = unit_rows(u.new_zeros(clusters, u.shape[1]).index_add_(0, labels, u))
-    empty = tally(labels, clusters) == 0
-    if u.device.type == "cpu" and not bool(empty.any()):
+def _means(
+    u: Tensor, clusters: int, labels: Tensor, similarity: Tensor, together: Ranks | None
+) -> Tensor:
+    sums = u.new_zeros(clusters, u.shape[1]).index_add_(0, labels, u)
+    sizes = tally(labels, clusters)
+    if together is not None:
+        sums, sizes = total(sums, together), total(sizes, together)
+    centroids, empty = unit_rows(sums), sizes == 0
+    asks = together is not None or u.device.type == "cpu"
+    if asks and not bool(empty.any()):
         return centroids
     gap = u.square().sum(1) - similarity
+    if together is not None:
+        # The worst of all are among the worst of each.
+        own = gap.argsort(descending=True, stable=True)[:clusters]
+        lengths = tuple(min(clusters, length) for length in together.lengths)
+        u, gap = (rows(x, replace(together, lengths=lengths)) for x in (u[own], gap[own]))
     worst = gap.argsort(descending=True, stable=True)[:clusters]
     # The first empty cluster gets the row that fits worst, the next one the next.
     turn = empty.cumsum(0) - 1

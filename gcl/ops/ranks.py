@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -216,6 +216,21 @@ def rows(z: Tensor, together: Ranks, *, summed: bool = False) -> Tensor:
         `[n, ...]`, n as `together.lengths` says -> `[N, ...]`.
     """
     return _Rows.apply(z, together, summed)
+
+
+def own_of(z: Tensor, drawn: Tensor, together: Ranks) -> tuple[Tensor, Ranks]:
+    """Of rows drawn from those of all ranks this rank's, and how many each rank has.
+
+    Args:
+        z: this rank's rows.
+        drawn: positions among all rows, on the CPU, the same on all ranks.
+        together: the ranks and their rows.
+    """
+    ends = torch.tensor(together.lengths).cumsum(0)
+    of = torch.searchsorted(ends, drawn, right=True)
+    mine = drawn[of == together.rank] - together.start
+    lengths = tuple(torch.bincount(of, minlength=together.size).tolist())
+    return z[mine.to(z.device)], replace(together, lengths=lengths)
 
 
 def whole(part: Tensor, together: Ranks) -> Tensor:

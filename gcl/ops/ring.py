@@ -10,7 +10,8 @@ second half. With s = log2(e) / tau and E_ij = 2^(s <z_i, z_j>),
                dZ_i += G_ij z_j,   B_j += G_ij z_i,   B goes home,   dZ / tau,
                dtau from <z, dZ> / 2 of the own rows
 
-which is 16 N^2 D / w operations a rank, where gathered rows cost 24 of them for all pairs.
+which is 16 N^2 D / w operations a rank, where gathered rows cost 24 of them for all pairs. Weights
+W_ij = W_ji multiply E; every rank evaluates its tiles of the rule at positions among all rows.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gcl.ops.autograd import first_order_only
+from gcl.ops.log_weight import LogWeight, RuleGradient, add_rule, check_rule
 from gcl.ops.ranks import Ranks
 from gcl.ops.reductions import merge
 from gcl.ops.stream_rows import as_tau
@@ -38,6 +40,7 @@ def ring_logsumexp(
     *,
     intra: bool = True,
     exclude: bool = True,
+    log_weight: LogWeight | None = None,
 ) -> list[Float[Tensor, " n"]]:
     """`gcl.ops.multi_view_logsumexp` of this rank's rows against those of all ranks.
 
@@ -47,6 +50,11 @@ def ring_logsumexp(
         together: the ranks and their rows.
         intra: also sum over the other rows of the same view.
         exclude: leave out the other views of the node itself.
+        log_weight: a symmetric rule for log W_ij over pairs of all ranks' nodes, in rank order, the
+            same on all ranks.
+
+    Raises:
+        ValueError: a rule that is not symmetric, or for another number of nodes.
 
     Shape:
         M times `[n, d]` -> M times `[n]`; -inf where there is no candidate.
@@ -55,10 +63,17 @@ def ring_logsumexp(
     its own part of one loss.
     """
     tau = as_tau(views[0], tau)
-    plan = _Plan(together, len(views), intra, exclude, current_tiling())
+    check_rule(log_weight, together.total, together.total)
+    if log_weight is not None and not log_weight.symmetric:
+        raise ValueError(
+            "ring_logsumexp: a tile between two ranks serves both, so the rule must be symmetric; "
+            "say symmetric=True if W_ij = W_ji, or gather the rows."
+        )
+    plan = _Plan(together, len(views), intra, exclude, log_weight, current_tiling())
+    tensors = () if log_weight is None else log_weight.tensors
     with torch.autocast(views[0].device.type, enabled=False):
         stacked = torch.cat([z.contiguous() for z in views])
-        lse = _RingLogSumExp.apply(1 / tau, stacked, plan)
+        lse = _RingLogSumExp.apply(1 / tau, stacked, plan, *tensors)
     return list(lse.split(len(views[0]))) if len(views[0]) else [lse] * len(views)
 
 
@@ -73,6 +88,8 @@ class _Hop(NamedTuple):
 class _Tile(NamedTuple):
     i: slice  # rows of the stacked views
     j: slice
+    rows: slice  # the same as nodes of all ranks
+    cols: slice
     turned: bool  # stands for its transpose, too
     bare: bool  # without its diagonal
 
@@ -81,10 +98,16 @@ class _Plan:
     """Which ranks meet, and which tiles lie between them."""
 
     def __init__(
-        self, together: Ranks, num_views: int, intra: bool, exclude: bool, settings: Tiling
+        self,
+        together: Ranks,
+        num_views: int,
+        intra: bool,
+        exclude: bool,
+        rule: LogWeight | None,
+        settings: Tiling,
     ):
         self.together, self.num_views, self.settings = together, num_views, settings
-        self.intra, self.exclude = intra, exclude
+        self.intra, self.exclude, self.rule = intra, exclude, rule
 
     def hops(self) -> list[_Hop]:
         """The meetings after that with itself."""
@@ -102,18 +125,21 @@ class _Plan:
 
     def at_home(self, n: int, tile: int) -> Iterator[_Tile]:
         """Tiles that cover every pair of this rank's own rows once."""
-        nodes = blocks(n, tile)
+        nodes, start = blocks(n, tile), self.together.start
         for a in range(self.num_views):
             for b in range(a if self.intra else a + 1, self.num_views):
                 for x, i in enumerate(nodes):
                     for y in range(x if a == b else 0, len(nodes)):
                         bare = x == y and (a == b or self.exclude)
                         turned = a != b or x != y
-                        yield _Tile(_moved(i, a * n), _moved(nodes[y], b * n), turned, bare)
+                        j = nodes[y]
+                        places = _moved(i, start), _moved(j, start)
+                        yield _Tile(_moved(i, a * n), _moved(j, b * n), *places, turned, bare)
 
     def between(self, hop: _Hop, tile: int) -> Iterator[_Tile]:
         """Tiles between two ranks."""
         n, m = (self.together.lengths[r] for r in (self.together.rank, hop.other))
+        start, there = self.together.start, sum(self.together.lengths[: hop.other])
         rows = blocks(hop.mine.stop - hop.mine.start, tile, hop.mine.start)
         cols = blocks(hop.theirs.stop - hop.theirs.start, tile, hop.theirs.start)
         for a in range(self.num_views):
@@ -121,10 +147,12 @@ class _Plan:
                 if a != b or self.intra:
                     for i in rows:
                         for j in cols:
-                            yield _Tile(_moved(i, a * n), _moved(j, b * m), True, False)
+                            places = _moved(i, start), _moved(j, there)
+                            yield _Tile(_moved(i, a * n), _moved(j, b * m), *places, True, False)
 
     def tile(self, like: Tensor) -> int:
-        return self.settings.tile or default_tile(like, 1, self.settings.precision)
+        width = 1 if self.rule is None else self.rule.width
+        return self.settings.tile or default_tile(like, width, self.settings.precision)
 
     def exchange(self, sent: Tensor, to: int, came_from: int, length: int) -> _Mail:
         """Rows `[M n, ...]` on their way to a rank, and those of another `[M length, ...]`."""
@@ -188,7 +216,7 @@ def _moved(part: slice, by: int) -> slice:
 
 class _RingLogSumExp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, scale: Tensor, z: Tensor, plan: _Plan) -> Tensor:
+    def forward(ctx: Any, scale: Tensor, z: Tensor, plan: _Plan, *tensors: Tensor) -> Tensor:
         n = len(z) // plan.num_views
         products, tile = Products(plan.settings.precision, z.device), plan.tile(z)
         longest = z.square().sum(1).max() if len(z) else z.new_zeros(())
@@ -196,7 +224,8 @@ class _RingLogSumExp(torch.autograd.Function):
         # Whether powers stay in range is asked of all rows, so that all ranks do the same.
         dist.all_reduce(longest, dist.ReduceOp.MAX, group=plan.together.group)
         most, unit = torch.stack([longest * scale, scale * LOG2E]).tolist()
-        bounded = most <= SAFE_LOGIT
+        slack = 0.0 if plan.rule is None else plan.rule.bound
+        bounded = slack < SAFE_LOGIT and most <= SAFE_LOGIT - slack
         sums = z.new_full((len(z),), 0.0 if bounded else -torch.inf)
         scratch = z.new_empty(tile, tile)
         left, right, factor = _factors(products, z, scale, unit)
@@ -204,6 +233,8 @@ class _RingLogSumExp(torch.autograd.Function):
         def visit(t: _Tile, other: Tensor, mine: Tensor, theirs: Tensor) -> None:
             out = _view(scratch, t)
             logits = products.logits(left[t.i], other[t.j], out, factor)
+            if plan.rule is not None:
+                add_rule(logits, plan.rule(t.rows, t.cols, *tensors), LOG2E)
             if t.bare:
                 logits.fill_diagonal_(-torch.inf)
             if bounded:
@@ -231,7 +262,7 @@ class _RingLogSumExp(torch.autograd.Function):
             came = mail.open()
             sums = sums + came if bounded else torch.logaddexp2(sums, came)
         lse = sums.log2() if bounded else sums
-        ctx.save_for_backward(scale, z, lse)
+        ctx.save_for_backward(scale, z, lse, *tensors)
         ctx.plan, ctx.bounded, ctx.unit = plan, bounded, unit
         return lse * LN2
 
@@ -239,7 +270,8 @@ class _RingLogSumExp(torch.autograd.Function):
     @first_order_only
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         plan = ctx.plan
-        scale, z, lse = ctx.saved_tensors
+        scale, z, lse, *tensors = ctx.saved_tensors
+        rule = RuleGradient(plan.rule, tuple(tensors), list(ctx.needs_input_grad[3:]))
         n, tile = len(z) // plan.num_views, plan.tile(z)
         products = Products(plan.settings.precision, z.device)
         left, right, factor = _factors(products, z, scale, ctx.unit)
@@ -257,6 +289,8 @@ class _RingLogSumExp(torch.autograd.Function):
             rows, slopes = other
             pair, both = _view(scratch, t), _view(second, t)
             products.logits(left[t.i], rows[t.j], pair, factor)
+            weight = rule.tile(t.rows, t.cols)
+            add_rule(pair, weight, LOG2E)
             if t.bare:
                 pair.fill_diagonal_(-torch.inf)
             if ctx.bounded:
@@ -267,6 +301,9 @@ class _RingLogSumExp(torch.autograd.Function):
                     torch.sub(pair, slopes[t.j, 1], out=both).exp2_().mul_(slopes[t.j, 0])
                 pair.sub_(told[t.i, 1, None]).exp2_().mul_(told[t.i, 0, None])
                 pair.add_(both if t.turned else both.copy_(pair.t()))
+            if rule.needed:
+                # The sums over a tile that is its own transpose count both orders of a pair.
+                rule.add(weight, pair if t.turned else 0.5 * pair)
             pair = products.weights(pair)
             products.add(mine[t.i], pair, rows[t.j])
             if t.turned:
@@ -288,7 +325,7 @@ class _RingLogSumExp(torch.autograd.Function):
             dz += mail.open()
         # <z, dz> counts every pair at both of its ends, each on its rank.
         grad_scale = (z * dz).sum() / 2 if ctx.needs_input_grad[0] else None
-        return grad_scale, dz.mul_(scale), None
+        return grad_scale, dz.mul_(scale), None, *rule.grads
 
 
 def _factors(

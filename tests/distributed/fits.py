@@ -100,6 +100,19 @@ def history_of(contrast):
     return state.history, all(torch.equal(there[0], w) for w in there), torch.rand(1).item(), rank
 
 
+def watched_meta_nodes():
+    """The rows of the history that ranks and one process write of meta-nodes."""
+
+    def rows(several):
+        method = gcl.methods.meta_nodes(made("grace"), clusters=4)
+        watch = C.MonitorMetaNodes(every=1, sample=9)
+        return gcl.fit(method, parts(several), epochs=2, callbacks=[watch]).history
+
+    found = rows(True)
+    with alone():
+        return found, rows(False)
+
+
 def callbacks_of(stop):
     first, every = Watch(stop), Watch(every=True)
     state = gcl.fit(made(), parts(True), epochs=5, callbacks=[first, every])

@@ -85,7 +85,7 @@ def test_compiled_steps_are_those_of_before(data):
 
 
 def test_what_cannot_be_compiled_is_refused(data):
-    with pytest.raises(ValueError, match="compile must be True, False or a backend .*inductor"):
+    with pytest.raises(ValueError, match=r"compile must be True, False or a backend .*inductor"):
         gcl.fit(small(data), data, epochs=1, compile="fast")
     loader = gcl.loader.NeighborBatches(data, [2], batch_size=10)
     with pytest.raises(ValueError, match="compile does not go with accumulate"):

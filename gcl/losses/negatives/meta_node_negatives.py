@@ -17,8 +17,10 @@ from gcl.ops.clusters.meta_nodes import meta_node_logsumexp
 from gcl.ops.host import number, set_number
 from gcl.ops.kmeans import spherical_kmeans
 from gcl.ops.log_weight import LogWeight
+from gcl.ops.ranks import Ranks, own_of, rows
 from gcl.ops.similarity import unit_rows
 from gcl.ops.streaming import streaming_logsumexp
+from gcl.ops.structure import remember
 from gcl.ops.tracing import outside_graph
 
 # Iterations of a clustering that starts from nothing.
@@ -74,6 +76,12 @@ class MetaNodeNegatives(nn.Module):
 
     A step is a call with rows that are not those of the calls before it; with
     similarity="neg_sq_euclidean" every call is one. Always in full precision.
+
+    Several ranks (`gcl.distributed`) have the clusters of the rows of all of them, the same centres
+    and, but for rounding, what one process makes of all rows; of more than 2^14 (with `batch=None`
+    or a larger one) the first centres are drawn from so many. Sums and sizes of clusters are sent,
+    no rows, other than those of the first centres. An `assignment` is that of the rows of all
+    ranks, in their order.
 
     Shape:
         q, k `[n, d]`, tau a number, a scalar or (for "node") `[n]` -> `[n]`; -inf for a row
@@ -156,18 +164,28 @@ class MetaNodeNegatives(nn.Module):
         check_views("MetaNodeNegatives", q, k)
         if len(q) == 0:
             return q.sum(1)
-        assignment = self._note(q, k)
+        return self._sum(q, k, tau, None)
+
+    def across(self, together: Ranks, q: Tensor, k: Tensor, tau: Tensor | float) -> Tensor:
+        """The sums of this rank's anchors over the rows of all ranks, see `gcl.distributed`."""
+        check_views("MetaNodeNegatives", q, k)
+        return self._sum(q, k, tau, together)
+
+    def _sum(self, q: Tensor, k: Tensor, tau: Tensor | float, together: Ranks | None) -> Tensor:
+        assignment = self._note(q, k, together)
         # Losses that ask several times a step: the lowest temperature has the largest gap.
         tau_now = torch.as_tensor(tau).detach()
         self._tau = tau_now if self._tau is None else torch.minimum(self._tau, tau_now)
         return meta_node_logsumexp(
-            q, k, tau, assignment, second_order=self.second_order, exclude=True, **self._options()
-        )
+            q, k, tau, assignment, second_order=self.second_order, exclude=True, together=together,
+            **self._options(together),
+        )  # fmt: skip
 
     def bound(self) -> dict[str, float]:
         """`meta_node_bound` of the last step, for the sums over all negatives of its anchors.
 
-        "bound" is the largest of its calls; "mean_bound" is above the mean of `gap()`.
+        "bound" is the largest of its calls; "mean_bound" is above the mean of `gap()`. After a step
+        of several ranks all of them must ask, and gather their rows for it; so with `gap`.
 
         Raises:
             ValueError: before the first call; proxy="paper", which has no bound.
@@ -231,11 +249,14 @@ class MetaNodeNegatives(nn.Module):
         """Let go of the rows of the last step."""
         self._seen, self._calls, self._tau = [], [], None
 
-    def _options(self) -> dict[str, Any]:
-        given = self.assignment
+    def _options(self, together: Ranks | None = None) -> dict[str, Any]:
+        given, clusters = self.assignment, self.clusters
         hard = self.assign == "hard" if given is None else not given.is_floating_point()
+        if together is not None and hard and given is not None:
+            # Of its own rows a rank does not know how many there are.
+            clusters = remember(given, ("clusters",), lambda: max(1, 1 + int(given.max())))
         return {
-            "clusters": self.clusters if hard else None,
+            "clusters": clusters if hard else None,
             "proxy": self.proxy,
             "within_cluster": self.within_cluster,
             "normalize": False,
@@ -260,66 +281,89 @@ class MetaNodeNegatives(nn.Module):
                         f"{name}: the rows of the last step were not kept (more than {KEPT} "
                         "numbers); set remember=True before it."
                     )
+                if (together := queries.together) is not None:
+                    q, k, assignment = (rows(x, together) for x in (q, k, assignment))
                 calls.append(_Call(q, k, assignment))
             if calls:
                 yield calls
 
     @torch.no_grad()
-    def _note(self, q: Tensor, k: Tensor) -> Tensor:
+    def _note(self, q: Tensor, k: Tensor, together: Ranks | None) -> Tensor:
         """Which rows these are; new ones begin a step. Returns the assignment of those of k."""
         queries, keys = self._known(q), self._known(k)
         if queries is None and keys is None:
             self.forget()
             if self.training and self.clusters is not None:
-                self._step(k)
-        keys = keys or self._add(k)
-        queries = queries or self._known(q) or self._add(q)
+                self._step(k, together)
+        keys = keys or self._add(k, together)
+        queries = queries or self._known(q) or self._add(q, together)
         if not any(first is queries and second is keys for first, second in self._calls):
             self._calls.append((queries, keys))
         if self.assignment is not None:
-            keys.assignment = self.assignment.to(k.device)
+            keys.assignment = self._given(together).to(k.device)
         elif keys.assignment is None:
-            keys.assignment = self._nearest(k)
+            keys.assignment = self._nearest(k, together)
         return keys.assignment
 
     def _known(self, z: Tensor) -> _Rows | None:
         found = (each for each in self._seen if each.is_(z))
         return next(found, None)
 
-    def _add(self, z: Tensor) -> _Rows:
-        keep = z.numel() <= KEPT if self.remember is None else self.remember
-        rows = _Rows(z, keep)
-        self._seen.append(rows)
-        return rows
+    def _given(self, together: Ranks | None) -> Tensor:
+        """The user's assignment, of this rank's rows."""
+        assert self.assignment is not None  # only asked for where there is one
+        if together is None:
+            return self.assignment
+        if len(self.assignment) != together.total:
+            raise ValueError(
+                f"MetaNodeNegatives: assignment must hold the clusters of the {together.total} "
+                f"rows of all ranks, in their order, got {len(self.assignment)}."
+            )
+        return self.assignment[together.own]
 
-    def _step(self, k: Tensor) -> None:
+    def _add(self, z: Tensor, together: Ranks | None) -> _Rows:
+        keep = z.numel() <= KEPT if self.remember is None else self.remember
+        seen = _Rows(z, keep, together)
+        self._seen.append(seen)
+        return seen
+
+    def _step(self, k: Tensor, together: Ranks | None) -> None:
         """Count a step of training, and move the centres if it is time."""
         assert self.clusters is not None  # not with clusters of the user
         started = self.centers.shape[1] == k.shape[1]
-        if len(k) > self.clusters and (not started or number(self.steps) % self.every == 0):
-            self.centers = self._cluster(k, self.centers if started else None)
+        many = _count(k, together) > self.clusters
+        if many and (not started or number(self.steps) % self.every == 0):
+            self.centers = self._cluster(k, self.centers if started else None, together)
         set_number(self.steps, number(self.steps) + 1)
 
-    def _cluster(self, z: Tensor, init: Tensor | None) -> Tensor:
+    def _cluster(self, z: Tensor, init: Tensor | None, together: Ranks | None) -> Tensor:
         assert self.clusters is not None  # not with clusters of the user
         iterations = self.iterations if init is not None else max(FIRST_ITERATIONS, self.iterations)
-        if self.batch is not None and len(z) > self.batch:
+        n = _count(z, together)
+        if self.batch is not None and n > self.batch:
             generator = torch.Generator().manual_seed(self.seed + number(self.steps))
-            z = z[torch.randperm(len(z), generator=generator)[: self.batch].to(z.device)]
-        return spherical_kmeans(z, self.clusters, iterations=iterations, seed=self.seed, init=init)[
-            1
-        ]
+            drawn = torch.randperm(n, generator=generator)[: self.batch]
+            if together is None:
+                z = z[drawn.to(z.device)]
+            else:
+                z, together = own_of(z, drawn, together)
+        return spherical_kmeans(
+            z, self.clusters, iterations=iterations, seed=self.seed, init=init, together=together
+        )[1]
 
-    def _nearest(self, z: Tensor) -> Tensor:
+    def _nearest(self, z: Tensor, together: Ranks | None) -> Tensor:
         """Labels or shares of rows by the centres."""
         assert self.clusters is not None  # not with clusters of the user
-        if len(z) <= self.clusters:
-            return torch.arange(len(z), device=z.device)
+        if _count(z, together) <= self.clusters:
+            start = 0 if together is None else together.start
+            return torch.arange(start, start + len(z), device=z.device)
         centers = self.centers
         if centers.shape[1] != z.shape[1]:
-            centers = self._cluster(z, None)
+            centers = self._cluster(z, None, together)
         if self.assign == "hard":
-            return spherical_kmeans(z, self.clusters, iterations=0, init=centers)[0]
+            return spherical_kmeans(
+                z, self.clusters, iterations=0, init=centers, together=together
+            )[0]
         u = unit_rows(z)
         return (u @ centers.to(u).t() / self.softness).softmax(1)
 
@@ -356,14 +400,18 @@ class MetaNodeNegatives(nn.Module):
 class _Rows:
     """A matrix of the last step: which it is, its assignment, and the rows if they are kept."""
 
-    def __init__(self, z: Tensor, keep: bool):
-        self.which, self.version = weakref.ref(z), _version(z)
+    def __init__(self, z: Tensor, keep: bool, together: Ranks | None):
+        self.which, self.version, self.together = weakref.ref(z), _version(z), together
         self.rows = z.detach() if keep else None
         self.assignment: Tensor | None = None
 
     def is_(self, z: Tensor) -> bool:
         """Whether z is that matrix, unchanged."""
         return self.which() is z and self.version == _version(z)
+
+
+def _count(z: Tensor, together: Ranks | None) -> int:
+    return len(z) if together is None else together.total
 
 
 def _version(z: Tensor) -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gcl.checks import check_choice, check_columns, check_count
+from gcl.ops.ranks import Ranks, total
 from gcl.ops.similarity import unit_rows
 from gcl.ops.stream_rows import as_tau
 from gcl.ops.structure import tally
@@ -19,20 +20,29 @@ ROWS = 1 << 14  # that one sum adds up
 
 
 class Members(NamedTuple):
-    """Clusters of rows: labels `[m]` or shares `[m, K]`."""
+    """Clusters of rows: labels `[m]` or shares `[m, K]`; sums are over the rows of all ranks."""
 
     labels: Tensor | None
     shares: Tensor | None
     number: int
+    together: Ranks | None = None  # whose rows are meant, if not only these
 
     def sizes(self, like: Tensor) -> Tensor:
         if self.shares is not None:
-            return self.shares.sum(0)
+            return self.everywhere(self.shares.sum(0))
         assert self.labels is not None
-        return tally(self.labels, self.number).to(like.dtype)
+        return self.everywhere(tally(self.labels, self.number).to(like.dtype))
 
     def sums(self, x: Tensor) -> Tensor:
         """`sum_j q_jb x_j` for rows x `[m, e]` -> `[K, e]`."""
+        return self.everywhere(self.own_sums(x))
+
+    def everywhere(self, x: Tensor) -> Tensor:
+        """The sum of what the ranks have."""
+        return x if self.together is None else total(x, self.together)
+
+    def own_sums(self, x: Tensor) -> Tensor:
+        """`sums` over this rank's rows."""
         if self.shares is not None:
             return self.shares.t() @ x
         assert self.labels is not None
@@ -44,10 +54,12 @@ class Members(NamedTuple):
     def second_moments(self, x: Tensor) -> Tensor:
         """`sum_j q_jb x_j x_j^T`, `[K, d, d]`."""
         if self.shares is not None:
-            return torch.stack([(x * share[:, None]).t() @ x for share in self.shares.unbind(1)])
-        assert self.labels is not None
-        sizes = tally(self.labels, self.number).tolist()
-        return torch.stack([part.t() @ part for part in x[self.labels.argsort()].split(sizes)])
+            parts = [(x * share[:, None]).t() @ x for share in self.shares.unbind(1)]
+        else:
+            assert self.labels is not None
+            sizes = tally(self.labels, self.number).tolist()
+            parts = [part.t() @ part for part in x[self.labels.argsort()].split(sizes)]
+        return self.everywhere(torch.stack(parts))
 
     def of_rows(self, values: Tensor) -> Tensor:
         """Values of clusters `[K]` as values of rows; for shares their weighted mean."""
@@ -178,7 +190,7 @@ def overlap(x: Tensor, queries: Members, members: Members) -> Tensor:
     assert members.labels is not None
     k = members.number
     flat = x.new_zeros(k * k).index_add(0, queries.labels * k + members.labels, x)
-    return flat.view(k, k)
+    return members.everywhere(flat.view(k, k))
 
 
 def safe_logsumexp(logits: Tensor) -> Tensor:

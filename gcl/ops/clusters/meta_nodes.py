@@ -16,6 +16,7 @@ from gcl.ops.clusters.members import (
 )
 from gcl.ops.clusters.node_sum import node_sum
 from gcl.ops.clusters.pair_sum import pair_sum
+from gcl.ops.ranks import Ranks
 from gcl.ops.similarity import unit_rows
 from gcl.ops.tracing import outside_graph
 
@@ -33,6 +34,7 @@ def meta_node_logsumexp(
     second_order: bool = False,
     exclude: bool = False,
     normalize: bool = True,
+    together: Ranks | None = None,
 ) -> Float[Tensor, " n"]:
     r"""Log-sum-exp of every row of z against clusters of the rows of keys, in place of the rows.
 
@@ -76,6 +78,9 @@ def meta_node_logsumexp(
             whose diagonal is a constant.
         normalize: False takes the rows as they are, whatever their length ("paper" does always:
             its sums are of raw rows).
+        together: the ranks whose rows are meant, if not only these: each gives its own rows and
+            their clusters and gets its own anchors, and what is sent are sums `[K, d]`. Gradients
+            are expected as `gcl.ops.ranks.whole` passes them; labels need `clusters`.
 
     Shape:
         z `[n, d]`, keys `[m, d]` -> `[n]`, float32 or wider; -inf for a row without candidates.
@@ -110,6 +115,7 @@ def meta_node_logsumexp(
         second_order,
         exclude,
         normalize,
+        together,
     )
 
 
@@ -126,6 +132,7 @@ def _sum(
     second_order: bool,
     exclude: bool,
     normalize: bool,
+    together: Ranks | None,
 ) -> Float[Tensor, " n"]:
     name = "meta_node_logsumexp"
     if second_order and proxy == "paper":
@@ -136,10 +143,18 @@ def _sum(
         name, z, keys, assignment, query_assignment, clusters, proxy, normalize and not late,
         exclude, needs_queries=proxy != "node" or not within_cluster,
     )  # fmt: skip
+    if together is not None:
+        if members.labels is not None and clusters is None:
+            raise ValueError(
+                f"{name}: the ranks must agree on the number of clusters; give clusters."
+            )
+        same, members = queries is members, members._replace(together=together)
+        if queries is not None:
+            queries = members if same else queries._replace(together=together)
     with torch.autocast(z.device.type, enabled=False):
         options = SumOptions(within_cluster, second_order, exclude, late)
         scale = inverse_tau(name, u, tau, proxy)
-        if len(u) == 0 or len(v) == 0:
+        if together is None and (len(u) == 0 or len(v) == 0):
             nobody = torch.ones(len(u), dtype=torch.bool, device=u.device)
             return u.sum(1).masked_fill(nobody, -torch.inf)
         if proxy == "node":

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gcl.ops.autograd import first_order_only
 from gcl.ops.clusters.members import Members, SumOptions, covariances, positive, safe_logsumexp
+from gcl.ops.ranks import Ranks, total
 from gcl.ops.similarity import unit_rows
 from gcl.ops.tiles import blocks
 from gcl.ops.tracing import traced
@@ -41,11 +42,13 @@ def node_sum(
         options.exclude,
         options.normalize,
         max(16, step),
+        members.together,
     )
     shares = None if apart is None else apart.shares
     if traced():
         every = slice(0, len(u))
-        shared = plan.head(plan.sums(slice(0, len(v)), v, members.shares), sizes, covariance, scale)
+        sums = plan.everywhere(plan.sums(slice(0, len(v)), v, members.shares))
+        shared = plan.head(sums, sizes, covariance, scale)
         own = None if u is v or not plan.exclude else v
         return plan.values(every, u, own, members.shares, shares, *shared, bonus)
     return _NodeSum.apply(
@@ -62,6 +65,11 @@ class _NodePlan(NamedTuple):
     exclude: bool
     normalize: bool
     step: int
+    together: Ranks | None
+
+    def everywhere(self, x: Tensor) -> Tensor:
+        """The sum of what the ranks have."""
+        return x if self.together is None else total(x, self.together)
 
     def sums(self, rows: slice, v: Tensor, shares: Tensor | None) -> Tensor:
         """Sums of the rows of a block by cluster."""
@@ -156,6 +164,7 @@ class _NodeSum(torch.autograd.Function):
         sums = u.new_zeros(plan.number, u.shape[1])
         for rows in blocks(len(keys), plan.step):
             sums += plan.sums(rows, keys[rows], _cut(shares, rows))
+        sums = plan.everywhere(sums)
         shared = plan.head(sums, sizes, covariance, scale)
         ctx.save_for_backward(u, v, scale, shares, apart, sizes, covariance, bonus, sums)
         ctx.plan = plan
@@ -164,7 +173,7 @@ class _NodeSum(torch.autograd.Function):
         for rows in blocks(len(u), plan.step):
             block = (u[rows], _cut(own, rows), _cut(shares, rows), _cut(apart, rows))
             parts.append(plan.values(rows, *block, *shared, bonus))
-        return torch.cat(parts)
+        return torch.cat(parts) if parts else u.new_empty(0)
 
     @staticmethod
     @first_order_only
@@ -194,15 +203,17 @@ class _NodeSum(torch.autograd.Function):
                 out = plan.values(rows, *everything)
             mine, further, of_shares, of_apart, *rest = _slopes(out, everything[:-1], grad[rows])
             grad_u[rows] = 0.0 if mine is None else mine
-            for total, part in (
+            for found, part in (
                 (grad_v, further), (grad_shares, of_shares), (grad_apart, of_apart)
             ):  # fmt: skip
-                if total is not None and part is not None:
-                    total[rows] += part
-            for total, part in zip(slopes, rest, strict=True):
-                if total is not None and part is not None:
-                    total += part
+                if found is not None and part is not None:
+                    found[rows] += part
+            for found, part in zip(slopes, rest, strict=True):
+                if found is not None and part is not None:
+                    found += part
         of_sums, of_sizes, of_covariance, of_scale = _slopes(shared, top, slopes)
+        # The sums are those of all ranks, and so is what depends on them.
+        of_sums = plan.everywhere(of_sums)
         keys = u if v is None else v
         for rows in blocks(len(keys), plan.step):
             block = [_leaf(keys[rows]), _leaf(_cut(shares, rows), for_shares)]
