@@ -131,7 +131,7 @@ class Embedder(TransformerMixin, BaseEstimator):
             method = run.build(graph)
             batches = Feed("the data", run.loader, run.fanout, run.batch_size)
             training, _ = feed(batches, method, graph, self.random_state or 0)
-            state, _ = train(run, method, graph, training, self.random_state or 0)
+            state, _ = train(run, method, graph, training, self.random_state or 0, quiet=True)
         self.method_: Method = method
         self.loss_ = float(state.loss)
         return self

@@ -295,6 +295,7 @@ def train(
     resume: bool = False,
     lengths: Sequence[int] = (),
     callbacks: Sequence[Callback] = (),
+    quiet: bool = False,
 ) -> tuple[State, dict[str, float]]:
     """Train the method of a run; returns the final state, and seconds and memory (MB).
 
@@ -308,11 +309,13 @@ def train(
         resume: see `train_seed`.
         lengths: see `train_seed`.
         callbacks: further callbacks.
+        quiet: tell nothing of the progress.
 
     Raises:
         CheckpointError, Interrupt: see `train_seed`.
     """
-    hooks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}"), *callbacks]
+    told: list[Callback] = [] if quiet else [ProgressBar(f"{run.name} seed {seed}")]
+    hooks: list[Callback] = [*told, *callbacks]
     if run.patience:
         hooks.append(EarlyStopping(patience=run.patience))
     saved, keeping = None, None

@@ -32,7 +32,7 @@ def test_it_trains_as_gcl_train_does(data):
     assert np.array_equal(z, train_seed(run, data, 0)[1].z.numpy())
 
 
-def test_it_trains_as_written_by_hand(data):
+def test_it_trains_as_written_by_hand(data, capsys):
     found = Embedder("dgi", hidden=8, epochs=4, random_state=3).fit(data)
     usual = gcl.methods.dgi.training
     seed_everything(3)
@@ -41,6 +41,7 @@ def test_it_trains_as_written_by_hand(data):
     state = gcl.fit(method, data, epochs=4, optimizer=optimizer)
     assert np.array_equal(found.transform(data), gcl.embed(method, data).numpy())
     assert found.loss_ == state.loss
+    assert capsys.readouterr() == ("", "")  # estimators are silent
 
 
 def test_the_recipes_own_length():
