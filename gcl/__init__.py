@@ -31,12 +31,15 @@ if TYPE_CHECKING:
         transforms,
     )
     from gcl.contracts import Method
+    from gcl.experiments.embedder import Embedder
+    from gcl.experiments.saving import load, save
     from gcl.experiments.select import select
     from gcl.training import embed, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Embedder",
     "Method",
     "augment",
     "baselines",
@@ -46,20 +49,25 @@ __all__ = [
     "embed",
     "evaluate",
     "fit",
+    "load",
     "loader",
     "losses",
     "methods",
     "nn",
     "ops",
+    "save",
     "select",
     "testing",
     "transforms",
 ]
 
 _HOMES = {
+    "Embedder": "gcl.experiments.embedder",
     "Method": "gcl.contracts",
     "embed": "gcl.training",
     "fit": "gcl.training",
+    "load": "gcl.experiments.saving",
+    "save": "gcl.experiments.saving",
     "select": "gcl.experiments.select",
 }
 

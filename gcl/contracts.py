@@ -62,6 +62,9 @@ class Method(nn.Module, ABC):
     """Whether `loss` is one call of `self.objective` with rows each of which follows from its own
     batch: what `fit(accumulate=)` needs."""
 
+    made_by: Any = None
+    """The calls that made the method, `gcl.methods.made.Made`; None where nothing tells."""
+
     def prepare(self, data: Graph) -> Graph:
         """What must see the whole graph, once before training; the input stays as it is.
 

@@ -1,4 +1,4 @@
-"""The command line: `gcl list | train | bench | select | plot`.
+"""The command line: `gcl list | train | embed | bench | select | plot`.
 
 Exit codes: 0 done, 1 a fault of this program, 2 bad input, 3 training broke down (non-finite loss),
 4 another process of the same training has failed, 130 interrupted (SIGINT), 143 ended by SIGTERM,
@@ -23,6 +23,7 @@ from gcl.names import did_you_mean
 COMMANDS = {
     "list": "gcl.cli.listing:list_command",
     "train": "gcl.cli.train:train_command",
+    "embed": "gcl.cli.embed:embed_command",
     "bench": "gcl.cli.bench:bench_command",
     "select": "gcl.cli.select:select_command",
     "plot": "gcl.cli.plotting:plot_command",
@@ -33,6 +34,7 @@ usage: gcl COMMAND ...
   gcl list                              recipes, data sets, protocols
   gcl train RECIPE DATASET [options]    train, evaluate, print a table (gcl train RECIPE --help);
                                         RECIPE may have variants around it: grace+macl+pot
+  gcl embed FOLDER DATA --out z.csv     embeddings of any graph by a method that was trained
   gcl bench CONFIG_DIR [options]        run configurations, ours beside the reported number
   gcl select DATASET GRID.toml          choose a recipe and its settings, without labels
   gcl plot DIR                          figures of a folder written by gcl train --out

@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from gcl.contracts import Method
 from gcl.experiments.lookup import find_recipe, find_variant, is_path
+from gcl.methods.made import told_of
 
 Options = Mapping[str, Any]
 """By name: numbers and words; one mapping for each object that is an argument, and each variant."""
@@ -39,9 +40,11 @@ class Composition:
             TypeError, ValueError: what recipe and variants raise.
         """
         own = {key: value for key, value in options.items() if key not in self.variants}
-        method = _method(self.name, self.recipe(data, **made(self.recipe, own)))
+        names = iter(self.name.split("+"))
+        method = _called(self.name, next(names), self.recipe, data, made(self.recipe, own))
         for name, variant in self.variants.items():
-            method = _method(name, variant(method, **made(variant, options.get(name, {}))))
+            chosen = made(variant, options.get(name, {}))
+            method = _called(name, next(names), variant, method, chosen)
         return method
 
     def defaults(self) -> dict[str, Any]:
@@ -50,9 +53,17 @@ class Composition:
         return found | {name: plain_defaults(variant) for name, variant in self.variants.items()}
 
 
-def _method(name: str, found: Any) -> Method:
+def _called(
+    name: str, path: str, function: Callable[..., Any], first: Any, options: Options
+) -> Method:
+    """What a recipe or variant makes, which tells how; a function of others by its path."""
+    before = getattr(first, "made_by", None)
+    found = function(first, **options)
     if not isinstance(found, Method):
         raise TypeError(f"{name} must return a gcl.Method, got {found!r:.80}.")
+    if ":" in path or is_path(path):
+        call = inspect.signature(function).bind(first, **options)
+        told_of(path, call, found, before)
     return found
 
 

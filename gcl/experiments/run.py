@@ -7,6 +7,7 @@ import inspect
 import io
 import json
 import time
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -33,6 +34,7 @@ from gcl.experiments.leave import Leave
 from gcl.experiments.lookup import imported, is_path
 from gcl.experiments.memory import peak_extra_mb
 from gcl.experiments.provenance import commit
+from gcl.experiments.saving import save
 from gcl.graphs.digest import data_digest
 from gcl.graphs.rows import with_counted_labels
 from gcl.graphs.validate import validate_graph
@@ -197,7 +199,8 @@ def train_seed(
         run: what to run.
         data: its graph, from `load_data`.
         seed: seeds the weights and the training; splits and k-means keep their own seed.
-        folder: where to put log.csv, checkpoint.safetensors and embedding.npy; nowhere if None.
+        folder: where to put log.csv, checkpoint.safetensors, embedding.npy and the folder model of
+            `gcl.save`; nowhere if None.
         resume: go on from the checkpoint in the folder if there is one.
         lengths: other epochs for which the checkpoint may have been written.
         kept: a folder of embeddings: what it has is measured and not trained again, what it has not
@@ -250,6 +253,7 @@ def _train(
             buffer = io.BytesIO()
             np.save(buffer, z.numpy(), allow_pickle=False)
             write_atomically(folder / "embedding.npy", buffer.getvalue())
+            _keep(method, folder / "model")
         return z
 
     z = on_first(written)
@@ -257,6 +261,14 @@ def _train(
     if untrained is None or z is None:  # not the first of several processes
         untrained = z = torch.empty(0)
     return Trained(untrained.cpu(), z, cost, state.loss, commit())
+
+
+def _keep(method: Method, folder: Path) -> None:
+    """The trained method as a folder of its own, for `gcl.load` and `gcl embed`."""
+    try:
+        save(method, folder)
+    except ValueError as error:  # parts that no file can tell; the training is worth no less
+        warnings.warn(f"{folder} was not written: {error}", stacklevel=2)
 
 
 def _embedded(run: Run, method: Method, whole: Any, data: Any) -> torch.Tensor:
@@ -283,6 +295,7 @@ def train(
     resume: bool = False,
     lengths: Sequence[int] = (),
     callbacks: Sequence[Callback] = (),
+    quiet: bool = False,
 ) -> tuple[State, dict[str, float]]:
     """Train the method of a run; returns the final state, and seconds and memory (MB).
 
@@ -296,11 +309,13 @@ def train(
         resume: see `train_seed`.
         lengths: see `train_seed`.
         callbacks: further callbacks.
+        quiet: tell nothing of the progress.
 
     Raises:
         CheckpointError, Interrupt: see `train_seed`.
     """
-    hooks: list[Callback] = [ProgressBar(f"{run.name} seed {seed}"), *callbacks]
+    told: list[Callback] = [] if quiet else [ProgressBar(f"{run.name} seed {seed}")]
+    hooks: list[Callback] = [*told, *callbacks]
     if run.patience:
         hooks.append(EarlyStopping(patience=run.patience))
     saved, keeping = None, None

@@ -83,6 +83,12 @@ class GCNEncoder(nn.Module):
             raise ValueError(f"GCNEncoder: dropout must lie in [0, 1), got {dropout}.")
         self.in_channels = in_channels
         self.out_channels = hidden_channels if out_channels is None else out_channels
+        self.hidden_channels, self.num_layers, self.plain_last = (
+            hidden_channels,
+            num_layers,
+            plain_last,
+        )
+        self.act, self.norm, self.norm_kwargs = act, norm, norm_kwargs
         widths = [in_channels, *[hidden_channels] * (num_layers - 1), self.out_channels]
         shapes = list(pairwise(widths))
         self.weights = nn.ParameterList(torch.empty(i, o) for i, o in shapes)

@@ -89,6 +89,7 @@ class MLPEncoder(nn.Module):
         )
         self.dropout = Dropout(dropout)
         self.act, self.norm, self.plain_last, self.init = act, norm, plain_last, init
+        self.hidden, self.norm_kwargs = tuple(hidden), norm_kwargs
         if init is not None:
             check_choice("MLPEncoder", "init", init, ("glorot",))
             self._start_as_glorot()

@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from gcl.checks import check_choice, check_fraction
 from gcl.contracts import Graph, Method, check_is_method
+from gcl.methods.made import recorded
 from gcl.methods.provable.layers import gcn_layers
 from gcl.methods.provable.node_bounds import MODES, Mode
 from gcl.methods.provable.view_bounds import two_view_compactness
@@ -156,6 +157,7 @@ class POT(Method):
         return ", ".join(chosen + [f"{name}=True" for name in switches if getattr(self, name)])
 
 
+@recorded()
 def pot(
     method: Method,
     *,

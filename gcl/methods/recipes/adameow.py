@@ -7,12 +7,14 @@ from typing import Literal
 from torch_geometric.data import HeteroData
 
 from gcl.losses.adaptive_contrast import AdaptiveContrast
+from gcl.methods.made import recorded
 from gcl.methods.metapath_contrast import MetaPathContrast
 from gcl.methods.recipes.metapath_frame import metapath_contrast
 from gcl.training.settings import trained_with
 from gcl.transforms.add_meta_paths import AddMetaPaths
 
 
+@recorded()
 @trained_with(epochs=1200, lr=5e-5)
 def adameow(
     data: HeteroData,

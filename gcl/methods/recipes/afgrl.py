@@ -15,6 +15,7 @@ from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.losses.negatives.hardest_negatives import hardest
 from gcl.methods.bootstrap import Bootstrap
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder, PReLU
 from gcl.ops.kmeans import spherical_kmeans
@@ -80,6 +81,7 @@ class LocalGlobalPositives:
         )
 
 
+@recorded()
 @trained_with(epochs=20, optimizer="AdamW")
 def afgrl(
     data: Data,

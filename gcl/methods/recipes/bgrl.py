@@ -7,12 +7,14 @@ from torch_geometric.nn import MLP
 
 from gcl.checks import check_count, check_fraction
 from gcl.methods.bootstrap import Bootstrap
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.nn import PReLU
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=100, optimizer="AdamW", warmup=10)
 def bgrl(
     data: Data,

@@ -6,6 +6,7 @@ from torch_geometric.data import Data
 
 from gcl.graphs.kinds import input_width
 from gcl.losses import CCASSG
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation, uniform_view
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
@@ -13,6 +14,7 @@ from gcl.nn import MLPEncoder
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=50, weight_decay=0.0)
 def cca_ssg(
     data: Data,

@@ -10,6 +10,7 @@ from torch_geometric.transforms import Compose
 from gcl.contracts import Transform
 from gcl.losses import InfoNCE
 from gcl.losses.sketched import Sketched
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
@@ -17,6 +18,7 @@ from gcl.nn import projector
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=700, lr=1e-4, weight_decay=0.0)
 def costa(
     data: Data,

@@ -13,6 +13,7 @@ from gcl.augment import (
 )
 from gcl.contracts import Transform
 from gcl.losses import InfoNCE, TeamUp
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import node_contrast, view_of, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
@@ -20,6 +21,7 @@ from gcl.training.settings import trained_with
 from gcl.transforms import AddCommunities
 
 
+@recorded()
 @trained_with(lr=5e-4)
 def csgcl(
     data: Data,

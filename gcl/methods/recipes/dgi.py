@@ -6,11 +6,13 @@ from torch_geometric.data import Data
 
 from gcl.augment import FeatureShuffling
 from gcl.methods.infomax import BilinearScore, Infomax, sigmoid_mean
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=10_000, weight_decay=0.0, patience=20)
 def dgi(
     data: Data,

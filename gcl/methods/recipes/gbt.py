@@ -5,12 +5,14 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.losses import BarlowTwins
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation, uniform_view
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(lr=5e-4, optimizer="AdamW", warmup=20)
 def gbt(
     data: Data,

@@ -7,6 +7,7 @@ from typing import Literal
 from torch_geometric.data import Data
 
 from gcl.losses import InfoNCE
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import adaptive_view, node_contrast, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
@@ -14,6 +15,7 @@ from gcl.training.settings import trained_with
 from gcl.transforms import AddCentrality
 
 
+@recorded()
 @trained_with(lr=5e-4)
 def gca(
     data: Data,

@@ -6,11 +6,13 @@ from torch_geometric.data import Data
 
 from gcl.augment import FeatureMasking, FeatureShuffling
 from gcl.methods.infomax import Infomax, SumScore
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=500, weight_decay=0.0, patience=500)
 def ggd(
     data: Data,

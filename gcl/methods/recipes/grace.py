@@ -5,12 +5,14 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.losses import InfoNCE
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import node_contrast, uniform_view, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice
 from gcl.methods.two_view import TwoView
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(lr=5e-4)
 def grace(
     data: Data,

@@ -17,12 +17,14 @@ from gcl.augment import (
 from gcl.checks import check_real
 from gcl.contracts import Encoder, Transform
 from gcl.losses import DCL
+from gcl.methods.made import recorded
 from gcl.methods.recipes.graph_frame import gin, graph_head
 from gcl.methods.two_view import TwoView
 from gcl.nn.readouts import sum_readout
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=20, lr=1e-2, weight_decay=0.0)
 def graphcl(
     data: Any,

@@ -12,12 +12,14 @@ from gcl.checks import check_choice, check_count
 from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.losses import ScaledCosineError
+from gcl.methods.made import recorded
 from gcl.methods.masked import Masked
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=1500, lr=1e-3, weight_decay=2e-4, warmup=0)
 def graphmae(
     data: Data,

@@ -15,6 +15,7 @@ from gcl.describe import describe_parts
 from gcl.graphs.kinds import check_types
 from gcl.graphs.meta_paths import OURS, EdgeType, metapath_contexts
 from gcl.losses.infonce import InfoNCE
+from gcl.methods.made import recorded
 from gcl.methods.recipes.metapath_frame import metapath_chains
 from gcl.nn.fresh_weights import draw_again
 from gcl.nn.metapath_adjacency import metapath_adjacency
@@ -138,6 +139,7 @@ class HeCo(Method):
         return describe_parts(prepare=self.whole_graph, lam=self.lam)
 
 
+@recorded()
 @trained_with(epochs=10_000, lr=8e-4, weight_decay=0.0, patience=5)
 def heco(
     data: HeteroData,

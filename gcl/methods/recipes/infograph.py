@@ -6,11 +6,13 @@ from typing import Any
 
 from gcl.contracts import Encoder
 from gcl.methods.local_global import LocalGlobal
+from gcl.methods.made import recorded
 from gcl.methods.recipes.graph_frame import gin
 from gcl.nn.shortcut_mlp import ShortcutMLP
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=20, weight_decay=0.0)
 def infograph(
     data: Any,

@@ -7,12 +7,14 @@ from typing import Literal
 from torch_geometric.data import HeteroData
 
 from gcl.losses.cluster_contrast import ClusterContrast
+from gcl.methods.made import recorded
 from gcl.methods.metapath_contrast import MetaPathContrast
 from gcl.methods.recipes.metapath_frame import metapath_chains, metapath_contrast
 from gcl.training.settings import trained_with
 from gcl.transforms.add_meta_paths import AddMetaPaths
 
 
+@recorded(clusters=lambda method: method.objective.clusters)
 @trained_with(epochs=10_000, lr=7e-4, weight_decay=0.0, patience=30)
 def meow(
     data: HeteroData,

@@ -10,12 +10,14 @@ from gcl.augment import FeatureShuffling
 from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.methods.infomax import BilinearScore, Infomax, sigmoid_mean
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder
 from gcl.training.settings import trained_with
 from gcl.transforms.add_diffusion import AddDiffusion
 
 
+@recorded()
 @trained_with(epochs=500, weight_decay=0.0, patience=20)
 def mvgrl(
     data: Data,

@@ -13,6 +13,7 @@ from gcl.checks import check_count
 from gcl.graphs.kinds import input_width_of_graphs
 from gcl.graphs.selection import book
 from gcl.methods.local_global import LocalGlobal
+from gcl.methods.made import recorded
 from gcl.nn.gin_encoder import side_by_side
 from gcl.nn.prelu import PReLU
 from gcl.nn.shortcut_mlp import ShortcutMLP
@@ -23,6 +24,7 @@ from gcl.transforms.ppr_diffusion import PPRDiffusion
 _EDGES, _WEIGHT = "diffusion_edge_index", "diffusion_edge_weight"
 
 
+@recorded()
 @trained_with(epochs=20, weight_decay=0.0)
 def mvgrl_graph(
     data: Any,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch_geometric.data import Data
 
 from gcl.losses import NS4GC
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation, uniform_view, view_rates
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
@@ -13,6 +14,7 @@ from gcl.training.settings import trained_with
 from gcl.transforms import AddNeighborPositives
 
 
+@recorded()
 @trained_with(epochs=200, lr=1e-3, weight_decay=1e-5)
 def ns4gc(
     data: Data,

@@ -10,12 +10,18 @@ from gcl.checks import check_choice
 from gcl.contracts import Encoder
 from gcl.methods.contrastive_clustering import ContrastiveClustering
 from gcl.methods.denominators import ClusterMetaNodes
+from gcl.methods.made import recorded
 from gcl.methods.recipes.clustering_frame import check_influence, contrastive_clustering
 from gcl.training.settings import trained_with
 from gcl.transforms.add_influence import AddInfluence
 from gcl.transforms.to_sparse_features import ToSparseFeatures
 
 
+@recorded(
+    clusters=lambda method: len(method.clustering.centres),
+    pretrained=lambda method: None,
+    pretrain_epochs=lambda method: method.pretrain_epochs,
+)
 @trained_with(weight_decay=0.0)
 def pamc(
     data: Data,

@@ -9,6 +9,7 @@ from torch_geometric.transforms import BaseTransform
 
 from gcl.contracts import Transform
 from gcl.losses.progcl import ProGCL
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import (
     adaptive_view,
     node_contrast,
@@ -21,6 +22,7 @@ from gcl.training.settings import trained_with
 from gcl.transforms import AddCentrality
 
 
+@recorded()
 @trained_with(lr=5e-4)
 def progcl(
     data: Data,

@@ -12,6 +12,7 @@ from gcl.contracts import Encoder
 from gcl.distributed import ranks, total, whole
 from gcl.graphs.kinds import input_width
 from gcl.methods.bootstrap import Bootstrap
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import GCNEncoder, PReLU
 from gcl.ops.similarity import unit_rows
@@ -43,6 +44,7 @@ def scattering(z: Tensor) -> Tensor:
     return -(u - u.mean(0)).square().sum(1).mean()
 
 
+@recorded()
 @trained_with(weight_decay=0.0)
 def sgrl(
     data: Data,

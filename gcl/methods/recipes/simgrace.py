@@ -16,6 +16,7 @@ from gcl.graphs.encoding import encode
 from gcl.graphs.kinds import check_input
 from gcl.graphs.rows import without_helpers
 from gcl.losses import DCL
+from gcl.methods.made import recorded
 from gcl.methods.recipes.graph_frame import gin, graph_head
 from gcl.nn.readouts import sum_readout
 from gcl.training.settings import trained_with
@@ -97,6 +98,7 @@ class SimGRACE(Method):
         return f"eta={self.eta:g}"
 
 
+@recorded()
 @trained_with(epochs=20, lr=1e-2, weight_decay=0.0)
 def simgrace(
     data: Any,

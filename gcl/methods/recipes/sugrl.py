@@ -7,12 +7,14 @@ from torch_geometric.data import Data
 from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.losses import SUGRL
+from gcl.methods.made import recorded
 from gcl.methods.neighbor_triplets import NeighborTriplets
 from gcl.methods.recipes.node_frame import preparation
 from gcl.nn import MLPEncoder
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=500, lr=5e-3, weight_decay=5e-5)
 def sugrl(
     data: Data,

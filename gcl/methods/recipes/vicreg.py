@@ -7,12 +7,14 @@ from torch_geometric.nn import MLP
 
 from gcl.checks import check_count, check_fraction
 from gcl.losses import VICReg
+from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation, uniform_view
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of
 from gcl.methods.two_view import TwoView
 from gcl.training.settings import trained_with
 
 
+@recorded()
 @trained_with(epochs=300, lr=5e-4, optimizer="AdamW")
 def vicreg(
     data: Data,

@@ -15,6 +15,7 @@ from gcl.describe import describe_parts
 from gcl.graphs.kinds import check_input, check_one_type, input_width
 from gcl.graphs.rows import counted_rows
 from gcl.losses import BootstrapCosine
+from gcl.methods.made import recorded
 from gcl.nn.fresh_weights import draw_again
 from gcl.nn.mlp_encoder import MLPEncoder
 from gcl.training.embedding import embed, embed_prepared
@@ -104,6 +105,7 @@ class Distil(Method):
         return describe_parts(prepare=self.whole_graph)
 
 
+@recorded()
 def distil(
     method: Method,
     data: Data,

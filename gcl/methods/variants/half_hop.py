@@ -14,10 +14,12 @@ from gcl.describe import describe
 from gcl.graphs.kinds import check_one_type
 from gcl.graphs.selection import edge_attributes, take
 from gcl.methods.bootstrap import Bootstrap
+from gcl.methods.made import recorded
 from gcl.methods.two_view import TwoView
 from gcl.ops.interpolated_rows import InterpolatedRows
 
 
+@recorded()
 def half_hop(method: Method, *, p: float = 0.5, alpha: float = 0.5) -> Method:
     """The same method whose views send messages through slow nodes, after all else they do.
 

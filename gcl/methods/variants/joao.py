@@ -7,9 +7,11 @@ import copy
 from gcl.augment import RandomChoice
 from gcl.contracts import Method, check_is_method
 from gcl.methods.joao import JOAO
+from gcl.methods.made import recorded
 from gcl.methods.two_view import TwoView
 
 
+@recorded()
 def joao(method: Method, *, lr: float = 0.1, gamma: float = 0.1, every: int = 10) -> JOAO:
     """The same method with learned chances of the augmentations among which its second view draws.
 

@@ -7,8 +7,10 @@ import copy
 from gcl.contracts import Method, check_is_method
 from gcl.losses import AdaptiveTemperature, PolyView
 from gcl.losses.softmax import SoftmaxLoss
+from gcl.methods.made import recorded
 
 
+@recorded()
 def macl(method: Method, *, alpha: float = 0.5, momentum: float = 0.0) -> Method:
     """The same method with MACL's temperature in the place of each fixed one.
 

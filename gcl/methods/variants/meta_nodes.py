@@ -5,9 +5,11 @@ from __future__ import annotations
 from gcl.checks import check_count
 from gcl.contracts import Method
 from gcl.losses import MetaNodeNegatives
+from gcl.methods.made import recorded
 from gcl.methods.variants.with_negatives import replace_negatives
 
 
+@recorded()
 def meta_nodes(method: Method, *, clusters: int = 100) -> Method:
     """The same method with clusters that stand in for the nodes as negatives: linear in the nodes.
 

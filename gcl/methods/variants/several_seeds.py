@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gcl.checks import check_count, shown
 from gcl.contracts import Graph, Method, check_is_method
+from gcl.methods.made import recorded
 from gcl.nn.fresh_weights import draw_again
 from gcl.ops.similarity import unit_rows
 
@@ -105,6 +106,7 @@ def _principal_components(z: Tensor, width: int) -> Tensor:
     return (centred @ (directions * directions.gather(0, largest).sign())).to(z.dtype)
 
 
+@recorded()
 def several_seeds(method: Method, *, seeds: int = 5, width: int | None = None) -> SeveralSeeds:
     """The same method trained from several weights at once, the embeddings side by side.
 

@@ -10,9 +10,11 @@ from torch import nn
 from gcl.checks import check_count
 from gcl.contracts import Loss, Method, check_is_method
 from gcl.losses import InfoNCE, PairwiseViews, PolyView
+from gcl.methods.made import recorded
 from gcl.methods.two_view import TwoView
 
 
+@recorded()
 def several_views(method: Method, *, views: int = 3) -> Method:
     """The same method with more views a step, drawn by its own two in turn.
 

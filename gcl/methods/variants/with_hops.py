@@ -11,6 +11,7 @@ from gcl.checks import check_count, check_positive
 from gcl.contracts import Graph, Method, check_is_method
 from gcl.graphs.kinds import check_one_type
 from gcl.graphs.rows import counted_rows
+from gcl.methods.made import recorded
 from gcl.ops.similarity import unit_rows
 from gcl.transforms import AddPropagated
 
@@ -67,6 +68,7 @@ class WithHops(Method):
         return f"hops={self.hops}, weight={self.weight:g}"
 
 
+@recorded()
 def with_hops(method: Method, *, hops: int = 2, weight: float = 1.0) -> WithHops:
     r"""The embedding of a method beside the features of the node, its neighbours and theirs.
 

@@ -7,8 +7,10 @@ import copy
 from gcl.checks import shown
 from gcl.contracts import Method, check_is_method
 from gcl.losses.softmax import Negatives, SoftmaxLoss
+from gcl.methods.made import recorded
 
 
+@recorded()
 def with_negatives(method: Method, negatives: Negatives) -> Method:
     """The same method with other negatives in each of its softmax losses.
 
