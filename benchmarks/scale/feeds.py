@@ -110,12 +110,12 @@ class Used(Callback):
     every_rank = True
 
     def __init__(self) -> None:
-        self.used, self._started = 0.0, 0.0
+        self.used, self._started, self._before = 0.0, 0.0, 0.0
         self.memory = Peak()
 
     def on_start(self, state: State) -> None:
         self.memory.start()
-        self._started = time.process_time()
+        self._started = time.process_time() - self._before
 
     def on_epoch_end(self, state: State) -> None:
         now = time.process_time()
@@ -131,10 +131,11 @@ class Used(Callback):
         self.memory.stop()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"used": self.used, "mb": self.memory.mb()}
+        within = time.process_time() - self._started  # the epoch, where it is interrupted
+        return {"used": self.used, "within": within, "mb": self.memory.mb()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.used = state["used"]
+        self.used, self._before = state["used"], state["within"]
         self.memory.most = max(self.memory.most, state["mb"])
 
 
