@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         baselines,
         callbacks,
         checkpoint,
+        data,
         datasets,
         evaluate,
         loader,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         transforms,
     )
     from gcl.contracts import Method
+    from gcl.evaluate.nearest import nearest
     from gcl.experiments.select import select
     from gcl.training import embed, fit
 
@@ -42,6 +44,7 @@ __all__ = [
     "baselines",
     "callbacks",
     "checkpoint",
+    "data",
     "datasets",
     "embed",
     "evaluate",
@@ -49,6 +52,7 @@ __all__ = [
     "loader",
     "losses",
     "methods",
+    "nearest",
     "nn",
     "ops",
     "select",
@@ -60,6 +64,7 @@ _HOMES = {
     "Method": "gcl.contracts",
     "embed": "gcl.training",
     "fit": "gcl.training",
+    "nearest": "gcl.evaluate.nearest",
     "select": "gcl.experiments.select",
 }
 
