@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         baselines,
         callbacks,
         checkpoint,
+        data,
         datasets,
         evaluate,
         loader,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         transforms,
     )
     from gcl.contracts import Method
+    from gcl.evaluate.nearest import nearest
     from gcl.experiments.embedder import Embedder
     from gcl.experiments.saving import load, save
     from gcl.experiments.select import select
@@ -45,6 +47,7 @@ __all__ = [
     "baselines",
     "callbacks",
     "checkpoint",
+    "data",
     "datasets",
     "embed",
     "evaluate",
@@ -53,6 +56,7 @@ __all__ = [
     "loader",
     "losses",
     "methods",
+    "nearest",
     "nn",
     "ops",
     "save",
@@ -68,6 +72,7 @@ _HOMES = {
     "fit": "gcl.training",
     "load": "gcl.experiments.saving",
     "save": "gcl.experiments.saving",
+    "nearest": "gcl.evaluate.nearest",
     "select": "gcl.experiments.select",
 }
 

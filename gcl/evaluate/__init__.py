@@ -3,6 +3,7 @@
 from gcl.evaluate.classifiers.logistic import LogisticFit, fit_logistic
 from gcl.evaluate.cluster_quality import conductance, kmeans_clusters, modularity
 from gcl.evaluate.clustering import cluster, cluster_scores, match_clusters
+from gcl.evaluate.clusters import clusters
 from gcl.evaluate.compare import compare
 from gcl.evaluate.diagnostics import diagnostics
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
@@ -12,6 +13,7 @@ from gcl.evaluate.hetero_probe import hetero_probe
 from gcl.evaluate.knn import knn
 from gcl.evaluate.linear_probe import linear_probe
 from gcl.evaluate.link_prediction import link_prediction, link_prediction_runs
+from gcl.evaluate.nearest import Neighbors, nearest
 from gcl.evaluate.paired_test import paired_test
 from gcl.evaluate.protocols import (
     GRAPH_PROTOCOLS,
@@ -33,11 +35,13 @@ __all__ = [
     "EdgeSplit",
     "GraphProtocol",
     "LogisticFit",
+    "Neighbors",
     "Protocol",
     "Result",
     "Splits",
     "cluster",
     "cluster_scores",
+    "clusters",
     "compare",
     "default_protocol",
     "conductance",
@@ -55,6 +59,7 @@ __all__ = [
     "match_clusters",
     "paired_test",
     "modularity",
+    "nearest",
     "neighbour_agreement",
     "public_split",
     "random_splits",

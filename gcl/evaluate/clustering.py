@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from numbers import Integral
+from typing import Any, Literal, overload
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,6 +17,7 @@ from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_inf
 from torch import Tensor
 
 from gcl.checks import check_count, check_seed
+from gcl.evaluate.clusters import clusters as assignments
 from gcl.evaluate.inputs import Matrix, as_classes, as_labels, as_matrix, told_labelled
 from gcl.evaluate.result import Result
 
@@ -58,6 +60,11 @@ def match_clusters(y: np.ndarray, assignment: np.ndarray) -> np.ndarray:
     return np.concatenate([names, surplus])[classes][assignment]
 
 
+@overload
+def cluster(z: Any, y: int, *, seed: int = 0) -> Tensor: ...
+
+
+@overload
 def cluster(
     z: Any,
     y: Any,
@@ -67,15 +74,30 @@ def cluster(
     *,
     l2: bool = True,
     protocol: EpochProtocol = "last",
-) -> Result:
+) -> Result: ...
+
+
+def cluster(
+    z: Any,
+    y: Any,
+    clusters: int | None = None,
+    runs: int = 3,
+    seed: int = 0,
+    *,
+    l2: bool = True,
+    protocol: EpochProtocol = "last",
+) -> Result | Tensor:
     """k-means on frozen embeddings against the classes; labels are used to score only.
+
+    `cluster(z, 5)`, a number in place of labels, gives the clusters themselves, as
+    `gcl.evaluate.clusters(z, 5)` does, which also chooses how many.
 
     Nodes without a label are clustered, and do not count in the scores. Rows of which most numbers
     are zero, such as words, are multiplied as a sparse matrix, in a tenth of the time on Cora's.
 
     Args:
         z: Embeddings `[N, D]`, dense or sparse; or a list of them, one an epoch.
-        y: Integer labels `[N]`; -1 for a node without one.
+        y: Integer labels `[N]`; -1 for a node without one. Or a number of clusters.
         clusters: How many, at least 1; default: the number of classes.
         runs: Independent runs, each the best of 10 starts.
         seed: Run i starts from `seed + i`; no global generator is touched.
@@ -96,6 +118,13 @@ def cluster(
         >>> cluster(z, np.repeat([0, 1, 2], 4), runs=2)["accuracy"]
         1.0
     """
+    if isinstance(y, Integral) and not isinstance(y, bool):
+        return assignments(z, int(y), seed=seed)
+    if y is None:
+        raise TypeError(
+            "cluster: expected one label a node, got None; where there are none, "
+            "gcl.evaluate.clusters(z) gives clusters, and chooses how many."
+        )
     epochs = list(z) if isinstance(z, list | tuple) else [z]
     chosen = _counted("cluster", epochs, isinstance(z, list | tuple), protocol)
     matrices = [as_matrix(epoch, "cluster", l2=l2) for epoch in chosen]

@@ -12,7 +12,7 @@ from gcl.graphs.pair_lists import pair_lists
 from gcl.graphs.selection import edge_attributes, node_attributes
 
 # Names that say what they belong to where a graph has as many edges as nodes.
-_OF_NODES = N_KEYS | {"y", "degree", "community", "community_strength", "n_id"}
+_OF_NODES = N_KEYS | {"y", "degree", "community", "community_strength", "n_id", "ids"}
 _TAKEN = ("n_id", "e_id", "input_id", "batch_size")
 
 

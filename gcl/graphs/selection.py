@@ -26,7 +26,10 @@ from gcl.graphs.features import take_rows
 from gcl.graphs.kinds import check_edges, check_graph
 
 # They may have as many rows as there are edges or nodes, and belong to neither.
-_OF_NEITHER = {"ptr", "feature_importance", "pos_weight", "input_id"}
+_OF_NEITHER = {
+    *("ptr", "feature_importance", "pos_weight", "input_id"),
+    *("feature_names", "edge_feature_names", "classes", "categories"),
+}
 
 
 def edge_stores(owner: str, data: Graph) -> list[Any]:

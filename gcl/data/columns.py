@@ -1,0 +1,130 @@
+"""Columns of a table as features: numbers as they are, words as one-hot or as codes."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gcl.checks import shown
+from gcl.data.tables import Table, missing
+
+Categories: TypeAlias = Literal["one_hot", "codes"]
+
+
+class Features(NamedTuple):
+    """What a table became.
+
+    Attributes:
+        x: `[rows, columns]`, float32; int64 where all columns are codes.
+        names: of the columns of x.
+        categories: of every column of words its values, in the order of their codes.
+    """
+
+    x: Tensor
+    names: list[str]
+    categories: dict[str, list[str]]
+
+
+def features_of(where: str, table: Table, categories: Categories, limit: int) -> Features:
+    """Columns side by side, in their order.
+
+    Numbers are taken as they are; where some are missing, they are the mean of the column, and a
+    column `name=missing` of ones and zeros says where. Words are one-hot (`name=value`), or codes
+    from 0; above `limit` values the rarest are one, `name=other`; missing ones are `name=missing`.
+
+    Raises:
+        ValueError: a column of nothing, of infinity, or in which every row has words of its own.
+
+    Example:
+        >>> table = {"age": np.array([1.0, np.nan]), "kind": np.array(["a", "b"], dtype=object)}
+        >>> found = features_of("here", table, "one_hot", 50)
+        >>> found.x.tolist(), found.names
+        ([[1.0, 0.0, 1.0, 0.0], [1.0, 1.0, 0.0, 1.0]], ['age', 'age=missing', 'kind=a', 'kind=b'])
+    """
+    columns: list[np.ndarray] = []
+    names: list[str] = []
+    found: dict[str, list[str]] = {}
+    for name, column in table.items():
+        gone = missing(column)
+        if gone.all() and len(gone):
+            raise ValueError(f"{where}: column {name!r} has no values; leave it out.")
+        if column.dtype != object:
+            columns.append(_filled(where, name, column, gone))
+            names.append(name)
+            if gone.any():
+                columns.append(gone.astype(np.float32))
+                names.append(f"{name}=missing")
+            continue
+        codes, values = _coded(where, name, column, gone, limit)
+        found[name] = values
+        if categories == "codes":
+            columns.append(codes)
+            names.append(name)
+            continue
+        columns += [(codes == code).astype(np.float32) for code in range(len(values))]
+        names += [f"{name}={value}" for value in values]
+    whole = bool(columns) and categories == "codes" and len(found) == len(table)
+    dtype = np.int64 if whole else np.float32
+    rows = len(next(iter(table.values()))) if table else 0
+    x = np.stack(columns, 1).astype(dtype) if columns else np.zeros((rows, 0), np.float32)
+    return Features(torch.from_numpy(x), names, found)
+
+
+def classes_of(column: np.ndarray) -> tuple[Tensor, list[str] | list[int] | list[float]]:
+    """Classes from 0 in the order of their names, -1 where missing, and the names.
+
+    Example:
+        >>> classes_of(np.array(["b", None, "a"], dtype=object))
+        (tensor([ 1, -1,  0]), ['a', 'b'])
+    """
+    known = ~missing(column)
+    there = column[known]
+    if column.dtype == object:
+        there = np.array([str(v) for v in there])
+    elif bool((there == there.astype(np.int64)).all()):
+        there = there.astype(np.int64)
+    names, codes = np.unique(there, return_inverse=True)
+    y = np.full(len(column), -1, dtype=np.int64)
+    y[known] = codes
+    return torch.from_numpy(y), names.tolist()
+
+
+def _filled(where: str, name: str, column: np.ndarray, gone: np.ndarray) -> np.ndarray:
+    numbers = column.astype(np.float64)
+    there = numbers[~gone]
+    with np.errstate(over="ignore"):
+        finite = bool(np.isfinite(there.astype(np.float32)).all())
+    if not finite:
+        raise ValueError(
+            f"{where}: column {name!r} holds infinity, or numbers above 3e38; mark such values as "
+            "missing, or leave the column out."
+        )
+    if gone.any():
+        numbers[gone] = there.mean()
+    return numbers.astype(np.float32)
+
+
+def _coded(
+    where: str, name: str, column: np.ndarray, gone: np.ndarray, limit: int
+) -> tuple[np.ndarray, list[str]]:
+    """Codes of words, and what they stand for."""
+    words = np.array([str(v) for v in column[~gone]])
+    values, place, counts = np.unique(words, return_inverse=True, return_counts=True)
+    if len(values) == len(words) and len(values) > limit:
+        raise ValueError(
+            f"{where}: column {name!r} has other words in each of its {len(words)} rows, such as "
+            f"{shown(str(words[0]))}, which say nothing as categories; name the columns to use by "
+            "features=[...], and give embeddings of texts as a matrix."
+        )
+    if len(values) > limit:
+        kept = np.sort(np.argsort(-counts, kind="stable")[: limit - 1])
+        new = np.full(len(values), limit - 1)
+        new[kept] = np.arange(limit - 1)
+        place, values = new[place], np.append(values[kept].astype(object), "other")
+    named = [str(v) for v in values]
+    codes = np.full(len(column), len(named), dtype=np.int64)
+    codes[~gone] = place
+    return codes, [*named, "missing"] if gone.any() else named

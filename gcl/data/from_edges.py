@@ -1,0 +1,275 @@
+"""A graph from a table of edges and a table of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.utils import coalesce
+
+from gcl.checks import check_choice, check_count, shown
+from gcl.data.columns import Categories, classes_of, features_of
+from gcl.data.matrices import as_feature_matrix
+from gcl.data.tables import Table, as_ids, column_of, id_names, missing, read_table, together
+from gcl.transforms import AddDegreeFeatures
+
+DEGREES = 31  # the highest that has a column of its own where there are no features
+
+
+def from_edges(
+    edges: Any,
+    nodes: Any = None,
+    *,
+    source: str | None = None,
+    target: str | None = None,
+    weight: str | None = None,
+    id: str | None = None,
+    features: Any = None,
+    edge_features: Sequence[str] | None = None,
+    label: str | None = None,
+    directed: bool = False,
+    categories: Categories = "one_hot",
+    max_categories: int = 50,
+) -> Data:
+    """A graph from tables: ids become row numbers, columns become features.
+
+    Tables are a pandas or Polars DataFrame, the path of a CSV file (read by pandas), or a dict of
+    columns. Nothing is scaled: give features of one scale, or `gcl.transforms.NormalizeRows`.
+
+    Columns of numbers are taken as they are; missing ones become the mean of the column, and
+    another column, `name=missing`, says where. Columns of words become one-hot columns
+    `name=value`, missing a value of its own. An edge listed several times is one edge, whose weight
+    is the sum of the weights and whose features are their means. Of `directed=False` the reverse of
+    every edge is added before, so that a list of both directions, each with its weight, gives twice
+    that weight everywhere: it is a list for `directed=True`.
+
+    Args:
+        edges: a row an edge.
+        nodes: a row a node; or only their ids, as a list. Without it nodes are those that edges
+            name, in the order of their ids.
+        source: the column of edges with ids; else that called source, src or from, else the first.
+        target: likewise; target, dst or to, else the second.
+        weight: the column of weights, numbers above 0, for `edge_weight`: how strong an edge is.
+            Else that called weight, if there is one.
+        id: the column of nodes with ids; else that called id, node or node_id, else the first.
+        features: columns of nodes for x, all others but the label if None; or a matrix with a row
+            for each row of nodes: a tensor, an array or a SciPy sparse matrix, which stays sparse.
+            Where there are no features x is the one-hot degree, up to 31.
+        edge_features: columns of edges for `edge_attr`: what an edge is like. All others if None.
+        label: the column of nodes with classes; missing ones become -1.
+        directed: edges go from source to target only.
+        categories: "codes" gives x a column of whole numbers in place of one-hot ones; x is int64
+            where all its columns are such. Those of edges are one-hot.
+        max_categories: at most so many values of a column, >= 2; the rarest share `name=other`.
+
+    Returns:
+        A `Data` with `x`, `edge_index` and `ids` `[num_nodes]` (text or numbers, an array of
+        NumPy); `feature_names`; `edge_weight`, `edge_attr` and `edge_feature_names`, `y` and
+        `classes`, `categories` (the values of each column of words) where there are such.
+
+    Shape:
+        x `[n, f]`, edge_index `[2, e]`, edge_weight `[e]`, edge_attr `[e, g]`, y `[n]`.
+
+    Raises:
+        TypeError: no table, or a column of dates or lists.
+        ValueError: a column that is not there; ids that are missing, twice or unknown; weights that
+            are not above 0; features that do not fit.
+        FileNotFoundError: no such file.
+        ImportError: a CSV file without pandas (the extra `data`).
+
+    Example:
+        >>> edges = {"from": ["ann", "bob"], "to": ["bob", "cay"], "weight": [2, 1]}
+        >>> nodes = {"name": ["ann", "bob", "cay"], "age": [30, None, 50], "city": ["A", "B", "A"]}
+        >>> data = from_edges(edges, nodes)
+        >>> data.ids.tolist(), data.feature_names
+        (['ann', 'bob', 'cay'], ['age', 'age=missing', 'city=A', 'city=B'])
+        >>> data.x.tolist()[1], data.edge_weight.tolist()
+        ([40.0, 1.0, 0.0, 1.0], [2.0, 2.0, 1.0, 1.0])
+    """
+    check_choice("from_edges", "categories", categories, ("one_hot", "codes"))
+    check_count("from_edges", least=2, max_categories=max_categories)
+    if not isinstance(directed, bool):
+        raise TypeError(f"from_edges: directed must be True or False, got {shown(directed)}.")
+    for name, told in (("source", source), ("target", target), ("weight", weight), ("id", id),
+                       ("label", label)):  # fmt: skip
+        if told is not None and not isinstance(told, str):
+            raise TypeError(f"from_edges: {name} must be the name of a column, got {shown(told)}.")
+    listed = read_table("from_edges: edges", edges, (source, target))
+    ends = _ends(listed, source, target)
+    pair = [as_ids("from_edges", listed.pop(name), f"{name} of edges") for name in ends]
+    rows = None if _are_names(features) else _rows(features)
+    table, ids = _nodes(nodes, id, pair[0], pair[1], rows)
+    data = Data(edge_index=_numbers(ids, *pair))
+    data.num_nodes = len(ids)
+    if label is not None:
+        data.y, data.classes = classes_of(column_of("from_edges: nodes", table, label, "label"))
+        del table[label]
+    _add_edges(data, listed, weight, edge_features, directed, max_categories)
+    _add_features(data, table, features, categories, max_categories)
+    data.ids = ids
+    return data
+
+
+def _ends(table: Table, source: str | None, target: str | None) -> list[str]:
+    for role, told in (("source", source), ("target", target)):
+        if told is not None:
+            column_of("from_edges: edges", table, told, role)
+    names = id_names(list(table), (source, target))
+    if len(set(names)) < 2:
+        raise ValueError(
+            "from_edges: edges needs two columns, the ids of both ends, got "
+            f"{', '.join(map(repr, table)) or 'none'}; name them by source= and target=."
+        )
+    return names
+
+
+def _rows(matrix: Any) -> int:
+    shape = getattr(matrix, "shape", None)
+    if not shape and not hasattr(matrix, "__len__"):
+        raise TypeError(
+            "from_edges: features must be names of columns of nodes, or a matrix with a row for "
+            f"each node, got {shown(matrix)}."
+        )
+    return int(shape[0]) if shape else len(matrix)
+
+
+def _nodes(
+    nodes: Any, id: str | None, source: np.ndarray, target: np.ndarray, rows: int | None
+) -> tuple[Table, np.ndarray]:
+    """The other columns of nodes, and their ids in its order."""
+    if nodes is None:
+        if rows is None:
+            return {}, np.unique(np.concatenate(together(source, target)))
+        if len(source) and {source.dtype.kind, target.dtype.kind} != {"i"}:
+            raise ValueError(
+                "from_edges: whose rows are those of features? Give nodes=[...], the ids in the "
+                "order of the rows; without it ids must be the numbers of the rows, from 0."
+            )
+        return {}, np.arange(rows)
+    if not isinstance(nodes, Mapping | str | PathLike) and not hasattr(nodes, "columns"):
+        nodes = {"id": nodes}
+    table = read_table("from_edges: nodes", nodes, (id,))
+    if id is not None:
+        column_of("from_edges: nodes", table, id, "id")
+    names = id_names(list(table), (id,))
+    if not names:
+        raise ValueError("from_edges: nodes has no columns; one must hold the ids.")
+    ids = as_ids("from_edges", table.pop(names[0]), f"{names[0]} of nodes")
+    if len(ids) and len(np.unique(ids)) < len(ids):
+        values, counts = np.unique(ids, return_counts=True)
+        twice = values[counts > 1]
+        raise ValueError(
+            f"from_edges: {len(twice)} ids stand in nodes more than once, such as "
+            f"{_some(twice)}; name the column of ids by id=, or leave a row for each."
+        )
+    return table, ids
+
+
+def _numbers(ids: np.ndarray, source: np.ndarray, target: np.ndarray) -> Tensor:
+    """`[2, e]`: where the ids of the ends stand among those of the nodes."""
+    given = np.concatenate(together(source, target))
+    known, given = together(ids, given)
+    order = np.argsort(known, kind="stable")
+    place = np.searchsorted(known, given, sorter=order)
+    found = np.zeros(len(given), bool)
+    inside = place < len(known)
+    found[inside] = known[order[place[inside]]] == given[inside]
+    if not found.all():
+        unknown = np.unique(given[~found])
+        rows = int((~found).reshape(2, -1).any(0).sum())
+        raise ValueError(
+            f"from_edges: {rows} of {len(source)} edges name {len(unknown)} nodes that are not in "
+            f"nodes, such as {_some(unknown)}; add them to nodes, or leave those edges out."
+        )
+    return torch.from_numpy(order[place].astype(np.int64).reshape(2, -1))
+
+
+def _some(ids: np.ndarray) -> str:
+    return ", ".join(repr(v) for v in ids[:3].tolist()) + (", ..." if len(ids) > 3 else "")
+
+
+def _add_edges(
+    data: Data,
+    table: Table,
+    weight: str | None,
+    chosen: Sequence[str] | None,
+    directed: bool,
+    limit: int,
+) -> None:
+    """Weights and features of edges, reversed ones, and each once."""
+    weights = None
+    if weight is None and "weight" in table and "weight" not in (chosen or ()):
+        weight = "weight"
+    if weight is not None:
+        weights = _weights(weight, column_of("from_edges: edges", table, weight, "weight"))
+        del table[weight]
+    table = _chosen("edges", table, chosen)
+    attr = None
+    if table:
+        found = features_of("from_edges: edges", table, "one_hot", limit)
+        attr, data.edge_feature_names = found.x, found.names
+    edge_index: Any = data.edge_index
+    if not directed:
+        other = (edge_index[0] != edge_index[1]).nonzero().view(-1)
+        edge_index = torch.cat([edge_index, edge_index[:, other].flip(0)], 1)
+        weights = None if weights is None else torch.cat([weights, weights[other]])
+        attr = None if attr is None else torch.cat([attr, attr[other]])
+    size = data.num_nodes
+    if weights is not None:
+        data.edge_weight = coalesce(edge_index, weights, size, reduce="sum")[1].float()
+    if attr is not None:
+        data.edge_attr = coalesce(edge_index, attr, size, reduce="mean")[1]
+    data.edge_index = coalesce(edge_index, num_nodes=size)
+
+
+def _weights(name: str, column: np.ndarray) -> Tensor:
+    """In float64, so that sums do not depend on their order."""
+    numbers = column.astype(np.float64) if column.dtype != object else np.array([np.nan])
+    bad = ~(np.isfinite(numbers) & (numbers > 0))
+    if bad.any():
+        row = int(bad.argmax())
+        got = "no value" if missing(column)[row] else repr(column[row])
+        raise ValueError(
+            f"from_edges: weights of edges must be finite numbers above 0, but {name!r} has "
+            f"{got} in row {row}{f' and {int(bad.sum()) - 1} more' if bad.sum() > 1 else ''}; "
+            "leave such edges out, or take the column as a feature: edge_features=[...]."
+        )
+    return torch.from_numpy(numbers)
+
+
+def _chosen(where: str, table: Table, names: Sequence[str] | None) -> Table:
+    if names is None:
+        return table
+    if isinstance(names, str):
+        names = [names]
+    return {n: column_of(f"from_edges: {where}", table, n, "features") for n in names}
+
+
+def _are_names(features: Any) -> bool:
+    listed = isinstance(features, list | tuple) and all(isinstance(f, str) for f in features)
+    return features is None or isinstance(features, str) or listed
+
+
+def _add_features(
+    data: Data, table: Table, features: Any, categories: Categories, limit: int
+) -> None:
+    if not _are_names(features):
+        data.x = as_feature_matrix("from_edges", features, data.num_nodes)
+        data.feature_names = [str(n) for n in getattr(features, "columns", range(data.x.shape[1]))]
+        del data.num_nodes
+        return
+    table = _chosen("nodes", table, features)
+    if not table:
+        AddDegreeFeatures(DEGREES).forward(data)
+        data.feature_names = [f"degree={d}" for d in range(DEGREES)] + [f"degree>={DEGREES}"]
+    else:
+        found = features_of("from_edges: nodes", table, categories, limit)
+        data.x, data.feature_names = found.x, found.names
+        if found.categories:
+            data.categories = found.categories
+    del data.num_nodes

@@ -1,0 +1,231 @@
+"""Tables of any make as columns of NumPy, and what names a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from gcl.checks import shown
+from gcl.names import did_you_mean
+
+Table: TypeAlias = dict[str, np.ndarray]
+"""A column by its name: float64 with NaN where missing, or objects with None where missing."""
+
+_KINDS = "a pandas or Polars DataFrame, the path of a CSV file, or a dict of columns"
+
+
+def read_table(where: str, given: Any, ids: Sequence[str | None] = ()) -> Table:
+    """Columns of one length; those named in `ids` of a CSV file stay as they are written.
+
+    Raises:
+        TypeError: no table.
+        ValueError: columns of several lengths or dimensions, or that have one name.
+        FileNotFoundError, ImportError: no file, or nothing that reads it.
+
+    Example:
+        >>> read_table("here", {"a": [1, None], "b": ["x", None]})
+        {'a': array([ 1., nan]), 'b': array(['x', None], dtype=object)}
+    """
+    if isinstance(given, str | PathLike):
+        given = _read_csv(where, Path(given), ids)
+    if isinstance(given, Mapping):
+        table = {str(name): _of_values(where, str(name), v) for name, v in given.items()}
+    elif type(given).__module__.partition(".")[0] in ("pandas", "polars"):
+        table = _of_frame(where, given)
+    else:
+        raise TypeError(f"{where}: expected {_KINDS}, got {shown(given)}.")
+    lengths = {name: len(column) for name, column in table.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{where}: columns must have one length, got {lengths}.")
+    return table
+
+
+def column_of(where: str, table: Table, name: str, role: str) -> np.ndarray:
+    """A column that must be there.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if name not in table:
+        raise ValueError(
+            f"{where}: there is no column {name!r} for {role}; {did_you_mean(str(name), table)}the "
+            f"columns are {', '.join(map(repr, table)) or 'none'}."
+        )
+    return table[name]
+
+
+def as_ids(where: str, column: np.ndarray, what: str) -> np.ndarray:
+    """What names nodes, as int64 or text; text that writes whole numbers becomes numbers.
+
+    "007" stays text, as do all ids of a column in which one is text.
+
+    Raises:
+        ValueError: one is missing, or a fraction.
+
+    Example:
+        >>> as_ids("here", np.array(["1", "20"], dtype=object), "source")
+        array([ 1, 20])
+        >>> as_ids("here", np.array(["1", "x"], dtype=object), "source")
+        array(['1', 'x'], dtype='<U1')
+    """
+    gone = missing(column)
+    if column.dtype == object:
+        gone = gone | np.fromiter((v == "" for v in column), bool, len(column))
+    if gone.any():
+        raise ValueError(
+            f"{where}: {what} is missing in {int(gone.sum())} of {len(column)} rows, first in row "
+            f"{int(gone.argmax())}; every row needs one: fill it in or leave those rows out."
+        )
+    if column.dtype != object:
+        if column.dtype.kind == "i":
+            return column
+        whole = column.astype(np.int64) if (np.abs(column) < 2**53).all() else None
+        if whole is None or not np.array_equal(whole, column):
+            raise ValueError(
+                f"{where}: {what} must be whole numbers or text, got fractions, or floats from "
+                "2^53 that are no longer exact."
+            )
+        return whole
+    text = np.array([str(v) for v in column]) if len(column) else np.array([], dtype=np.int64)
+    return _as_whole(text)
+
+
+def together(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of two columns in one type: text where either is text."""
+    if a.dtype.kind == b.dtype.kind:
+        return a, b
+    if not len(a) or not len(b):
+        return (a.astype(b.dtype), b) if not len(a) else (a, b.astype(a.dtype))
+    return a.astype(str), b.astype(str)
+
+
+def missing(column: np.ndarray) -> np.ndarray:
+    """`[rows]`, where a column has no value."""
+    if column.dtype == object:
+        return np.fromiter((v is None for v in column), bool, len(column))
+    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)
+
+
+def _as_whole(text: np.ndarray) -> np.ndarray:
+    try:
+        whole = text.astype(np.int64)
+    except (ValueError, OverflowError):
+        return text
+    return whole if np.array_equal(whole.astype(text.dtype), text) else text
+
+
+def _read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(f"{where}: there is no file {path}.")
+    if find_spec("pandas") is None:
+        raise ImportError(
+            f"{where}: reading CSV files needs pandas; pip install 'pyg-gcl[data]', or give a dict "
+            "of columns."
+        )
+    import pandas as pd
+
+    try:
+        header = list(pd.read_csv(path, nrows=0).columns)
+        # As they are written: a node may be called "007" or "NA".
+        return pd.read_csv(path, converters=dict.fromkeys(id_names(header, ids), str.strip))
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{where}: {path} is no table of commas: {error}.") from error
+
+
+def id_names(header: Sequence[str], ids: Sequence[str | None]) -> list[str]:
+    """The columns that name nodes: those told, else of the usual names, else the first ones.
+
+    Example:
+        >>> id_names(["km", "to", "from"], (None, None)), id_names(["a", "b"], (None, "a"))
+        (['from', 'to'], ['b', 'a'])
+    """
+    usual = {0: [], 1: _OF_NODES, 2: _OF_EDGES}[len(ids)]
+    found = list(ids)
+    for place, names in enumerate(usual):
+        free = [name for name in header if name not in found]
+        by_name = [name for name in free if str(name).lower() in names]
+        if found[place] is None and free:
+            found[place] = (by_name or free)[0]
+    return [name for name in found if name is not None]
+
+
+_OF_NODES = [("id", "node", "node_id")]
+_OF_EDGES = [("source", "src", "from"), ("target", "dst", "to")]
+
+
+def _of_frame(where: str, frame: Any) -> Table:
+    names = [str(name) for name in frame.columns]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{where}: several columns are called {sorted(twice)[0]!r}; rename them.")
+    table = {}
+    for given, name in zip(frame.columns, names, strict=True):
+        series = frame[given]
+        gone = np.asarray(series.isna() if hasattr(series, "isna") else series.is_null())
+        values = np.asarray(series.to_numpy())
+        if gone.any() and values.dtype.kind not in "fc":
+            values = values.astype(object)
+            values[gone] = None
+        table[name] = _of_values(where, name, values)
+    return table
+
+
+def _of_values(where: str, name: str, values: Any) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    elif not isinstance(values, np.ndarray):
+        if isinstance(values, str) or not hasattr(values, "__len__"):
+            raise TypeError(
+                f"{where}: column {name!r} must be a list or an array, got {shown(values)}."
+            )
+        listed = list(values)
+        values = np.empty(len(listed), dtype=object)
+        values[:] = listed
+    if values.ndim != 1:
+        raise ValueError(
+            f"{where}: column {name!r} must hold one value a row, got shape {values.shape}; a "
+            "matrix of features is given as features=."
+        )
+    if values.dtype.kind == "f":
+        return values.astype(np.float64)
+    if values.dtype.kind == "b":
+        return values.astype(np.float64)
+    if values.dtype.kind in "iu":
+        if values.dtype.kind == "u" and len(values) and int(values.max()) >= 2**63:
+            return values.astype(str).astype(object)  # no numbers, but names
+        return values.astype(np.int64, copy=False)
+    if values.dtype.kind in "mM":
+        raise TypeError(
+            f"{where}: column {name!r} holds dates or times; turn it into a number, such as days "
+            "since the first, or leave it out."
+        )
+    return _of_objects(where, name, values)
+
+
+def _of_objects(where: str, name: str, values: np.ndarray) -> np.ndarray:
+    """Objects as numbers where all that are there are numbers, else as text and numbers."""
+    found = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+            continue
+        if isinstance(value, list | dict | set | np.ndarray):
+            raise TypeError(
+                f"{where}: column {name!r} must hold one value a row, got {shown(value)} in row "
+                f"{row}."
+            )
+        found[row] = value
+    there = [v for v in found if v is not None]
+    if any(isinstance(v, int) and not -(2**63) <= v < 2**63 for v in there):
+        return found  # no numbers, but names
+    whole = all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in there)
+    if there and whole and len(there) == len(found):
+        return found.astype(np.int64)
+    if there and all(isinstance(v, int | float | np.number | np.bool_) for v in there):
+        return np.array([np.nan if v is None else v for v in found], dtype=np.float64)
+    return found

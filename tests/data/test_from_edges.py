@@ -1,0 +1,249 @@
+"""A graph from tables, against dictionaries, networkx and pandas."""
+
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from torch_geometric.utils import degree
+
+import gcl
+from gcl.data import from_edges
+from gcl.graphs.cutter import Cutter
+
+EDGES = {
+    "source": ["d", "a", "a", "b", "b", "c"],
+    "target": ["a", "b", "b", "a", "b", "a"],
+    "weight": [1.0, 2.0, 0.5, 4.0, 8.0, 3.0],
+    "hours": [1.0, 2.0, 4.0, 6.0, 8.0, 3.0],
+    "kind": ["x", "y", "y", "x", "x", "x"],
+}
+NODES = {
+    "id": ["c", "a", "e", "b", "d"],
+    "age": [30.0, None, 50.0, 20.0, 40.0],
+    "team": ["red", "blue", None, "red", "red"],
+}
+
+
+def listed(data, *values):
+    """`{(source, target): values}` by ids."""
+    ends = data.ids[data.edge_index.numpy()].T.tolist()
+    rows = [
+        tuple(np.round(v[i].double().numpy(), 4).tolist() for v in values) for i in range(len(ends))
+    ]
+    assert len({tuple(e) for e in ends}) == len(ends)
+    return {tuple(end): row for end, row in zip(ends, rows, strict=True)}
+
+
+def by_hand(directed):
+    """Edges one after the other."""
+    found = {}
+    for s, t, w, h, k in zip(*EDGES.values(), strict=True):
+        pairs = [(s, t)] if directed or s == t else [(s, t), (t, s)]
+        for pair in pairs:
+            found.setdefault(pair, []).append((w, h, float(k == "x"), float(k == "y")))
+    return {
+        pair: (
+            round(sum(r[0] for r in rows), 4),
+            [round(float(v), 4) for v in np.mean(rows, 0)[1:]],
+        )
+        for pair, rows in found.items()
+    }
+
+
+@pytest.mark.parametrize("directed", [False, True])
+def test_weights_are_added_and_attributes_averaged(directed):
+    data = from_edges(EDGES, NODES, directed=directed)
+    assert listed(data, data.edge_weight, data.edge_attr) == by_hand(directed)
+    assert data.edge_feature_names == ["hours", "kind=x", "kind=y"]
+    assert data.is_undirected() is not directed
+    data.validate()
+
+
+def test_the_order_of_the_rows_does_not_count():
+    turned = {name: column[::-1] for name, column in EDGES.items()}
+    one, other = (from_edges(e, NODES) for e in (EDGES, turned))
+    assert one.edge_index.equal(other.edge_index)
+    assert one.edge_weight.equal(other.edge_weight)
+    assert one.edge_attr.allclose(other.edge_attr)
+
+
+def test_nodes_keep_their_order_and_those_without_edges():
+    data = from_edges(EDGES, NODES)
+    assert data.ids.tolist() == NODES["id"]
+    assert data.num_nodes == 5
+    assert degree(data.edge_index[0], 5)[2] == 0
+    assert data.feature_names == ["age", "age=missing", "team=blue", "team=red", "team=missing"]
+    assert data.x[1].tolist() == [35, 1, 1, 0, 0]
+    assert data.x[2].tolist() == [50, 0, 0, 0, 1]
+
+
+def test_one_table_in_every_form(tmp_path):
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    expected = from_edges(EDGES, NODES, label="team")
+    for table, name in ((EDGES, "edges"), (NODES, "nodes")):
+        pd.DataFrame(table).to_csv(tmp_path / f"{name}.csv", index=False)
+    for edges, nodes in [
+        (pd.DataFrame(EDGES), pd.DataFrame(NODES)),
+        (pl.DataFrame(EDGES), pl.DataFrame(NODES)),
+        (tmp_path / "edges.csv", str(tmp_path / "nodes.csv")),
+    ]:
+        data = from_edges(edges, nodes, label="team")
+        assert list(data.keys()) == list(expected.keys())
+        for name in ("x", "edge_index", "edge_weight", "edge_attr", "y"):
+            assert data[name].equal(expected[name]), name
+        assert data.ids.tolist() == expected.ids.tolist()
+        assert data.classes == ["blue", "red"]
+    assert expected.y.tolist() == [1, 0, -1, 1, 1]
+
+
+def test_without_nodes_degrees_are_features():
+    data = from_edges({"source": [3, 3, 10], "target": [10, 70, 70]})
+    assert data.ids.tolist() == [3, 10, 70]
+    assert data.x.shape == (3, 32)
+    assert data.x[:, 2].tolist() == [1, 1, 1]
+    assert data.feature_names[2] == "degree=2"
+    assert len(data.feature_names) == 32
+    assert "edge_weight" not in data
+    assert "edge_attr" not in data
+
+
+def test_the_structure_is_that_of_networkx():
+    graph = nx.gnm_random_graph(40, 90, seed=1)
+    names = [f"n{v}" for v in graph]
+    ends = np.array([(names[u], names[v]) for u, v in graph.edges])
+    data = from_edges({"source": ends[:, 0], "target": ends[:, 1]}, names)
+    expected = nx.to_scipy_sparse_array(graph, weight=None).toarray()
+    found = np.zeros((40, 40))
+    found[tuple(data.edge_index.numpy())] = 1
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_numbers_and_text_name_the_same_node():
+    data = from_edges(
+        {"source": [1, 2], "target": [2, 3]}, {"id": ["1", "2", "3", "x"], "a": [0, 1, 2, 3]}
+    )
+    assert data.ids.tolist() == ["1", "2", "3", "x"]
+    assert data.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
+
+
+def test_matrices_of_features():
+    x = sp.random_array((4, 6), density=0.5, rng=np.random.default_rng(0), format="csr")
+    edges = {"source": ["b", "c"], "target": ["a", "d"]}
+    data = from_edges(edges, list("abcd"), features=x)
+    np.testing.assert_allclose(data.x.to_dense(), x.toarray(), rtol=1e-6)
+    # Node 4 has no edge, and is there.
+    whole = from_edges({"source": [0], "target": [2]}, features=np.ones((5, 2)))
+    assert whole.num_nodes == 5
+    assert whole.ids.tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match=r"Give nodes=\[\.\.\.\]"):
+        from_edges(edges, features=x)
+    with pytest.raises(ValueError, match="features must be"):
+        from_edges(edges, list("abcde"), features=x)
+
+
+def test_columns_can_be_chosen():
+    data = from_edges(EDGES, NODES, weight="hours", edge_features=["weight"], features=["age"])
+    assert data.feature_names == ["age", "age=missing"]
+    assert data.edge_feature_names == ["weight"]
+    assert listed(data, data.edge_weight)[("c", "a")] == (3.0,)
+    assert "edge_attr" not in from_edges(EDGES, NODES, edge_features=[])
+    assert from_edges(EDGES, NODES, features=["team"], categories="codes").x.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": "form"}, "no column 'form' for source; .*the columns are 'source', 'target'"),
+        ({"weight": "wieght"}, "no column 'wieght' for weight; did you mean 'weight'"),
+        ({"id": "key"}, "no column 'key' for id"),
+        ({"label": "class"}, "no column 'class' for label"),
+        ({"features": ["size"]}, "no column 'size' for features"),
+        ({"edge_features": ["size"]}, "no column 'size' for features"),
+        ({"categories": "code"}, "categories must be one of"),
+        ({"max_categories": 1}, "max_categories must be at least 2"),
+        ({"nodes": {"id": list("abcda")}}, "1 ids stand in nodes more than once, such as 'a'"),
+        ({"nodes": {}}, "nodes has no columns"),
+        ({"nodes": list("ab")}, "2 of 6 edges name 2 nodes that are .* such as 'c', 'd'"),
+        ({"edges": {"source": ["a"]}}, "edges needs two columns.* got 'source'"),
+        ({"edges": {**EDGES, "weight": [1, 0, 1, -1, 1, 1]}}, "has .*0.* in row 1 and 1 more"),
+        ({"edges": {**EDGES, "weight": [1, None, 1, 1, 1, 1]}}, "'weight' has no value in row 1;"),
+        ({"weight": "kind"}, "must be finite numbers above 0"),
+        ({"edges": {**EDGES, "source": ["a", None, *"bbbb"]}}, "source of edges is missing"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told_in_one_sentence(change, message):
+    edges, nodes = change.pop("edges", EDGES), change.pop("nodes", NODES)
+    with pytest.raises(ValueError, match=message) as caught:
+        from_edges(edges, nodes, **change)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"source": 0}, {"directed": 1}, {"label": 3}, {"features": 7}, {"nodes": 7}]
+)
+def test_what_is_of_another_type(change):
+    nodes = change.pop("nodes", NODES)
+    with pytest.raises(TypeError, match="from_edges"):
+        from_edges(EDGES, nodes, **change)
+
+
+def test_no_edges():
+    data = from_edges({"source": [], "target": []}, NODES)
+    assert data.edge_index.shape == (2, 0)
+    assert data.num_nodes == 5
+
+
+def ring(nodes):
+    """As many edges as nodes, listed one way: what belongs to which only names tell."""
+    ids = [f"n{i}" for i in range(nodes)]
+    return from_edges(
+        {"source": ids, "target": [*ids[1:], ids[0]], "weight": [1.0] * nodes, "km": range(nodes)},
+        {"id": ids, "kind": ["a", "b"] * (nodes // 2), "size": range(nodes)},
+        label="kind",
+        directed=True,
+    )
+
+
+@pytest.mark.parametrize("nodes", [2, 20])
+def test_ids_follow_their_nodes_through_training_and_batches(nodes):
+    data = ring(nodes)
+    names, classes = list(data.feature_names), list(data.classes)
+    part = Cutter("here", data).take({None: torch.tensor([nodes - 1, 0])})
+    assert part.ids.tolist() == [f"n{nodes - 1}", "n0"]
+    assert (part.feature_names, part.classes) == (names, classes)
+    for batch in gcl.loader.NeighborBatches(data, [2], batch_size=2):
+        assert batch.ids.tolist() == [f"n{i}" for i in batch.n_id.tolist()]
+        assert (batch.feature_names, batch.classes) == (names, classes)
+    if nodes == 2:
+        return
+    kept = gcl.augment.NodeDropping(0.5)(data)
+    assert [int(i[1:]) for i in kept.ids] == kept.x[:, -1].tolist()
+    method = gcl.methods.grace(data, hidden=4, proj=4)
+    gcl.fit(method, data, epochs=1)
+    assert gcl.embed(method, data).shape == (nodes, 4)
+    assert data.ids.tolist() == [f"n{i}" for i in range(nodes)]
+
+
+def test_fifty_thousand_edges_to_ten_neighbours(tmp_path: Path):
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 5, 2000)
+    near = np.argsort(group, kind="stable").reshape(-1, 20)  # of one group, but for few
+    ends = np.concatenate(
+        [near[rng.integers(0, 100)][rng.integers(0, 20, 2)][None] for _ in range(50000)]
+    )
+    names = np.array([f"user-{i}" for i in range(2000)])
+    pd.DataFrame({"follower": names[ends[:, 0]], "followed": names[ends[:, 1]]}).to_csv(
+        tmp_path / "e.csv", index=False
+    )
+    nodes = pd.DataFrame({"user": names, "group": [f"g{g}" for g in group]})
+    data = from_edges(tmp_path / "e.csv", nodes)
+    method = gcl.methods.grace(data, hidden=16)
+    gcl.fit(method, data, epochs=1)
+    found = gcl.nearest(gcl.embed(method, data), data.ids, k=10, queries="user-7")
+    assert found.ids.shape == (1, 10)
+    same = [group[int(name.split("-")[1])] == group[7] for name in found.ids[0]]
+    assert sum(same) >= 8

@@ -1,0 +1,125 @@
+"""Neighbours by id, against scikit-learn's."""
+
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from sklearn.neighbors import NearestNeighbors
+
+import gcl
+from gcl.evaluate import nearest as module_name
+from gcl.evaluate.nearest import Neighbors, nearest
+
+Z = torch.randn(300, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+MODULE = sys.modules["gcl.evaluate.nearest"]  # the function has its name
+IDS = np.array([f"gene-{i}" for i in range(300)])
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(MODULE, "BLOCK", 7 * 300)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("index", ["exact", "usearch"])
+def test_as_scikit_learn(metric, index):
+    if index == "usearch":
+        pytest.importorskip("usearch")
+    oracle = NearestNeighbors(n_neighbors=5, metric=metric).fit(Z.numpy())
+    distances, indices = oracle.kneighbors()
+    found = nearest(Z, k=5, metric=metric, index=index)
+    values = 1 - found.similarities if metric == "cosine" else -found.similarities
+    agree = (found.indices.numpy() == indices).mean()
+    assert agree == 1 if index == "exact" else agree > 0.97
+    if index == "exact":
+        np.testing.assert_allclose(values, distances, atol=1e-9)
+    assert (found.ids == found.indices.numpy()).all()
+    vectors = Z[:3] + 0.01
+    distances, indices = oracle.kneighbors(vectors.numpy())
+    found = nearest(Z, IDS, 5, vectors, metric=metric, index=index)
+    if index == "exact":
+        assert (found.ids == IDS[indices]).all()
+    assert (found.indices[:, 0] == torch.arange(3)).all()
+
+
+def test_by_inner_product():
+    products = (Z @ Z.T).fill_diagonal_(-torch.inf)
+    for index in ("exact", "usearch"):
+        if index == "usearch":
+            pytest.importorskip("usearch")
+        found = nearest(Z, k=4, metric="dot", index=index)
+        expected = products.topk(4)
+        agree = (found.indices == expected.indices).double().mean()
+        assert agree == 1 if index == "exact" else agree > 0.9
+        assert found.similarities.diff(dim=1).max() <= 0
+
+
+def test_queries_by_id():
+    whole = gcl.nearest(Z, IDS, 3)
+    assert whole.ids.shape == (300, 3)
+    one = gcl.nearest(Z, IDS, 3, "gene-7")
+    assert isinstance(one, Neighbors)
+    assert one.ids.tolist() == whole.ids[7:8].tolist()
+    two = gcl.nearest(Z, IDS, 3, ["gene-9", "gene-0"])
+    assert two.ids.tolist() == whole.ids[[9, 0]].tolist()
+    assert "gene-9" not in two.ids[0]
+    numbers = gcl.nearest(Z, torch.arange(300) + 1000, 3, 1007)
+    assert (numbers.ids - 1000).tolist() == whole.indices[7:8].tolist()
+    assert gcl.nearest(Z, k=3, queries=7).indices.equal(whole.indices[7:8])
+    assert gcl.nearest(Z.numpy(), list(IDS), 3).ids.tolist() == whole.ids.tolist()
+    assert gcl.nearest(sp.csr_array(Z.numpy()), k=3).indices.equal(whole.indices)
+
+
+def test_all_other_rows_can_be_asked_for():
+    found = nearest(Z[:4], k=3)
+    assert found.indices.sort().values.tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
+    assert nearest(Z[:4], k=4, queries=Z[:1]).indices.shape == (1, 4)
+
+
+def test_no_matrix_of_all_pairs_is_held(monkeypatch):
+    monkeypatch.setattr(MODULE, "BLOCK", 1 << 18)
+    z = torch.randn(6000, 8)
+    extra = gcl.experiments.memory.peak_extra_mb(lambda: nearest(z, k=5))
+    assert extra < 60  # all pairs are 144 MB
+
+
+def test_usearch_is_named_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setattr(MODULE, "find_spec", lambda _: None)
+    with pytest.raises(ImportError, match=r"pip install 'pyg-gcl\[search\]'"):
+        nearest(Z, index="usearch")
+    monkeypatch.setattr(MODULE, "MANY", 0)
+    assert nearest(Z, k=1).indices.shape == (300, 1)
+
+
+@pytest.mark.parametrize(
+    ("args", "error", "message"),
+    [
+        ({"ids": IDS[1:]}, ValueError, r"expected 300 ids.* got shape \[299\]"),
+        ({"ids": ["a"] * 300}, ValueError, "some ids come twice"),
+        ({"ids": "abc"}, TypeError, "ids must be a list"),
+        ({"k": 300}, ValueError, "k must be at most 299, as there are 300 rows"),
+        ({"k": 0}, ValueError, "k must be at least 1"),
+        ({"k": 2.0}, TypeError, "k must be a whole number"),
+        ({"ids": IDS, "queries": "gen-7"}, ValueError, "did you mean 'gene-"),
+        (
+            {"ids": IDS, "queries": 7},
+            ValueError,
+            "1 of 1 queries are no ids, such as 7; ids are te",
+        ),
+        ({"queries": 300}, ValueError, "ids are numbers such as 0"),
+        ({"queries": [1, None]}, ValueError, "1 of 2 queries are no ids, such as None"),
+        ({"queries": []}, ValueError, "queries is empty"),
+        ({"queries": torch.ones(2, 3)}, ValueError, r"as wide as z, \[queries, 16\]"),
+        ({"metric": "l2"}, ValueError, "metric must be one of 'cosine', 'dot', 'euclidean'"),
+        ({"index": "faiss"}, ValueError, "index must be one of"),
+    ],
+)
+def test_what_does_not_fit(args, error, message):
+    with pytest.raises(error, match=message):
+        nearest(Z, **args)
+
+
+def test_the_same_by_either_name():
+    assert gcl.nearest is nearest is module_name
