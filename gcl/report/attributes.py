@@ -14,7 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 from gcl.datasets import GraphSet
-from gcl.experiments.run import has_classes, has_labels, labelled_nodes, labels_of
+from gcl.experiments.run import has_labels, labelled_nodes, labels_of
 from gcl.graphs.rows import counted_rows
 from gcl.ops.kmeans import spherical_kmeans
 from gcl.ops.similarity import unit_rows
@@ -60,10 +60,8 @@ def attributes(z: Tensor, data: Any, *, seed: int = 0) -> list[Attribute]:
         ['label', 'cluster', 'degree']
     """
     found = [] if data is None else [*_labels(data)]
-    classes = None
-    if data is not None and has_classes(data):
-        known = labels_of(data)
-        classes = len(known[known >= 0].unique())
+    labelled = len(found) == 1 and found[0].names
+    classes = len(found[0].names) if labelled else None
     found.append(_clusters(z, classes, seed))
     if data is not None:
         found += _others(data, len(z))

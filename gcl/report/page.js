@@ -210,7 +210,6 @@
     }
   });
 
-  Bokeh.set_log_level("error");
   for (const draw of [drawMap, drawCurves, drawPairs]) {
     try { draw(); } catch (error) {
       console.error(error);

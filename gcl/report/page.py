@@ -120,7 +120,9 @@ def _bokeh() -> list[str]:
         from bokeh.resources import Resources
     except ImportError as error:
         raise ImportError(f"{error}; install the extra: pip install 'pyg-gcl[report]'.") from None
-    found = Resources(mode="inline", minified=True, components=["bokeh", "bokeh-api"])
+    found = Resources(
+        mode="inline", minified=True, log_level="error", components=["bokeh", "bokeh-api"]
+    )
     return [script.replace("</script", "<\\/script") for script in found.js_raw]
 
 

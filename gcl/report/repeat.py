@@ -23,7 +23,9 @@ def options(run: Run) -> list[tuple[str, str, bool]]:
     of its options count as different.
 
     Example:
-        >>> [option for option in options(Run("grace", "cora", method={"tau": 0.3})) if option[2]]
+        >>> from gcl.experiments.config import run_from
+        >>> run = run_from({"recipe": "grace", "dataset": "cora", "tau": 0.3})
+        >>> [option for option in options(run) if option[2]]
         [('tau', '0.3', True)]
     """
     usual: dict[str, Any] = {}
@@ -57,7 +59,9 @@ def commands(run: Run, seeds: Sequence[int]) -> list[str]:
     """What to type to train a run again, a line for all its seeds or one for each.
 
     Example:
-        >>> commands(Run("dgi", "karate", method={"hidden": 4}), [0])
+        >>> from gcl.experiments.config import run_from
+        >>> run = run_from({"recipe": "dgi", "dataset": "karate", "hidden": 4})
+        >>> commands(run, [0])
         ['gcl train dgi karate --hidden 4 --out again']
     """
     words = ["gcl", "train", run.recipe, run.dataset]
