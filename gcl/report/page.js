@@ -72,8 +72,9 @@
     const map = data.map, rows = unpack(map.rows) ?? Array.from({length: map.n}, (_, i) => i);
     const attributes = map.attributes.map((a) => ({...a, codes: a.codes && unpack(a.codes), numbers: a.numbers && unpack(a.numbers)}));
     const layouts = map.layouts.map((l) => ({...l, rows: unpack(l.rows) ?? rows.map((_, i) => i), x: unpack(l.x), y: unpack(l.y)}));
+    const named = [...attributes].sort((a, b) => !a.texts - !b.texts); // names come first
     const value = (a, i) => a.texts ? a.texts[i] : a.codes ? (a.names[a.codes[i]] ?? "none") : Number.isNaN(a.numbers[i]) ? "none" : shown(a.numbers[i]);
-    const said = (i) => [`${map.unit} ${rows[i]}`, ...attributes.map((a) => `${a.name}: ${value(a, i)}`)];
+    const said = (i) => [`${map.unit} ${rows[i]}`, ...named.map((a) => `${a.name}: ${value(a, i)}`)];
 
     const source = new Bokeh.ColumnDataSource({data: {x: [], y: [], colour: [], place: []}});
     const plot = figure({match_aspect: true, tools: "pan,wheel_zoom,box_zoom,reset,tap", toolbar_location: "right", min_border: 4});

@@ -157,10 +157,10 @@ def _results(found: Finished) -> str:
         ours = ' class="ours"' if name == found.run.recipe else ""
         body += f'<tr{ours}><th scope="row">{escape(name)}</th>{cells}</tr>\n'
     several = len(found.seeds) > 1
-    spread = (
-        "± over seeds, of rows without seeds over splits" if several else "± over splits or runs"
-    )
-    notes = []
+    spread = "± over splits or runs."
+    if len(found.seeds) > 1:
+        spread = "± over seeds, of rows without seeds over splits."
+    notes = [spread]
     if found.run.protocol in {**PROTOCOLS, **GRAPH_PROTOCOLS}:
         notes.append(f"Accuracy, macro-F1: {protocol_line(found.run.protocol)}.")
     if any(key.startswith("cluster_") for key in keys):
@@ -169,7 +169,7 @@ def _results(found: Finished) -> str:
     return (
         (f'<p class="verdict">{escape(sentence)}</p>' if sentence else "")
         + '<div class="wide" tabindex="0" role="region" aria-label="Results">'
-        + f'<table><caption>In percent; {spread}</caption><thead><tr><th scope="col">features'
+        + '<table><caption>In percent</caption><thead><tr><th scope="col">features'
         + f"</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         + "".join(f'<p class="notes">{escape(note)}</p>' for note in notes)
     )
@@ -226,7 +226,7 @@ def _diagnostics(found: Finished) -> str:
     edges = found.data.edge_index if one else None
     told: Mapping[str, float] = diagnostics(found.z, edge_index=edges)
     body = "".join(
-        f'<tr><th scope="row">{escape(what)}</th><td>{told[name]:.3f}</td></tr>\n'
+        f'<tr><th scope="row">{escape(what)}</th><td>{round(told[name], 3) + 0.0:.3f}</td></tr>\n'
         for name, what in AT_THE_END.items()
         if name in told
     )

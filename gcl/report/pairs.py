@@ -57,7 +57,7 @@ def similarities(found: Finished, *, seed: int = 0) -> Similarities | None:
             views = two_views(found.run, found.data, found.home)
         except Exception as error:  # any damage of a checkpoint, any fault of a view of one's own
             views = None
-            said = " ".join(str(error).split())[:300]
+            said = " ".join(str(error).split())[:300].rstrip(".")
             note = f"The two views cannot be made again ({said})."
         if views is not None:
             u, v = (unit_rows(one.detach().cpu().float()) for one in views)
