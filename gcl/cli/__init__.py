@@ -1,4 +1,4 @@
-"""The command line: `gcl list | train | embed | bench | select | plot`.
+"""The command line: `gcl list | train | embed | bench | select | plot | report`.
 
 Exit codes: 0 done, 1 a fault of this program, 2 bad input, 3 training broke down (non-finite loss),
 4 another process of the same training has failed, 130 interrupted (SIGINT), 143 ended by SIGTERM,
@@ -27,6 +27,7 @@ COMMANDS = {
     "bench": "gcl.cli.bench:bench_command",
     "select": "gcl.cli.select:select_command",
     "plot": "gcl.cli.plotting:plot_command",
+    "report": "gcl.cli.report:report_command",
 }
 _USAGE = """\
 usage: gcl COMMAND ...
@@ -38,6 +39,7 @@ usage: gcl COMMAND ...
   gcl bench CONFIG_DIR [options]        run configurations, ours beside the reported number
   gcl select DATASET GRID.toml          choose a recipe and its settings, without labels
   gcl plot DIR                          figures of a folder written by gcl train --out
+  gcl report DIR                        the same folder as one page of HTML, with a map of the nodes
 
 Add --json for machines and --debug for tracebacks."""
 

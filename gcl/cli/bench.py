@@ -16,12 +16,13 @@ from rich.table import Table
 
 from gcl import evaluate
 from gcl.checkpoint import write_atomically
-from gcl.cli.options import SHOWN, Parser, protocol_line
+from gcl.cli.options import Parser
 from gcl.cli.tables import print_table
 from gcl.cli.train import percent
 from gcl.experiments import leaderboard, provenance, results, suite
-from gcl.experiments.config import read_config
+from gcl.experiments.config import protocol_line, read_config
 from gcl.experiments.references import PROPAGATED, RAW
+from gcl.experiments.results import SHOWN
 from gcl.experiments.run import UNTRAINED
 from gcl.experiments.suite import Entry
 from gcl.training.state import NonFiniteLossError

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from gcl import datasets, evaluate
-from gcl.cli.options import Parser, protocol_line
-from gcl.experiments.config import PROTOCOLS
+from gcl.cli.options import Parser
+from gcl.experiments.config import PROTOCOLS, protocol_line
 from gcl.experiments.lookup import first_line
 from gcl.methods import recipes, variants
 

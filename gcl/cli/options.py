@@ -7,26 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gcl import evaluate
 from gcl.experiments.composition import Composition
-from gcl.experiments.config import PROTOCOLS, load_config, options_of
+from gcl.experiments.config import load_config, options_of
 from gcl.names import did_you_mean
-
-SHOWN = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "cluster_accuracy": "ACC",
-    "cluster_nmi": "NMI",
-    "cluster_ari": "ARI",
-}
-
-
-# Where the protocol gives them, too.
-SHOWN_FURTHER = {
-    "raw_rows_accuracy": "raw rows",
-    "auc": "AUC",
-    "converged_macro_f1": "macro-F1, converged",
-}
 
 
 class Parser(argparse.ArgumentParser):
@@ -61,11 +44,3 @@ def config_options(options: Sequence[str], composition: Composition) -> list[str
     finder.add_argument("--config", default="")
     path = finder.parse_known_args(list(options))[0].config
     return options_of(load_config(path), composition) if path else []
-
-
-def protocol_line(name: str) -> str:
-    if name in evaluate.GRAPH_PROTOCOLS:
-        of_graphs = evaluate.GRAPH_PROTOCOLS[name]
-        return of_graphs.describe(of_graphs.runs, len(of_graphs.Cs))
-    protocol = PROTOCOLS[name]
-    return protocol.describe(name, protocol.runs, len(protocol.Cs))

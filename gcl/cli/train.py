@@ -12,14 +12,15 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from gcl.cli.options import SHOWN, SHOWN_FURTHER, config_options, protocol_line, underscored
+from gcl.cli.options import config_options, underscored
 from gcl.cli.tables import print_table
 from gcl.distributed import first_before_others, from_first, is_first, launched, on_first, processes
 from gcl.experiments import folder, results
 from gcl.experiments.composition import compose
-from gcl.experiments.config import parsed_run, run_of, run_parser
+from gcl.experiments.config import parsed_run, protocol_line, run_of, run_parser
 from gcl.experiments.provenance import provenance
 from gcl.experiments.references import NO_TRAINING, reference_rows, verdict
+from gcl.experiments.results import SHOWN, SHOWN_FURTHER
 from gcl.experiments.run import (
     Run,
     has_classes,

@@ -222,12 +222,22 @@ def run_of(composition: Composition, dataset: str, chosen: Namespace) -> Run:
         raise ValueError(f"--epochs must be >= 0, got {run.epochs}.")
     if run.warmup >= max(run.epochs, 1):
         raise ValueError(f"--warmup must be below --epochs, got {run.warmup} and {run.epochs}.")
-    if run.patience < 0:
-        raise ValueError(f"--patience must be >= 0, got {run.patience}.")
+    for key in ("patience", "diagnose"):
+        if getattr(run, key) < 0:
+            raise ValueError(f"--{key} must be >= 0, got {getattr(run, key)}.")
     if run.protocol and run.protocol not in (*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS):
         known = ", ".join((*PROTOCOLS, *evaluate.GRAPH_PROTOCOLS))
         raise ValueError(f"unknown protocol {run.protocol!r}; known: {known}.")
     return run
+
+
+def protocol_line(name: str) -> str:
+    """How a protocol measures, in a line."""
+    if name in evaluate.GRAPH_PROTOCOLS:
+        of_graphs = evaluate.GRAPH_PROTOCOLS[name]
+        return of_graphs.describe(of_graphs.runs, len(of_graphs.Cs))
+    protocol = PROTOCOLS[name]
+    return protocol.describe(name, protocol.runs, len(protocol.Cs))
 
 
 def _parameters(function: Any) -> list[str]:

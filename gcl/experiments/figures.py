@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor
-from torch_geometric.data import Batch
 
-from gcl import methods
 from gcl.datasets.inert_arrays import read_array
 from gcl.experiments.folder import read_run
 from gcl.experiments.results import read_rows
-from gcl.experiments.run import Run, load_data
+from gcl.experiments.run import load_data
+from gcl.experiments.views import two_views
 from gcl.plot import embedding, loss_curve, similarities
-from gcl.training.state import read_checkpoint
 
 
 def plot_run(
@@ -49,7 +45,7 @@ def plot_run(
         ),
         "embedding": embedding(z, data.y, projection=projection, title=title),
     }
-    views = _two_views(run, data, home)
+    views = two_views(run, data, home)
     if views is not None:
         figures["similarity"] = similarities(*views, title=title)
     files = []
@@ -57,20 +53,3 @@ def plot_run(
         files.append(folder / f"{name}.png")
         figure.savefig(files[-1], dpi=150)
     return files
-
-
-@torch.no_grad()
-def _two_views(run: Run, data: Any, home: Path) -> tuple[Tensor, Tensor] | None:
-    """Embeddings of the two views by the trained method; None where it is no two-view method."""
-    with torch.random.fork_rng():
-        method = run.build(data)
-        inner = method.method if isinstance(method, methods.POT) else method
-        if not isinstance(inner, methods.TwoView):
-            return None
-        method.load_state_dict(read_checkpoint(home / "checkpoint.safetensors")["method"])
-        method.eval()
-        torch.manual_seed(0)
-        whole = Batch.from_data_list(list(data)) if method.graph_level else data
-        prepared = method.prepare(whole)
-        first, second = (method.embed(view(copy.copy(prepared))) for view in inner.views)
-    return first, second

@@ -18,7 +18,7 @@ from gcl.experiments.references import NO_TRAINING
 from gcl.experiments.run import Run, as_json
 from gcl.graphs.digest import data_digest
 
-PLACES = ("device", "root")  # decide no number
+PLACES = ("device", "root", "diagnose")  # decide no number
 
 
 @dataclass

@@ -14,6 +14,21 @@ from gcl.checkpoint import sweep, write_atomically
 from gcl.experiments.locks import locked
 from gcl.experiments.provenance import provenance
 
+SHOWN = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "cluster_accuracy": "ACC",
+    "cluster_nmi": "NMI",
+    "cluster_ari": "ARI",
+}
+
+# Where the protocol gives them, too.
+SHOWN_FURTHER = {
+    "raw_rows_accuracy": "raw rows",
+    "auc": "AUC",
+    "converged_macro_f1": "macro-F1, converged",
+}
+
 
 class Results:
     """A results file that grows row by row, so that an interrupted benchmark goes on where it was.

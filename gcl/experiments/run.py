@@ -21,7 +21,7 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.seed import seed_everything
 
 from gcl import datasets, evaluate
-from gcl.callbacks import Checkpoint, CSVLog, EarlyStopping, ProgressBar
+from gcl.callbacks import Checkpoint, CSVLog, Diagnose, EarlyStopping, ProgressBar
 from gcl.checkpoint import CheckpointError, write_atomically
 from gcl.contracts import Method
 from gcl.datasets import GraphSet
@@ -46,7 +46,14 @@ from gcl.training.settings import Settings
 from gcl.training.state import Callback, State, read_checkpoint
 
 UNTRAINED = "untrained"
-NOT_DECISIVE = {"recipe", "dataset", "method", "device", "root"}  # or told of by other means
+NOT_DECISIVE = {
+    "recipe",
+    "dataset",
+    "method",
+    "device",
+    "root",
+    "diagnose",
+}  # or told of by other means
 
 
 @dataclass
@@ -79,6 +86,8 @@ class Run:
         loader: batches of one graph, embedded as a whole: "neighbors" for nodes with sampled
             neighbours, "parts" with few edges between them, "random-parts"; none if empty.
         fanout: neighbours a node of "neighbors", one number a hop, "10,10"; -1 for all.
+        diagnose: epochs between two measurements of alignment, uniformity, rank and more, which
+            join the log; 0 for none. They change no number, see `gcl.callbacks.Diagnose`.
         method: the options of recipe and variants, by name; those of an object or a variant as a
             mapping of their own.
     """
@@ -101,6 +110,7 @@ class Run:
     batch_size: int = 0
     loader: Loader = ""
     fanout: str = FANOUT
+    diagnose: int = 0
     method: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -316,6 +326,9 @@ def train(
     """
     told: list[Callback] = [] if quiet else [ProgressBar(f"{run.name} seed {seed}")]
     hooks: list[Callback] = [*told, *callbacks]
+    if run.diagnose:
+        tau = run.method.get("tau")
+        hooks.append(Diagnose(every=run.diagnose, **({} if tau is None else {"tau": tau})))
     if run.patience:
         hooks.append(EarlyStopping(patience=run.patience))
     saved, keeping = None, None

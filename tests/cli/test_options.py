@@ -5,8 +5,9 @@ import json
 import pytest
 
 from gcl.cli import main
-from gcl.cli.options import Parser, config_options, protocol_line, underscored
+from gcl.cli.options import Parser, config_options, underscored
 from gcl.experiments.composition import compose
+from gcl.experiments.config import protocol_line
 
 
 def test_config_file_and_options_over_it(tmp_path, capsys):
