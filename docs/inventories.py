@@ -1,4 +1,4 @@
-"""Names of torch and PyG that our pages link, without a network: inventories as intersphinx reads them."""
+"""Names of torch and PyG that our pages link, without a network: intersphinx's inventories."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NAMES = {
 
 
 def written(folder: Path, name: str) -> str:
-    """The inventory of a library as a file below the folder of the documentation; its path there."""
+    """The inventory of a library as a file below the documentation's folder; its path there."""
     lines = [
         f"{key} py:{kind} 1 {page.replace('$', key)}#$ -"
         for kind, pages in NAMES[name].items()
