@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-.PHONY: all demo test test-slow test-scatter check format docs speed clean
+.PHONY: all demo test test-slow test-scatter test-wheel test-python test-newest check format docs speed clean
 all: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -34,6 +34,28 @@ test-scatter: $(READY)  ## build torch_scatter (about 6 minutes) and run the tes
 	  --disable-pip-version-check --constraint constraints.txt --no-build-isolation torch_scatter
 	$(BIN)/python -m pytest --quiet -m scatter
 
+test-wheel: $(READY)  ## build sdist and wheel, try the wheel outside of the checkout
+	OMP_NUM_THREADS=1 $(BIN)/python .ci/try_wheel.py
+
+# Environments of their own: constraints.txt pins what the default one has.
+OTHER = .venv-$(notdir $(PYTHON))
+test-python:  ## the default tests by another interpreter: make test-python PYTHON=python3.13
+	@if ! $(PYTHON) -c "" 2>/dev/null; then \
+	  echo "==> SKIPPED the tests by $(PYTHON): it does not run on this machine"; \
+	else set -e; \
+	  test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER); \
+	  $(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint constraints.txt --editable '.[dev,plot]'; \
+	  OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest --numprocesses 2 --quiet; \
+	fi
+
+test-newest:  ## the default tests with the newest torch, PyG and all the rest, for every night
+	test -x .venv-newest/bin/python || $(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
+	  --upgrade-strategy eager --editable '.[dev,plot]'
+	.venv-newest/bin/python -m pip list | grep --ignore-case torch
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest --numprocesses 2 --quiet
+
 check: $(READY)  ## ruff, mypy and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,4 +74,4 @@ speed: $(READY)  ## the speed tables of benchmarks/speed
 	for script in benchmarks/speed/*.py; do echo "==> $$script"; $(BIN)/python $$script; done
 
 clean:
-	rm -rf .venv demo docs/_build docs/gallery docs/api .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* dist demo docs/_build docs/gallery docs/api .pytest_cache .mypy_cache .ruff_cache

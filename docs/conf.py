@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+
+import inventories
+import papers
 
 import gcl
 
@@ -24,8 +29,12 @@ version = release = gcl.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
     "myst_parser",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "_templates", "gallery_src"]
@@ -35,8 +44,24 @@ default_role = "code"
 html_theme = "furo"
 html_title = f"gcl {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["gcl.css"]
+html_js_files = ["sorting.js"]
+html_theme_options = {"navigation_with_keys": True}
+
+# Prompts are no part of a command.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 myst_heading_anchors = 3
+myst_enable_extensions = ["attrs_inline", "colon_fence"]
+
+# Without network: the few names of others that ours show. GCL_INTERSPHINX=1 fetches all of them.
+intersphinx_mapping = {
+    name: (address, None if os.environ.get("GCL_INTERSPHINX") else inventories.written(HERE, name))
+    for name, address in inventories.ADDRESSES.items()
+}
+intersphinx_timeout = 20
 
 autosummary_generate = True
 autodoc_typehints = "signature"
@@ -57,6 +82,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
+    "thumbnail_size": (480, 336),
 }
 
 _SECTION = re.compile(
@@ -76,8 +102,22 @@ def _to_rst(_app: Any, what: str, _name: str, _obj: Any, _opts: Any, lines: list
             out += ["::", ""]
         out.append(line)
         before = line if line.strip() else before
+    rest = _references(lines[head:])
     # napoleon takes what stands before a colon in the first line of a variable for its type.
-    lines[:head] = ["", *out] if what == "data" else _tables(out)
+    lines[:] = (["", *out] if what == "data" else _tables(out)) + rest
+
+
+def _references(lines: list[str]) -> list[str]:
+    """The papers of a reference, linked."""
+    out: list[str] = []
+    for i, line in enumerate(lines):
+        if i and lines[i - 1].strip() == "Reference:":
+            length = next((j for j, x in enumerate(lines[i:]) if not x.strip()), len(lines) - i)
+            out += ["    " + told for told in papers.linked(lines[i : i + length])]
+            lines = lines[:i] + [""] * length + lines[i + length :]
+            return [*out, *_references(lines[i + length :])]
+        out.append(line)
+    return out
 
 
 def _tables(lines: list[str]) -> list[str]:
@@ -107,6 +147,28 @@ def _skip(_app: Any, _what: str, _name: str, obj: Any, _skipped: bool, _opts: An
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
+def _short_names(_app: Any, docname: str, source: list[str]) -> None:
+    """Tables of the API show `InfoNCE`; the heading above says where it is."""
+    if docname == "api":
+        source[0] = re.sub(r"^   (gcl\.[\w.]+)$", r"   ~\1", source[0], flags=re.MULTILINE)
+
+
+def _tables_to_be_read(_app: Any, doctree: nodes.document) -> None:
+    """`72.6 ± 0.8` stays on one line, and commits stay in the results files."""
+    for told in list(doctree.findall(nodes.Text)):
+        if " ± " in told and not isinstance(told.parent, nodes.literal):
+            told.parent.replace(told, nodes.Text(told.replace(" ± ", "\u00a0±\u00a0")))
+    for group in list(doctree.findall(nodes.tgroup)):
+        heads = [entry.astext() for entry in group.findall(nodes.thead)][:1]
+        rows = list(group.findall(nodes.row))
+        if not heads or rows[0].children[-1].astext() != "commits":
+            continue
+        for row in rows:
+            row.remove(row.children[-1])
+        group.remove([x for x in group.children if isinstance(x, nodes.colspec)][-1])
+        group["cols"] -= 1
+
+
 def _check_api(_app: Sphinx) -> None:
     """Every public name of a sub-package has its line in api.md, and pages of old lines go."""
     listed = set(re.findall(r"^ +(gcl\.[\w.]+)$", (HERE / "api.md").read_text(), re.MULTILINE))
@@ -127,3 +189,5 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
     app.connect("builder-inited", _check_api)
+    app.connect("source-read", _short_names)
+    app.connect("doctree-read", _tables_to_be_read)

@@ -35,8 +35,9 @@ usage: gcl COMMAND ...
   gcl list                              recipes, data sets, protocols
   gcl train RECIPE DATASET [options]    train, evaluate, print a table (gcl train RECIPE --help);
                                         RECIPE may have variants around it: grace+macl+pot
+  gcl train --config grace/cora         as configured: a file, or a configuration of the package
   gcl embed FOLDER DATA --out z.csv     embeddings of any graph by a method that was trained
-  gcl bench CONFIG_DIR [options]        run configurations, ours beside the reported number
+  gcl bench [CONFIG_DIR] [options]      run configurations, ours beside the reported number
   gcl select DATASET GRID.toml          choose a recipe and its settings, without labels
   gcl plot DIR                          figures of a folder written by gcl train --out
   gcl report DIR                        the same folder as one page of HTML, with a map of the nodes
@@ -85,14 +86,16 @@ def _run(command: str, arguments: list[str]) -> None:
         further = "; it starts its own with --jobs" if command in ("bench", "select") else ""
         raise ValueError(f"gcl {command} is one process{further}: leave torchrun out.")
     if command == "train":
-        if not arguments or arguments[0].startswith("-"):
+        configured = any(a.partition("=")[0] == "--config" for a in arguments)
+        if not arguments or (arguments[0].startswith("-") and not configured):
             print(
                 "usage: gcl train RECIPE[+VARIANT...] DATASET [options]\n"
                 f"recipes: {', '.join(recipe_names())}\nvariants: {', '.join(variant_names())}"
             )
             raise SystemExit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
         named = len(arguments) > 1 and not arguments[1].startswith("-")
-        check_names(arguments[0], arguments[1] if named else None)
+        if not arguments[0].startswith("-"):
+            check_names(arguments[0], arguments[1] if named else None)
     module, _, function = COMMANDS[command].partition(":")
     with interrupts.ending_at_once():
         loaded = import_module(module)

@@ -24,13 +24,19 @@ from gcl.experiments.config import protocol_line, read_config
 from gcl.experiments.references import PROPAGATED, RAW
 from gcl.experiments.results import SHOWN
 from gcl.experiments.run import UNTRAINED
+from gcl.experiments.shipped import configs_in, shipped_folder
 from gcl.experiments.suite import Entry
 from gcl.training.state import NonFiniteLossError
 
 
 def bench_command(arguments: list[str]) -> None:
     parser = Parser("gcl bench", description="Run benchmark configurations.")
-    parser.add_argument("folder", help="folder of <recipe>/<dataset>.toml")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        default="",
+        help="folder of <recipe>/<dataset>.toml (default: the configurations of the package)",
+    )
     parser.add_argument(
         "--only", nargs="+", default=["*"], help="patterns of recipe/dataset, e.g. 'grace/*'"
     )
@@ -63,7 +69,7 @@ def bench_command(arguments: list[str]) -> None:
     if chosen.page and Path(chosen.page).suffix != ".md":
         raise ValueError(f"--page must name a Markdown file, such as board.md, got {chosen.page}.")
     told = {key: getattr(chosen, key) for key in ("device", "precision") if getattr(chosen, key)}
-    entries = _entries(Path(chosen.folder), chosen.only, told)
+    entries = _entries(Path(chosen.folder) if chosen.folder else None, chosen.only, told)
     if not chosen.protocol:
         entries = suite.with_protocols(entries)
     else:
@@ -98,20 +104,17 @@ def bench_command(arguments: list[str]) -> None:
         raise kind(f"{len(failed)} runs failed: {', '.join(failed)}; the reasons stand above.")
 
 
-def _entries(folder: Path, only: list[str], told: dict[str, str]) -> list[Entry]:
-    if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}.")
-    configs = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*.toml"))
-    }
+def _entries(folder: Path | None, only: list[str], told: dict[str, str]) -> list[Entry]:
+    if folder and not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}; without one, those of the package are run.")
+    configs = configs_in(folder or shipped_folder())
     selected = {
         n: p for n, p in configs.items() if any(fnmatch.fnmatch(n, pattern) for pattern in only)
     }
     if not selected:
-        known = ", ".join(configs) or "none"
+        known = f"there: {', '.join(configs) or 'none'}" if folder else "gcl list shows them"
         raise ValueError(
-            f"No configuration in {folder} matches {shlex.join(only)}; there: {known}."
+            f"No configuration in {folder or 'the package'} matches {shlex.join(only)}; {known}."
         )
     return [Entry(name, *read_config(path, **told)) for name, path in selected.items()]
 

@@ -11,6 +11,7 @@ from gcl import datasets, evaluate
 from gcl.cli.options import Parser
 from gcl.experiments.config import PROTOCOLS, protocol_line
 from gcl.experiments.lookup import first_line
+from gcl.experiments.shipped import configs_in, shipped_folder
 from gcl.methods import recipes, variants
 
 
@@ -26,6 +27,7 @@ def list_command(arguments: list[str]) -> None:
         "protocols for sets of graphs": {
             name: protocol_line(name) for name in evaluate.GRAPH_PROTOCOLS
         },
+        "configurations, for --config RECIPE/NAME": _configurations(),
     }
     if as_json:
         print(json.dumps(content, indent=2))
@@ -35,3 +37,12 @@ def list_command(arguments: list[str]) -> None:
         for name, line in entries.items():
             table.add_row(f"[bold]{name}[/bold]", line)
         Console().print(table, "")
+
+
+def _configurations() -> dict[str, str]:
+    """The names of those that come with the package, by recipe."""
+    found: dict[str, list[str]] = {}
+    for name in configs_in(shipped_folder()):
+        recipe, _, rest = name.partition("/")
+        found.setdefault(recipe, []).append(rest)
+    return {recipe: ", ".join(rest) for recipe, rest in found.items()}

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from gcl.experiments.composition import Composition
 from gcl.experiments.config import load_config, options_of
+from gcl.experiments.shipped import config_file
 from gcl.names import did_you_mean
 
 
@@ -39,8 +40,16 @@ def underscored(options: Sequence[str]) -> list[str]:
 
 
 def config_options(options: Sequence[str], composition: Composition) -> list[str]:
-    """Options of the file named by --config, to be put before those given by hand."""
+    """Options of the configuration named by --config, to be put before those given by hand."""
+    name = config_name(options)
+    return options_of(load_config(config_file(name)), composition) if name else []
+
+
+def config_name(options: Sequence[str]) -> str:
+    """What --config is given; empty without it."""
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--config", default="")
-    path = finder.parse_known_args(list(options))[0].config
-    return options_of(load_config(path), composition) if path else []
+    try:
+        return str(finder.parse_known_args(list(options))[0].config)
+    except argparse.ArgumentError as error:
+        raise ValueError(f"{error}; give a file, or a name such as grace/cora.") from None

@@ -12,12 +12,18 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from gcl.cli.options import config_options, underscored
+from gcl.cli.options import config_name, config_options, underscored
 from gcl.cli.tables import print_table
 from gcl.distributed import first_before_others, from_first, is_first, launched, on_first, processes
 from gcl.experiments import folder, results
 from gcl.experiments.composition import compose
-from gcl.experiments.config import parsed_run, protocol_line, run_of, run_parser
+from gcl.experiments.config import (
+    load_config,
+    parsed_run,
+    protocol_line,
+    run_of,
+    run_parser,
+)
 from gcl.experiments.provenance import provenance
 from gcl.experiments.references import NO_TRAINING, reference_rows, verdict
 from gcl.experiments.results import SHOWN, SHOWN_FURTHER
@@ -29,11 +35,14 @@ from gcl.experiments.run import (
     train_seed,
     with_protocol,
 )
+from gcl.experiments.shipped import config_file
 
 KNOWN = {**SHOWN, **SHOWN_FURTHER}
 
 
 def train_command(arguments: list[str]) -> None:
+    if arguments[0].startswith("-"):
+        arguments = [*_named_by_config(arguments), *arguments]
     composition = compose(arguments[0])
     if any(a in ("-h", "--help") for a in arguments):
         run_parser(composition).print_help()
@@ -76,6 +85,16 @@ def _train(run: Run, seeds: Sequence[int], out: Path | None, chosen: Any) -> Non
         _print_results(run, table, len(seeds))
         if sentence := verdict(rows, run.recipe):
             print(sentence)
+
+
+def _named_by_config(options: Sequence[str]) -> tuple[str, str]:
+    """Recipe and data set of a command that leaves both to its configuration."""
+    name = config_name(options)
+    config = load_config(config_file(name)) if name else {}
+    if not {"recipe", "dataset"} <= config.keys():
+        what = f"{name} does not name both" if name else "gcl list shows both"
+        raise ValueError(f"gcl train needs RECIPE and DATASET; {what}.")
+    return str(config["recipe"]), str(config["dataset"])
 
 
 def _seeds(chosen: Any) -> list[int]:
