@@ -142,9 +142,13 @@ def _signature(
     return arguments and arguments.replace("<factory>", "..."), result
 
 
-def _skip(_app: Any, _what: str, _name: str, obj: Any, _skipped: bool, _opts: Any) -> bool | None:
-    """The fields of a named tuple are described under its attributes."""
-    return True if type(obj).__name__ == "_tuplegetter" else None
+def _skip(_app: Any, _what: str, name: str, obj: Any, _skipped: bool, _opts: Any) -> bool | None:
+    """Fields of a named tuple are described under its attributes; some methods are scikit-learn's.
+
+    Those route metadata, which nothing here does, and refer to its own pages.
+    """
+    routes = re.fullmatch(r"set_\w+_request|get_metadata_routing", name)
+    return True if routes or type(obj).__name__ == "_tuplegetter" else None
 
 
 def _short_names(_app: Any, docname: str, source: list[str]) -> None:
