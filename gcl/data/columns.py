@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gcl.checks import shown
-from gcl.data.tables import Table, missing
+from gcl.data.tables import Table, missing, refuse_dates
 
 Categories: TypeAlias = Literal["one_hot", "codes"]
 
@@ -48,6 +48,7 @@ def features_of(where: str, table: Table, categories: Categories, limit: int) ->
     names: list[str] = []
     found: dict[str, list[str]] = {}
     for name, column in table.items():
+        refuse_dates(where, name, column)
         gone = missing(column)
         if gone.all() and len(gone):
             raise ValueError(f"{where}: column {name!r} has no values; leave it out.")
@@ -80,6 +81,7 @@ def classes_of(column: np.ndarray) -> tuple[Tensor, list[str] | list[int] | list
         >>> classes_of(np.array(["b", None, "a"], dtype=object))
         (tensor([ 1, -1,  0]), ['a', 'b'])
     """
+    refuse_dates("label", "label", column)
     known = ~missing(column)
     there = column[known]
     if column.dtype == object:

@@ -15,7 +15,16 @@ from torch_geometric.utils import coalesce
 from gcl.checks import check_choice, check_count, shown
 from gcl.data.columns import Categories, classes_of, features_of
 from gcl.data.matrices import as_feature_matrix
-from gcl.data.tables import Table, as_ids, column_of, id_names, missing, read_table, together
+from gcl.data.tables import (
+    Table,
+    as_ids,
+    column_of,
+    id_names,
+    missing,
+    read_table,
+    refuse_dates,
+    together,
+)
 from gcl.transforms import AddDegreeFeatures
 
 DEGREES = 31  # the highest that has a column of its own where there are no features
@@ -229,11 +238,12 @@ def _add_edges(
 
 def _weights(name: str, column: np.ndarray) -> Tensor:
     """In float64, so that sums do not depend on their order."""
+    refuse_dates("from_edges: edges", name, column)
     numbers = column.astype(np.float64) if column.dtype != object else np.array([np.nan])
     bad = ~(np.isfinite(numbers) & (numbers > 0))
     if bad.any():
         row = int(bad.argmax())
-        got = "no value" if missing(column)[row] else repr(column[row])
+        got = "no value" if missing(column)[row] else f"{column.tolist()[row]!r}"
         raise ValueError(
             f"from_edges: weights of edges must be finite numbers above 0, but {name!r} has "
             f"{got} in row {row}{f' and {int(bad.sum()) - 1} more' if bad.sum() > 1 else ''}; "

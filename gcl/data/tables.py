@@ -83,6 +83,7 @@ def as_ids(where: str, column: np.ndarray, what: str) -> np.ndarray:
             f"{int(gone.argmax())}; every row needs one: fill it in or leave those rows out."
         )
     if column.dtype != object:
+        refuse_dates(where, what, column)
         if column.dtype.kind == "i":
             return column
         whole = column.astype(np.int64) if (np.abs(column) < 2**53).all() else None
@@ -103,6 +104,19 @@ def together(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not len(a) or not len(b):
         return (a.astype(b.dtype), b) if not len(a) else (a, b.astype(a.dtype))
     return a.astype(str), b.astype(str)
+
+
+def refuse_dates(where: str, name: str, column: np.ndarray) -> None:
+    """Dates are neither numbers nor words.
+
+    Raises:
+        TypeError: the column holds some.
+    """
+    if column.dtype.kind in "mM":
+        raise TypeError(
+            f"{where}: column {name!r} holds dates or times; turn it into a number, such as days "
+            "since the first, or leave it out."
+        )
 
 
 def missing(column: np.ndarray) -> np.ndarray:
@@ -131,9 +145,13 @@ def _read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
     import pandas as pd
 
     try:
-        header = list(pd.read_csv(path, nrows=0).columns)
+        with path.open(encoding="utf-8-sig") as file:
+            mark = max(",;\t", key=file.readline().count)
+        header = list(pd.read_csv(path, nrows=0, sep=mark).columns)
         # As they are written: a node may be called "007" or "NA".
-        return pd.read_csv(path, converters=dict.fromkeys(id_names(header, ids), str.strip))
+        return pd.read_csv(
+            path, sep=mark, converters=dict.fromkeys(id_names(header, ids), str.strip)
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{where}: {path} is no table of commas: {error}.") from error
 
@@ -160,6 +178,8 @@ _OF_EDGES = [("source", "src", "from"), ("target", "dst", "to")]
 
 
 def _of_frame(where: str, frame: Any) -> Table:
+    if type(frame).__name__ == "LazyFrame":
+        raise TypeError(f"{where}: expected a DataFrame, got a LazyFrame; give frame.collect().")
     names = [str(name) for name in frame.columns]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
@@ -169,7 +189,7 @@ def _of_frame(where: str, frame: Any) -> Table:
         series = frame[given]
         gone = np.asarray(series.isna() if hasattr(series, "isna") else series.is_null())
         values = np.asarray(series.to_numpy())
-        if gone.any() and values.dtype.kind not in "fc":
+        if gone.any() and values.dtype.kind not in "fcmM":
             values = values.astype(object)
             values[gone] = None
         table[name] = _of_values(where, name, values)
@@ -201,10 +221,7 @@ def _of_values(where: str, name: str, values: Any) -> np.ndarray:
             return values.astype(str).astype(object)  # no numbers, but names
         return values.astype(np.int64, copy=False)
     if values.dtype.kind in "mM":
-        raise TypeError(
-            f"{where}: column {name!r} holds dates or times; turn it into a number, such as days "
-            "since the first, or leave it out."
-        )
+        return values  # refused where it is used
     return _of_objects(where, name, values)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gcl.data.tables import as_ids, id_names, missing, read_table, together
+from gcl.data.tables import as_ids, id_names, missing, read_table, refuse_dates, together
 
 COLUMNS = {
     "whole": [1, 2, 3],
@@ -77,7 +77,6 @@ def test_csv_leaves_ids_as_they_are_written(tmp_path):
         ({"a": np.eye(2)}, ValueError, r"one value a row, got shape \(2, 2\)"),
         ({"a": [[1], [2]]}, TypeError, "one value a row, got "),
         ({"a": "xyz"}, TypeError, "must be a list or an array"),
-        ({"a": np.array(["2020-01-01"], "M8[D]")}, TypeError, "dates or times"),
     ],
 )
 def test_what_is_no_table(given, error, message):
@@ -130,3 +129,24 @@ def test_missing():
     assert missing(np.array([1.0, np.nan])).tolist() == [False, True]
     assert missing(np.array(["a", None], dtype=object)).tolist() == [False, True]
     assert missing(np.array([1, 2])).tolist() == [False, False]
+
+
+def test_dates_are_refused_where_they_are_used():
+    found = read_table("here", {"when": np.array(["2020-01-01"], "M8[D]")})
+    with pytest.raises(TypeError, match="'when' holds dates or times"):
+        refuse_dates("here", "when", found["when"])
+    refuse_dates("here", "when", np.ones(1))
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_the_mark_between_columns_is_that_of_the_header(mark, tmp_path):
+    pytest.importorskip("pandas")
+    path = tmp_path / "edges.csv"
+    path.write_text(f"source{mark}target\na{mark}b\n")
+    assert list(read_table("here", path, (None, None))) == ["source", "target"]
+
+
+def test_lazy_frames_are_to_be_collected():
+    pl = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"give frame\.collect\(\)"):
+        read_table("here", pl.LazyFrame({"a": [1]}))
