@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(p for p in (ROOT / "docs").glob("*.md") if "```python" in p.read_text())
 # Pages whose blocks train for a minute, and are what `make demo` and the examples run anyway.
 SLOW = {"index", "quickstart"}
+# What a page needs that the package does not.
+NEEDS = {"logging": ("tensorboard", "lightning")}
 
 
 @pytest.mark.parametrize(
@@ -16,6 +18,8 @@ SLOW = {"index", "quickstart"}
     [pytest.param(p, id=p.stem, marks=pytest.mark.slow if p.stem in SLOW else ()) for p in PAGES],
 )
 def test_page(page, run_script, tmp_path):
+    for package in NEEDS.get(page.stem, ()):
+        pytest.importorskip(package)
     text = page.read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     for name, code in re.findall(

@@ -32,7 +32,7 @@ def targets(n=50, unknown=True):
     return z, y
 
 
-@pytest.mark.parametrize("classifier", CLASSIFIERS)
+@pytest.mark.parametrize("classifier", ["svm", pytest.param("lr", marks=pytest.mark.slow)])
 def test_means_equal_the_protocol_written_with_scikit_learn(classifier):
     z, y = targets()
     protocol = GraphProtocol("mine", classifier, folds=3, Cs=(0.01, 1.0))
