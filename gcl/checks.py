@@ -13,6 +13,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+OF_EDGES = ("edge_attr", "edge_type")
+"""What an encoder may ask for by name, one row an edge; see `gcl.graphs.encoding.encode`."""
+
 
 def check_views(name: str, z1: Tensor, z2: Tensor) -> None:
     """Two floating `[n, d]` matrices of one shape.
@@ -251,7 +254,9 @@ def check_encoder(name: str, encoder: Any, *, width: bool = True) -> None:
         signature = None
     if signature is not None:
         try:
-            signature.bind(None, None, None)
+            known = ("degree", *OF_EDGES)
+            keyed = {p: None for p in [*signature.parameters][3:] if p in known}
+            signature.bind(None, None, None, **keyed)
         except TypeError:
             raise TypeError(
                 f"{name}: encoder must take (x, edge_index, edge_weight), but {kind} takes "

@@ -27,6 +27,9 @@ Readout: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
 class Encoder(Protocol):
     """What turns features and edges into node embeddings; PyG's `GCN`, `GIN`, `GAT` are encoders.
 
+    One with further parameters `edge_attr`, `edge_type` or `degree` is handed those of the graph or
+    view, see `gcl.graphs.encoding.encode`.
+
     Shape:
         x `[n, f]`, edge_index `[2, e]`, edge_weight `[e]` or None -> `[n, out_channels]`.
     """

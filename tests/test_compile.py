@@ -167,6 +167,17 @@ class OfTensors(nn.Module):
         return self.part(*self.arguments(x))
 
 
+class Coded(nn.Module):
+    """Whole numbers in the place of features."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = N.CodeEmbedding(N.GCNEncoder(8, 4), [3] * 6)
+
+    def forward(self, x, edge_index, edge_weight=None):
+        return self.encoder(x.sign().long() + 1, edge_index, edge_weight)
+
+
 def side_by_side_gcn():
     from torch_geometric.nn import GCN
 
@@ -180,6 +191,7 @@ def of_rows(make):
 ENCODERS = {
     "AddHops": (AddHops, "add_hops"),
     "AutoEncoder": (of_rows(lambda: N.AutoEncoder(N.MLPEncoder(6, (8,), 4))), "AutoEncoder"),
+    "CodeEmbedding": (Coded, "CodeEmbedding"),
     "EMA": (lambda: N.EMA(N.GCNEncoder(6, 8, 4)), "EMA"),
     "GCN": (lambda: N.GCNEncoder(6, 8, 4), "GCNEncoder"),
     "GCN with all": (

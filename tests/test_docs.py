@@ -10,7 +10,11 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(p for p in (ROOT / "docs").glob("*.md") if "```python" in p.read_text())
 # Pages whose blocks train for a minute, and are what `make demo` and the examples run anyway.
 SLOW = {"index", "quickstart"}
-NEEDS = {"own_data": ["pandas", "anndata", "qdrant_client"]}
+# What a page needs that the package does not.
+NEEDS = {
+    "logging": ["tensorboard", "lightning"],
+    "own_data": ["pandas", "anndata", "qdrant_client"],
+}
 
 
 @pytest.mark.parametrize(

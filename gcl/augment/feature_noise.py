@@ -10,6 +10,7 @@ from gcl.checks import as_rate, check_number
 from gcl.contracts import Graph
 from gcl.describe import describe
 from gcl.graphs.features import feature_stores, is_csr
+from gcl.graphs.kinds import is_codes
 from gcl.graphs.selection import graphs
 
 
@@ -22,7 +23,8 @@ class FeatureNoise(BaseTransform):
             with one such rate a graph, which a `Batch` stacks.
         mean: of the noise, in the unit of x.
         replace: the noise takes the place of the row: the node's attributes are masked, as in
-            GraphCL with std = mean = 0.5, or zeroed with std = 0.
+            GraphCL with std = mean = 0.5, or zeroed with std = 0. Codes of
+            categories (integers) become 0.
 
     Shape:
         x `[n, f]` -> `[n, f]`, dense.
@@ -63,9 +65,14 @@ class FeatureNoise(BaseTransform):
             x = store.x
             if is_csr(x):
                 raise TypeError("FeatureNoise: noise is dense, got a CSR x; use x.to_dense().")
-            if not x.is_floating_point():
-                raise TypeError(f"FeatureNoise: x must be floating point, got {x.dtype}.")
-            noise = torch.randn_like(x) * self.std + self.mean
+            if not x.is_floating_point() and not (self.replace and is_codes(x)):
+                raise TypeError(
+                    f"FeatureNoise: x must be floating point, got {x.dtype}; codes of categories "
+                    "take no noise, but replace=True masks them."
+                )
+            noise = (
+                torch.zeros_like(x) if is_codes(x) else torch.randn_like(x) * self.std + self.mean
+            )
             p = rates_of("FeatureNoise", data, self.p, *graphs(data, store))
             quiet = torch.rand(x.size(0), device=x.device) >= p
             quiet = quiet.view((-1,) + (1,) * (x.dim() - 1))

@@ -9,6 +9,7 @@ from gcl.evaluate.diagnostics import diagnostics
 from gcl.evaluate.edge_splits import EdgeSplit, edge_split
 from gcl.evaluate.geometry import geometry
 from gcl.evaluate.graph_classification import graph_classification, semi_supervised
+from gcl.evaluate.graph_regression import graph_regression
 from gcl.evaluate.hetero_probe import hetero_probe
 from gcl.evaluate.knn import knn
 from gcl.evaluate.linear_probe import linear_probe
@@ -19,8 +20,10 @@ from gcl.evaluate.protocols import (
     GRAPH_PROTOCOLS,
     HETERO_PROTOCOLS,
     PROTOCOLS,
+    REGRESSION_PROTOCOLS,
     GraphProtocol,
     Protocol,
+    RegressionProtocol,
     default_protocol,
 )
 from gcl.evaluate.result import Result
@@ -32,11 +35,13 @@ __all__ = [
     "GRAPH_PROTOCOLS",
     "HETERO_PROTOCOLS",
     "PROTOCOLS",
+    "REGRESSION_PROTOCOLS",
     "EdgeSplit",
     "GraphProtocol",
     "LogisticFit",
     "Neighbors",
     "Protocol",
+    "RegressionProtocol",
     "Result",
     "Splits",
     "cluster",
@@ -50,6 +55,7 @@ __all__ = [
     "fit_logistic",
     "geometry",
     "graph_classification",
+    "graph_regression",
     "hetero_probe",
     "kmeans_clusters",
     "knn",

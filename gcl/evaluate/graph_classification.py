@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,14 +15,11 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 from gcl.checks import as_strengths, check_count, check_real
-from gcl.evaluate.classifiers.adam_probe import padded_index
-from gcl.evaluate.classifiers.linear_svm import fit_linear_svm
-from gcl.evaluate.classifiers.logistic import fit_logistic
-from gcl.evaluate.inputs import Matrix, as_labels, as_matrix
+from gcl.evaluate.graph_fits import as_features, linear_scores
+from gcl.evaluate.graph_targets import classify_targets
+from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, as_targets
 from gcl.evaluate.protocols import GRAPH_PROTOCOLS, INNER, GraphProtocol
 from gcl.evaluate.result import Result
-
-BUDGET = 1 << 24  # numbers held for the splits that are solved together: 128 MB in float64
 
 
 def graph_classification(
@@ -48,9 +45,14 @@ def graph_classification(
     cross-validation inside the other nine, and the classifier trained on all of them. Means and
     deviations of columns are those of the training part. Nothing is selected on a test part.
 
+    Of several yes-or-no targets, `10-fold-svm` and `10-fold-lr` train a classifier each, on the
+    graphs whose target is known, its C chosen by the area under the ROC curve. Folds are drawn
+    regardless of targets. A target counts in the folds in which it has both values.
+
     Args:
         z: Embeddings `[G, D]`: a tensor, an array or a SciPy matrix.
-        y: Integer labels `[G]`; they may start anywhere and have gaps.
+        y: Integer labels `[G]`; they may start anywhere and have gaps. Or targets `[G, T]`, T >= 2,
+            of 0 and 1, NaN or -1 where unknown.
         protocol: A name of the table, or a `GraphProtocol` of your own.
         seeds: Random divisions into folds; the protocol's 5 if None.
         Cs: Strengths to choose from in place of the protocol's; scikit-learn's `C`.
@@ -58,7 +60,8 @@ def graph_classification(
 
     Returns:
         `accuracy` and `macro_f1`, means over folds, and their `_std` over divisions (over folds if
-        there is one division), as fractions; `per_run` has the single divisions (folds).
+        there is one division), as fractions; `per_run` has the single divisions (folds). Of several
+        targets `auc`, `average_precision` and `accuracy`, means over targets.
 
     Raises:
         TypeError: if y is missing or z is no matrix.
@@ -129,6 +132,9 @@ def _classify(
     runs = table.runs if seeds is None else seeds
     check_count(where, seeds=runs)
     x = as_matrix(z, where, l2=table.classifier == "kernel")
+    targets = as_targets(y, x.shape[0], where, of="graph") if label_rate == 1 else None
+    if targets is not None:
+        return classify_targets(where, x, targets, table, runs, strengths, seed)
     labels = as_labels(y, x.shape[0], where, of="graph")[0].numpy()
     rarest = int(np.bincount(labels).min())
     if rarest < max(table.folds, 3):
@@ -139,7 +145,7 @@ def _classify(
     rows: Any
     predict: Callable[..., np.ndarray]
     if table.classifier in ("svm", "lr"):
-        rows, predict = _features(x), _predict_batched
+        rows, predict = as_features(x), _predict_batched
     else:
         rows, predict = _kernel_rows(table.classifier, x), _predict_kernel
     scores = []
@@ -201,49 +207,19 @@ def _predict_batched(
     inner = [split for part in parts for split in part.inner]
     hits = np.concatenate(
         [
-            (guess == labels[torch.from_numpy(test)]).double().mean(1, keepdim=True).T.numpy()
-            for (_, test), guess in zip(inner, _fits(classifier, x, labels, inner, Cs), strict=True)
+            (score.argmax(2) == labels[torch.from_numpy(test)]).double().mean(1)[None].numpy()
+            for (_, test), score in zip(
+                inner, linear_scores(classifier, x, labels, inner, Cs), strict=True
+            )
         ]
     )
     outer = [(part.train, part.test) for part in parts]
     done = 0
-    for part, guess in zip(parts, _fits(classifier, x, labels, outer, Cs), strict=True):
+    for part, score in zip(parts, linear_scores(classifier, x, labels, outer, Cs), strict=True):
         accuracy = hits[done : done + len(part.inner)].mean(0)
         done += len(part.inner)
-        predicted[part.test] = guess[int(accuracy.argmax())].numpy()
+        predicted[part.test] = score[int(accuracy.argmax())].argmax(1).numpy()
     return predicted
-
-
-def _fits(
-    classifier: str,
-    x: Tensor,
-    y: Tensor,
-    splits: list[tuple[np.ndarray, np.ndarray]],
-    Cs: list[float],
-) -> Iterator[Tensor]:
-    """For every split and strength the classes of the test rows, `[K, test]`."""
-    fit: Any = fit_linear_svm if classifier == "svm" else fit_logistic
-    longest = max(len(train) for train, _ in splits)
-    # Rows, and for the SVM a matrix of second derivatives.
-    step = max(1, BUDGET // (longest * x.shape[1] + min(longest, x.shape[1]) ** 2))
-    classes = int(y.max()) + 1
-    for start in range(0, len(splits), step):
-        some = splits[start : start + step]
-        masks = torch.zeros(len(some), len(y), dtype=torch.bool)
-        for row, (train, _) in enumerate(some):
-            masks[row, torch.from_numpy(train)] = True
-        index, mask = padded_index(masks)
-        rows = x[index]
-        weight = mask.unsqueeze(2).to(x.dtype)
-        count = weight.sum(1, keepdim=True)
-        mean = (rows * weight).sum(1, keepdim=True) / count
-        variance = ((rows - mean).square() * weight).sum(1, keepdim=True) / count
-        # A constant column would divide by rounding errors: it stays as it is.
-        scale = torch.where(variance.sqrt() > 1e-7 * mean.abs(), variance, 1.0).rsqrt()
-        found = fit((rows - mean) * scale * weight, y[index], mask, Cs=Cs, num_classes=classes)
-        for row, (_, test) in enumerate(some):
-            z = ((x[torch.from_numpy(test)] - mean[row]) * scale[row]).to(found.weight.dtype)
-            yield (z @ found.weight[row] + found.bias[row].unsqueeze(1)).argmax(2)
 
 
 def _predict_kernel(
@@ -263,10 +239,6 @@ def _predict_kernel(
         search.fit(rows[np.ix_(train, columns)], y[train])
         predicted[test] = search.predict(rows[np.ix_(test, columns)])
     return predicted
-
-
-def _features(x: Matrix) -> Tensor:
-    return x.double() if isinstance(x, Tensor) else torch.from_numpy(x.toarray()).double()
 
 
 def _kernel_rows(classifier: str, x: Matrix) -> np.ndarray:

@@ -92,7 +92,7 @@ def as_labels(y: Any, num_nodes: int, where: str, of: str = "node") -> tuple[Ten
     return torch.full_like(whole, -1).masked_scatter_(known, codes), labels.tolist()
 
 
-def as_targets(y: Any, num_nodes: int, where: str) -> Tensor | None:
+def as_targets(y: Any, num_nodes: int, where: str, of: str = "node") -> Tensor | None:
     """Several yes-or-no targets a node as int64 `[N, T]` on the CPU, -1 where unknown.
 
     None where y is something else: one column, or one-hot rows, which are one label a node.
@@ -110,14 +110,14 @@ def as_targets(y: Any, num_nodes: int, where: str) -> Tensor | None:
     if not bool(((y == 0) | (y == 1) | (y == -1)).all()):
         raise ValueError(
             f"{where}: expected targets of 0 and 1, and NaN or -1 where unknown, in y "
-            f"{list(y.shape)}; encode them so, or pass one class a node."
+            f"{list(y.shape)}; encode them so, or pass one class a {of}."
         )
     if bool(((y == 1).sum(1) == 1).all() & (y >= 0).all()):
         return None
     for target, column in enumerate(y.T):
         values = column[column >= 0].unique()
         if len(values) < 2:
-            only = f"is {int(values[0])} for every node" if len(values) else "is unknown everywhere"
+            only = f"is {int(values[0])} for every {of}" if len(values) else "is unknown everywhere"
             raise ValueError(f"{where}: target {target} of y {only}; leave that column out.")
     return y.long()
 
@@ -166,7 +166,8 @@ def as_classes(y: Any, rows: int, where: str, of: str = "node") -> Tensor:
     if y.dim() == 2 and y.shape[0] == rows:
         raise ValueError(
             f"{where}: expected one label a {of}, got a matrix {list(y.shape)}; pass y.argmax(1) if"
-            " its rows are one-hot; several labels at once are for linear_probe, take a column."
+            " its rows are one-hot; several labels at once are for "
+            f"{'linear_probe' if of == 'node' else 'graph_classification'}, take a column."
         )
     if tuple(y.shape) != (rows,):
         raise ValueError(

@@ -178,14 +178,23 @@ class GraphProtocol:
         check_count("GraphProtocol", least=2, folds=self.folds)
         check_count("GraphProtocol", runs=self.runs)
 
-    def describe(self, runs: int, num_strengths: int, label_rate: float = 1.0) -> str:
+    def describe(
+        self, runs: int, num_strengths: int, label_rate: float = 1.0, targets: int = 1
+    ) -> str:
         """The line printed with a number."""
         rows, how = CLASSIFIERS[self.classifier]
         few = "" if label_rate == 1 else f", {100 * label_rate:g} % of the training labels"
         noun = "division" if runs == 1 else "divisions"
+        kind, criterion = "stratified folds", f"{INNER}-fold CV"
+        if targets > 1:
+            kind, how, criterion = (
+                "folds",
+                f"{how} for each of {targets} targets",
+                "AUC in 5-fold CV",
+            )
         return (
-            f"{self.name}: {runs} {noun} into {self.folds} stratified folds, {rows}, {how}, "
-            f"C of {num_strengths} by {INNER}-fold CV inside the training folds{few}"
+            f"{self.name}: {runs} {noun} into {self.folds} {kind}, {rows}, {how}, "
+            f"C of {num_strengths} by {criterion} inside the training folds{few}"
         )
 
 
@@ -200,6 +209,53 @@ GRAPH_PROTOCOLS = {
     )
 }
 """The named protocols of `graph_classification`."""
+
+
+@dataclass(frozen=True)
+class RegressionProtocol:
+    """How numbers are read off embeddings of graphs and averaged.
+
+    Args:
+        name: the name to ask for it by.
+        regressor: `ridge`, or `svr`, a support vector regression with a Gaussian kernel.
+        folds: parts of the data; each is the test part once.
+        runs: random divisions into folds.
+        strengths: to choose from: scikit-learn's `alpha` of ridge, `C` of SVR.
+
+    Raises:
+        ValueError: an unknown regressor, fewer than two folds, no run.
+    """
+
+    name: str
+    regressor: Literal["ridge", "svr"]
+    folds: int = 10
+    runs: int = 5
+    strengths: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
+
+    def __post_init__(self) -> None:
+        check_choice("RegressionProtocol", "regressor", self.regressor, ("ridge", "svr"))
+        check_count("RegressionProtocol", least=2, folds=self.folds)
+        check_count("RegressionProtocol", runs=self.runs)
+
+    def describe(self, runs: int, num_strengths: int, targets: int = 1) -> str:
+        """The line printed with a number."""
+        how, strength = {"ridge": ("ridge", "alpha"), "svr": ("RBF SVR", "C")}[self.regressor]
+        noun = "division" if runs == 1 else "divisions"
+        each = f" for each of {targets} targets" if targets > 1 else ""
+        return (
+            f"{self.name}: {runs} {noun} into {self.folds} folds, standardised columns, {how}"
+            f"{each}, {strength} of {num_strengths} by {INNER}-fold CV inside the training folds"
+        )
+
+
+REGRESSION_PROTOCOLS = {
+    p.name: p
+    for p in (
+        RegressionProtocol("10-fold-ridge", "ridge"),
+        RegressionProtocol("10-fold-svr", "svr", strengths=(1e-1, 1.0, 1e1, 1e2, 1e3)),
+    )
+}
+"""The named protocols of `graph_regression`."""
 
 
 def default_protocol(data: Any) -> str:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch_geometric.nn.conv import MessagePassing
+from torch_geometric.nn.models.basic_gnn import BasicGNN
 
+from gcl.checks import OF_EDGES, shown
 from gcl.graphs.rows import HELPERS
+from gcl.ops.tracing import outside_graph
 
 
 def encode(encoder: Any, data: Any, x: Tensor | None = None, asked: Any = None) -> Tensor:
     """`encoder(x, edge_index, edge_weight)`, and what else its signature asks for by name.
 
-    That is `degree` today: the in-degrees of the whole graph, which `gcl.loader` writes to every
-    batch, so that a layer of it is normalised as in the whole graph. An encoder that has no such
-    parameter is called without.
+    - `degree`: the in-degrees of the whole graph, which `gcl.loader` writes to every batch, so that
+      a layer of it is normalised as in the whole graph.
+    - `edge_attr`, `edge_type`: one row an edge, of the edges of this view. PyG's convolutions have
+      them as their third parameter, and get no weights then. A layer that was made without
+      `edge_dim`, as PyG's `GAT` is by default, does not ask.
+
+    An encoder that has no such parameter is called without.
 
     Args:
         encoder: `(x, edge_index, edge_weight) -> [n, d]`.
@@ -26,6 +35,9 @@ def encode(encoder: Any, data: Any, x: Tensor | None = None, asked: Any = None) 
     Shape:
         x `[n, f]` -> `[n, d]`.
 
+    Raises:
+        ValueError: the encoder needs edge attributes that the graph has not, or not one an edge.
+
     Example:
         >>> import torch
         >>> from torch_geometric.data import Data
@@ -33,13 +45,29 @@ def encode(encoder: Any, data: Any, x: Tensor | None = None, asked: Any = None) 
         >>> encode(lambda x, edge_index, edge_weight: x + 1, pair)
         tensor([[2.],
                 [2.]])
+        >>> pair.edge_attr = torch.tensor([[3.0], [4.0]])
+        >>> encode(lambda x, edge_index, edge_weight, edge_attr: x + edge_attr, pair)
+        tensor([[4.],
+                [5.]])
     """
     x = data.x if x is None else x
-    given = x, data.edge_index, data.get("edge_weight")
+    asked = encoder if asked is None else asked
+    third: Any = data.get("edge_weight")
+    further: dict[str, Tensor] = {}
     degree = known_degree(data, x.shape[0])
-    if degree is None or not asks_for(encoder if asked is None else asked, "degree"):
-        return encoder(*given)
-    return encoder(*given, degree=degree)
+    if degree is not None and asks_for(asked, "degree"):
+        further["degree"] = degree
+    for name in asked_of_edges(asked):
+        value, at_third = data.get(name), _third(asked) == name
+        if value is None:
+            _check_goes_without(asked, name, third is not None)
+        else:
+            _check_rows(asked, name, value, data.edge_index)
+        if at_third:
+            third = value
+        elif value is not None:
+            further[name] = value
+    return encoder(x, data.edge_index, third, **further)
 
 
 def known_degree(data: Any, rows: int) -> Tensor | None:
@@ -51,19 +79,88 @@ def known_degree(data: Any, rows: int) -> Tensor | None:
     return None if helped and len(degree) != rows else degree
 
 
-def asks_for(encoder: Any, name: str) -> bool:
-    """Whether an encoder, or what it wraps as `module` or `encoder`, has such a parameter.
+@outside_graph
+def asked_of_edges(encoder: Any) -> list[str]:
+    """Which attributes of edges besides weights an encoder has a parameter for.
 
-    A wrapper that takes any keyword hands it on.
+    Example:
+        >>> from torch_geometric.nn import GAT
+        >>> asked_of_edges(GAT(3, 4, 2)), asked_of_edges(GAT(3, 4, 2, edge_dim=5))
+        ([], ['edge_attr'])
     """
+    return [name for name in OF_EDGES if asks_for(encoder, name)]
+
+
+def asks_for(encoder: Any, name: str) -> bool:
+    """Whether an encoder has such a parameter, or what it wraps as `module` or `encoder`.
+
+    What takes any keyword is such a wrapper, and hands it on.
+    """
+    inside = _inside(encoder)
+    return name in _parameters(inside) and (name != "edge_attr" or _reads_edges(inside))
+
+
+def _inside(encoder: Any) -> Any:
+    """An encoder without its wrappers."""
+    while any(p.kind is p.VAR_KEYWORD for p in _parameters(encoder).values()):
+        wrapped = getattr(encoder, "module", getattr(encoder, "encoder", None))
+        if wrapped is None:
+            break
+        encoder = wrapped
+    return encoder
+
+
+def _parameters(encoder: Any) -> Mapping[str, inspect.Parameter]:
     call = encoder.forward if isinstance(encoder, nn.Module) else encoder
     try:
-        parameters = inspect.signature(call).parameters
+        return inspect.signature(call).parameters
     except (TypeError, ValueError):  # not every callable tells
-        return False
-    wrapped = getattr(encoder, "module", getattr(encoder, "encoder", None))
-    if name in parameters:
-        return wrapped is None or asks_for(wrapped, name)
-    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        return False
-    return wrapped is not None and asks_for(wrapped, name)
+        return {}
+
+
+def _reads_edges(encoder: Any) -> bool:
+    """Whether a model of PyG was made for edge attributes; others that take them read them."""
+    if isinstance(encoder, BasicGNN):
+        return encoder.supports_edge_attr and any(map(_made_for_edges, encoder.convs))
+    of_pyg = isinstance(encoder, MessagePassing) and hasattr(encoder, "edge_dim")
+    return not of_pyg or _made_for_edges(encoder)
+
+
+def _made_for_edges(layer: Any) -> bool:
+    return getattr(layer, "edge_dim", None) is not None
+
+
+@outside_graph
+def _third(encoder: Any) -> str | None:
+    """The name of the parameter where weights go."""
+    names = [p.name for p in _parameters(_inside(encoder)).values() if p.kind is not p.KEYWORD_ONLY]
+    return names[2] if len(names) > 2 else None
+
+
+@outside_graph
+def _check_goes_without(encoder: Any, name: str, weighted: bool) -> None:
+    inside = _inside(encoder)
+    required = _parameters(inside)[name].default is inspect.Parameter.empty
+    if not required and not isinstance(inside, BasicGNN | MessagePassing):
+        return
+    advice = ""
+    if weighted and name == "edge_attr":
+        advice = "; data.edge_attr = data.edge_weight.unsqueeze(1) makes one feature of the weights"
+    raise ValueError(
+        f"{type(inside).__name__} reads {name}, one row an edge, and the graph or view that it got "
+        f"has none; set data.{name} and take views and transforms that keep it, or give an encoder "
+        f"that goes without{advice}."
+    )
+
+
+@outside_graph
+def _check_rows(encoder: Any, name: str, value: Any, edge_index: Tensor) -> None:
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name} must be a tensor with one row an edge, got {shown(value)}.")
+    rows = len(value) if value.dim() else 0
+    if rows != edge_index.shape[1]:
+        raise ValueError(
+            f"{type(_inside(encoder)).__name__} reads {name}, one row an edge, but of "
+            f"{edge_index.shape[1]} edges {rows} have one; a view that drops or adds edges "
+            f"must do so to the rows of {name}, as those of gcl.augment do."
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import Batch, Data, Dataset, HeteroData
 
 from gcl.checks import check_encoder, check_width
@@ -153,12 +153,13 @@ def check_types(owner: str, data: Any) -> None:
         )
 
 
-def check_features(x: Any, where: str) -> None:
+def check_features(x: Any, where: str, *, codes: bool = False) -> None:
     """Features `[n, f]` as a floating-point tensor, dense or sparse.
 
     Args:
         x: what stands in their place.
         where: its name, such as "data.x".
+        codes: whole numbers will do, too: codes of categories.
 
     Raises:
         TypeError: no tensor, or one of other numbers.
@@ -171,13 +172,26 @@ def check_features(x: Any, where: str) -> None:
         raise TypeError(
             f"{where}: expected a torch tensor, got {type(x).__name__}; use {make}.float()."
         )
-    if not x.is_floating_point():
-        raise TypeError(f"{where}: expected floating-point features, got {x.dtype}; use x.float().")
+    if not x.is_floating_point() and not (codes and is_codes(x)):
+        raise TypeError(
+            f"{where}: expected floating-point features, got {x.dtype}; use x.float(), or for "
+            "codes of categories an encoder that reads them: gcl.nn.CodeEmbedding."
+        )
     if x.dim() != 2:
         advice = "; use x.view(-1, 1) for a single feature" if x.dim() == 1 else ""
         raise ValueError(
             f"{where}: expected the shape [num_nodes, num_features], got {list(x.shape)}{advice}."
         )
+
+
+def is_codes(x: Any) -> bool:
+    """Whether features are codes of categories: whole numbers, of which 0 is unknown or masked."""
+    return isinstance(x, Tensor) and x.dtype in (torch.int64, torch.int32)
+
+
+def reads_codes(method: nn.Module) -> bool:
+    """Whether an encoder of a method says so, as `gcl.nn.CodeEmbedding` does."""
+    return any(getattr(part, "reads_codes", False) is True for part in method.modules())
 
 
 def check_edges(

@@ -12,9 +12,10 @@ from torch_geometric.data import Batch, HeteroData
 from gcl.graphs.kinds import check_features, check_graph
 from gcl.graphs.rows import without_helpers
 from gcl.ops.blocks import count_bad_rows
+from gcl.ops.structure import remember
 
 
-def validate_graph(data: Any) -> None:
+def validate_graph(data: Any, *, codes: bool = False) -> None:
     """Refuses graphs that would fail late, or train on nonsense without failing.
 
     PyG's `Data.validate()` lets float edge lists, NaN features and edge attributes of the wrong
@@ -23,6 +24,7 @@ def validate_graph(data: Any) -> None:
     Args:
         data: a `Data`, a `Batch` or a `HeteroData`; features dense or in a sparse layout. Node
             types without features are accepted beside others that have them.
+        codes: features may be whole numbers, too: codes of categories, 0 where unknown.
 
     Weights of edges are read from `edge_weight`, and from nowhere else.
 
@@ -47,7 +49,7 @@ def validate_graph(data: Any) -> None:
     if isinstance(data, HeteroData):
         # data[kind] would create a type that is missing, so only existing ones are asked for.
         sizes = {
-            kind: _check_nodes(data[kind], f"data[{kind!r}]", num_graphs, x_required=False)
+            kind: _check_nodes(data[kind], f"data[{kind!r}]", num_graphs, codes, x_required=False)
             for kind in data.node_types
         }
         for edge_type in data.edge_types:
@@ -62,11 +64,11 @@ def validate_graph(data: Any) -> None:
             _check_edges(data[edge_type], where, sizes[ends[0]], sizes[ends[1]])
     else:
         (store,) = data.stores
-        num_nodes = _check_nodes(store, "data", num_graphs, x_required=True)
+        num_nodes = _check_nodes(store, "data", num_graphs, codes, x_required=True)
         _check_edges(store, "data", num_nodes, num_nodes)
 
 
-def _check_nodes(store: Any, where: str, num_graphs: int, x_required: bool) -> int:
+def _check_nodes(store: Any, where: str, num_graphs: int, codes: bool, x_required: bool) -> int:
     """The number of nodes of one type, once its attributes are found to be in order."""
     x = store.get("x")
     stated = store.get("num_nodes")
@@ -80,7 +82,7 @@ def _check_nodes(store: Any, where: str, num_graphs: int, x_required: bool) -> i
             raise ValueError(f"{where}: neither features x nor num_nodes is set; give one of them.")
         num_nodes = int(stated)
     else:
-        _check_features(x, f"{where}.x")
+        _check_features(x, f"{where}.x", codes)
         num_nodes = x.size(0)
         if stated is not None and int(stated) != num_nodes:
             raise ValueError(
@@ -106,8 +108,15 @@ def _are_labels(rows: int, num_nodes: int, num_graphs: int) -> bool:
     return rows in (num_nodes, num_graphs) or several
 
 
-def _check_features(x: Any, where: str) -> None:
-    check_features(x, where)
+def _check_features(x: Any, where: str, codes: bool) -> None:
+    check_features(x, where, codes=codes)
+    if not x.is_floating_point():
+        if x.numel() and int(x.min()) < 0:
+            raise ValueError(
+                f"{where}: expected codes of categories, 0 where unknown, got {int(x.min())}; "
+                "number them from 1."
+            )
+        return
     bad = _bad_rows(x.detach())
     if bad:
         raise ValueError(
@@ -159,13 +168,18 @@ def _check_edges(store: Any, where: str, num_src: int, num_dst: int) -> None:
     attr = store.get("edge_attr")
     weighted = store.get("edge_weight") is not None
     if attr is not None and not weighted and attr.dim() == 1 and attr.is_floating_point():
-        # Python shows it once a process, as it comes from here, and not once a caller or batch.
-        warnings.warn(
-            f"{where}.edge_attr holds one number an edge, and edge_attr is not read as weights "
-            "(PyG's GDC and some loaders put them there): set edge_weight = edge_attr if they "
-            "are, or edge_attr = edge_attr.unsqueeze(1) if they are features.",
-            stacklevel=1,
-        )
+        remember(attr, ("told that it is no weight",), lambda: _tell_of_weights(where))
+
+
+def _tell_of_weights(where: str) -> None:
+    # Python shows it once a process, as it comes from here, and not once a caller or batch; a
+    # program that changes its filters in between would see it again.
+    warnings.warn(
+        f"{where}.edge_attr holds one number an edge, and edge_attr is not read as weights "
+        "(PyG's GDC and some loaders put them there): set edge_weight = edge_attr if they "
+        "are, or edge_attr = edge_attr.unsqueeze(1) if they are features.",
+        stacklevel=1,
+    )
 
 
 def _check_edge_values(value: Any, where: str, num_edges: int, is_weight: bool) -> None:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
+from torch_geometric.data import Data
 from torch_geometric.nn import global_mean_pool
 from torch_geometric.nn.inits import glorot
 
@@ -221,7 +222,8 @@ class Infomax(Method):
                     "of the second encoder, and call method.prepare(data) first."
                 )
             edges, weight = data.across_edge_index, data.get("across_edge_weight")
-            sides.append(self.across(data.x, edges, weight))
+            other = Data(x=data.x, edge_index=edges, edge_weight=weight)
+            sides.append(encode(self.across, other))
         return sides
 
     def _summary(self, z: Tensor, view: Any, data: Any, of_graph: slice | Tensor) -> Tensor | None:

@@ -124,7 +124,7 @@ def _in_dtype_of(encoder: nn.Module, view: Any) -> Any:
     if weight is None:
         return view
     view = copy.copy(view)
-    for name in ("x", "edge_weight"):
+    for name in ("x", "edge_weight", "edge_attr"):
         value = view.get(name)
         if isinstance(value, Tensor) and value.is_floating_point():
             view[name] = value.to(weight.dtype)

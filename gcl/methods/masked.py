@@ -12,7 +12,7 @@ from gcl.contracts import Encoder, Loss, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.encoding import encode
 from gcl.graphs.features import as_features
-from gcl.graphs.kinds import check_input
+from gcl.graphs.kinds import check_input, is_codes
 from gcl.graphs.rows import counted_rows
 from gcl.losses import ScaledCosineError
 from gcl.nn.fresh_weights import draw_again
@@ -103,6 +103,11 @@ class Masked(Method):
     def _features(self, data: Any) -> Tensor:
         """In the type of the weights, which not every encoder sees to."""
         check_input("Masked", data, self.encoder)
+        if is_codes(data.x):
+            raise TypeError(
+                "Masked: features are what is reconstructed, and codes of categories are no "
+                "numbers; give one-hot features, or another recipe."
+            )
         return as_features(data.x, self.token.dtype)
 
     def extra_repr(self) -> str:

@@ -12,7 +12,7 @@ from gcl.checks import check_count, check_encoder, check_real
 from gcl.contracts import Encoder, Method, Transform
 from gcl.describe import describe_parts
 from gcl.graphs.encoding import encode
-from gcl.graphs.kinds import check_input
+from gcl.graphs.kinds import check_input, is_codes
 from gcl.graphs.rows import counted_rows
 from gcl.losses import SUGRL
 from gcl.nn.dropout import dropout, feature_dropout
@@ -73,6 +73,11 @@ class NeighborTriplets(Method):
 
     def loss(self, data: Any) -> Tensor:
         check_input("NeighborTriplets", data, self.encoder)
+        if self.input_dropout and is_codes(data.x):
+            raise TypeError(
+                "NeighborTriplets: codes of categories cannot be dropped out and scaled; set "
+                f"input_dropout=0, got {self.input_dropout:g}."
+            )
         x = feature_dropout(data.x, self.input_dropout, self.training)
         h = encode(self.encoder, data, x)
         around = propagate(dropout(h, self.dropout, self.training), data, 1)

@@ -1,6 +1,7 @@
 """Parts: encoders, projection heads, moving averages. PyG's own models are encoders as they are."""
 
 from gcl.nn.auto_encoder import AutoEncoder
+from gcl.nn.code_embedding import CodeEmbedding
 from gcl.nn.ema import EMA
 from gcl.nn.gcn_encoder import GCNEncoder
 from gcl.nn.gin_encoder import GINEncoder, side_by_side
@@ -24,6 +25,7 @@ __all__ = [
     "EMA",
     "Adjacency",
     "AutoEncoder",
+    "CodeEmbedding",
     "GCNEncoder",
     "GINEncoder",
     "GlobalBatchNorm",

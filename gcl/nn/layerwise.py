@@ -16,6 +16,7 @@ from torch_geometric.nn import (
     GATv2Conv,
     GCNConv,
     GINConv,
+    GINEConv,
     PNAConv,
     SAGEConv,
 )
@@ -31,7 +32,7 @@ from gcl.ops.sparse import csr_product
 from gcl.ops.structure import structure
 
 # What a node gets depends on the edges that arrive at it; GCNConv's degrees are seen to.
-_CONVOLUTIONS = (EdgeConv, GATConv, GATv2Conv, GCNConv, GINConv, PNAConv, SAGEConv)
+_CONVOLUTIONS = (EdgeConv, GATConv, GATv2Conv, GCNConv, GINConv, GINEConv, PNAConv, SAGEConv)
 # Modules that treat every row alike in evaluation mode, by where they are defined.
 _BY_ROWS = (
     "torch.nn.modules.", "gcl.nn.", "gcl.ops.", "torch_geometric.nn.dense.",

@@ -41,7 +41,6 @@ class UnitRows(nn.Module):
         x: Float[Tensor, "n f"],
         edge_index: Int[Tensor, "2 e"],
         edge_weight: Float[Tensor, " e"] | None = None,
-        degree: Float[Tensor, " n"] | None = None,
+        **further: Tensor,
     ) -> Float[Tensor, "n d"]:
-        further = {} if degree is None else {"degree": degree}
         return unit_rows(self.encoder(x, edge_index, edge_weight, **further))

@@ -17,7 +17,7 @@ from torch_geometric.data.data import BaseData
 from gcl.checks import check_count, check_device, shown
 from gcl.contracts import Method
 from gcl.graphs.cutter import Cutter
-from gcl.graphs.kinds import check_graph_or_loader
+from gcl.graphs.kinds import check_graph_or_loader, reads_codes
 from gcl.graphs.validate import validate_graph
 from gcl.nn.layerwise import averages_over_rows, in_row_blocks, is_layered
 from gcl.training.batches import prepare_batch, prepared_batches, works_on_rows
@@ -220,7 +220,7 @@ def _from_neighborhoods(
         )
     device, by_rows = device_of(method), works_on_rows(method)
     if by_rows:
-        validate_graph(data)
+        validate_graph(data, codes=reads_codes(method))
     cutter = Cutter("embed", data if by_rows else prepare(method, data, device))
     across = [name for name in cutter.attributes[None].pairs if name.startswith("across")]
     if across:

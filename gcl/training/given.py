@@ -12,12 +12,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch_geometric.data.data import BaseData
 
 from gcl.contracts import Method
+from gcl.graphs.kinds import reads_codes
 from gcl.graphs.validate import validate_graph
 
 
 def prepare(method: Method, data: BaseData, device: torch.device) -> Any:
     """A graph that was checked, moved and prepared; the given one stays where it is."""
-    validate_graph(data)
+    validate_graph(data, codes=reads_codes(method))
     return method.prepare(copy.copy(data).to(device) if _elsewhere(data, device) else data)
 
 

@@ -32,7 +32,7 @@ from gcl.checks import (
 )
 from gcl.contracts import Method
 from gcl.distributed import group_size, others
-from gcl.graphs.kinds import check_constant, check_graph_or_loader
+from gcl.graphs.kinds import check_constant, check_graph_or_loader, reads_codes
 from gcl.graphs.validate import validate_graph
 from gcl.ops.tiles import Precision
 from gcl.ops.tiling import tiling
@@ -384,7 +384,7 @@ def _groups(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:
 def _admitted(batch: Any, state: State, device: torch.device, constant: bool) -> Any:
     """A batch of a loader, checked in the first epoch, as the method takes it."""
     if state.epoch == 0:
-        validate_graph(batch)
+        validate_graph(batch, codes=reads_codes(state.method))
         if constant:
             check_constant("fit", batch)
     return prepare_batch("fit", state.method, batch, state.data).to(device)

@@ -55,6 +55,11 @@ class Progress:
         return sum(self._losses) / len(self._losses)
 
     @property
+    def last(self) -> float:
+        """The latest loss that was read."""
+        return self._losses[-1]
+
+    @property
     def unread(self) -> int:
         """Steps of which the device has not been asked."""
         return len(self._unread)

@@ -232,12 +232,24 @@ def test_weights_in_edge_attr_are_warned_of_once():
     typed["author", "writes", "paper"].edge_attr = torch.rand(3)
     with pytest.warns(UserWarning, match=r"data\[\('author', 'writes', 'paper'\)\]\.edge_attr"):
         validate_graph(typed)
+    single.edge_attr = torch.rand(3)
     with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("default")  # of Python outside of tests
+        warnings.simplefilter("always")  # as if others changed the filters in between
         for epoch in range(3):
             gcl.fit(gcl.methods.grace(single, hidden=4, proj=4), single, epochs=epoch)
         gcl.embed(gcl.methods.grace(single, hidden=4, proj=4), single)
     assert len(told) == 1
+
+
+def test_codes_are_features_where_they_are_expected():
+    codes = torch.tensor([[0, 3], [1, 2], [5, 0], [1, 1]])
+    validate_graph(_data(x=codes), codes=True)
+    with pytest.raises(TypeError, match=r"got torch.int64; use .*gcl.nn.CodeEmbedding"):
+        validate_graph(_data(x=codes))
+    with pytest.raises(ValueError, match=r"data.x: expected codes .*, got -1; number them from 1"):
+        validate_graph(_data(x=codes - 1), codes=True)
+    with pytest.raises(TypeError, match=r"got torch.bool"):
+        validate_graph(_data(x=codes > 0), codes=True)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 
 from gcl.checks import check_count
 from gcl.graphs.kinds import input_width_of_graphs
-from gcl.graphs.selection import book
+from gcl.graphs.selection import book, edge_attributes
 from gcl.methods.local_global import LocalGlobal
 from gcl.methods.made import recorded
 from gcl.nn.gin_encoder import side_by_side
@@ -112,6 +112,10 @@ class _Diffused(BaseTransform):
     def forward(self, data: Any) -> Any:
         if _EDGES not in data:
             data = self.diffuse(data)
+        # What described the graph's own edges describes none of these.
+        for name in edge_attributes(data, data._store):
+            if name not in ("edge_index", "edge_weight", _EDGES, _WEIGHT):
+                del data[name]
         data.edge_index, data.edge_weight = data[_EDGES], data[_WEIGHT]
         return data
 

@@ -11,7 +11,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 from gcl.checks import check_fraction
 from gcl.contracts import Method, check_is_method
 from gcl.describe import describe
-from gcl.graphs.kinds import check_one_type
+from gcl.graphs.kinds import check_one_type, is_codes
 from gcl.graphs.selection import edge_attributes, take
 from gcl.methods.bootstrap import Bootstrap
 from gcl.methods.made import recorded
@@ -75,6 +75,11 @@ class HalfHopping(BaseTransform):
 
     def forward(self, data: Any) -> Any:
         check_one_type("half_hop", data)
+        if is_codes(data.x):
+            raise TypeError(
+                "half_hop: a slow node lies between two nodes, and between codes of categories "
+                "lies nothing; take it for features that are numbers."
+            )
         n, device = data.x.shape[0], data.edge_index.device
         weight = data.get("edge_weight")
         there = torch.ones_like(data.edge_index[0], dtype=torch.bool)
