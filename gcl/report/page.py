@@ -156,7 +156,6 @@ def _results(found: Finished) -> str:
         )
         ours = ' class="ours"' if name == found.run.recipe else ""
         body += f'<tr{ours}><th scope="row">{escape(name)}</th>{cells}</tr>\n'
-    several = len(found.seeds) > 1
     spread = "± over splits or runs."
     if len(found.seeds) > 1:
         spread = "± over seeds, of rows without seeds over splits."
