@@ -5,7 +5,7 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const coarse = matchMedia("(pointer: coarse)").matches;
   const PALETTE = ["#4477aa", "#ee8866", "#228833", "#aa3377", "#ccbb44", "#66ccee", "#ee6677", "#8c6bb1", "#9c755f", "#7f8fa6"];
-  const RAMP = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
+  const RAMP = ["#8a5fd0", "#6f6bd6", "#527dd0", "#3a90b8", "#2aa198", "#35b27f", "#5ec962", "#addc30", "#fde725"];
   const NONE = "#8d93a0";
   const MOST = 30; // entries of a legend
   const figures = [];
