@@ -152,6 +152,7 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
     """
     parts = [
         f"# Leaderboard, {protocol.partition(':')[0]}",
+        _said(board),
         f"Made by `{command}`; do not edit.",
         f"Test accuracy in percent, protocol {protocol}. “Ours” is the mean ± the deviation over "
         "training seeds and splits. “Over propagated” is the difference to features smoothed over "
@@ -178,6 +179,21 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
             heads = ("method", *CLUSTERS.values(), "seeds", "commits")
             parts.append(_as_table(heads, [line.cluster_cells() for line in found]))
     return "\n\n".join(parts) + "\n"
+
+
+def _said(board: dict[str, list[Line]]) -> str:
+    """What the tables say, before they are read."""
+    told = []
+    for dataset, lines in board.items():
+        trained = [x for x in lines if x.method not in (RAW, PROPAGATED, SUPERVISED)]
+        if above := [f"{x.method} ({100 * x.gain:+.1f})" for x in trained if x.is_above]:
+            told.append(f"{len(above)} of {len(trained)} on {dataset}: {', '.join(above)}")
+        else:
+            told.append(f"none of {len(trained)} on {dataset}")
+    return (
+        "Methods above propagated features, which need no training, by more than the deviation of "
+        f"the difference (in points): {'; '.join(told)}."
+    )
 
 
 def _about_p(protocol: str) -> str:

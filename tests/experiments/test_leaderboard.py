@@ -1,7 +1,9 @@
 """The leaderboard: deviations, and reports that do not compare."""
 
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +50,12 @@ def test_deviation_is_over_seeds_and_splits():
     assert line.std == pytest.approx(math.sqrt(0.02 + (0.03**2 + 0.04**2) / 2))
     assert line.cells()[1] == "80.0 ± 14.6"
     assert line.cells()[6:10] == ["", "", "", ""]
+
+
+def test_a_board_opens_with_what_it_says():
+    """The sentence agrees with the marks of the tables below it, on the pages that are kept."""
+    docs = Path(__file__).parents[2] / "docs"
+    for page in docs.glob("leaderboard*.md"):
+        _, said, rest = page.read_text().split("\n\n", 2)
+        marked = re.findall(r"^\| (\w+) \|[^|]*\| (\S+)[^|]*▲ \|", rest, re.MULTILINE)
+        assert re.findall(r"(\w+) \(([+-][\d.]+)\)", said) == marked
