@@ -147,17 +147,21 @@ def _is_key(query: Any) -> bool:
 def _exactly(
     x: Tensor, rows: Tensor, own: Tensor | None, k: int, metric: str
 ) -> tuple[Tensor, Tensor]:
-    best: list[tuple[Tensor, Tensor]] = []
+    # Held throughout: small results between large blocks would tear holes into the heap.
+    buffer = x.new_empty(min(max(1, BLOCK // len(x)), len(rows)), len(x))
+    values, indices = x.new_empty(len(rows), k), torch.empty(len(rows), k, dtype=torch.long)
+    indices = indices.to(x.device)
     for part in _blocks(len(rows), len(x)):
+        block = buffer[: len(rows[part])]
         if metric == "euclidean":
-            block = -torch.cdist(rows[part], x, compute_mode="donot_use_mm_for_euclid_dist")
+            exact = "donot_use_mm_for_euclid_dist"
+            torch.neg(torch.cdist(rows[part], x, compute_mode=exact), out=block)
         else:
-            block = rows[part] @ x.T
+            torch.mm(rows[part], x.T, out=block)
         if own is not None:
             block[torch.arange(len(block)), own[part]] = -torch.inf
-        best.append(block.topk(k, dim=1))
-    values, indices = zip(*best, strict=True)
-    return torch.cat(values).cpu(), torch.cat(indices).cpu()
+        torch.topk(block, k, dim=1, out=(values[part], indices[part]))
+    return values.cpu(), indices.cpu()
 
 
 def _blocks(rows: int, columns: int) -> Iterator[slice]:
