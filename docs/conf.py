@@ -176,7 +176,9 @@ def _tables_to_be_read(_app: Any, doctree: nodes.document) -> None:
 def _check_api(_app: Sphinx) -> None:
     """Every public name of a sub-package has its line in api.md, and pages of old lines go."""
     listed = set(re.findall(r"^ +(gcl\.[\w.]+)$", (HERE / "api.md").read_text(), re.MULTILINE))
-    for name in ("augment", "losses", "nn", "methods", "transforms", "evaluate", "datasets"):
+    for name in (
+        "augment", "data", "losses", "nn", "methods", "transforms", "evaluate", "datasets",
+    ):  # fmt: skip
         for public in importlib.import_module(f"gcl.{name}").__all__:
             # `gcl.Method` is shown at the top level, tables where they are defined.
             pattern = re.compile(rf"gcl\.({name}\.)?(\w+\.)?{public}")
