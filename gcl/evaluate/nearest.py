@@ -131,7 +131,8 @@ def _queries(queries: Any, names: np.ndarray, x: Tensor) -> tuple[Tensor | None,
     unknown = [q for q in wanted if not _is_key(q) or q not in place]
     if unknown:
         first = unknown[0]
-        near = did_you_mean(first, names.tolist()) if isinstance(first, str) else ""
+        same = isinstance(first, str) and names.dtype.kind in "US"
+        near = did_you_mean(first, names.tolist()) if same else ""
         kinds = "text" if names.dtype.kind in "US" else "numbers"
         raise ValueError(
             f"nearest: {len(unknown)} of {len(wanted)} queries are no ids, such as "

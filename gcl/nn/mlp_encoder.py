@@ -124,6 +124,8 @@ class MLPEncoder(nn.Module):
         return self.afters[-1](z) if len(self.afters) == len(self.layers) else z
 
     def __repr__(self) -> str:
-        told = changed_options(self, besides=("in_channels", "out_channels", "init", "dropout"))
+        told = changed_options(
+            self, besides=("in_channels", "hidden", "out_channels", "init", "dropout")
+        )
         told += [f"dropout={self.dropout.p:g}"] if self.dropout.p else []
         return f"MLPEncoder({', '.join([' -> '.join(map(str, self.widths)), *told])})"

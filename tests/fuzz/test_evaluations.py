@@ -114,6 +114,24 @@ def draw_call(data, name):
     elif name == "cluster":
         options = data.draw(options_of(part, {**both, "runs": FEW, "clusters":
                             st.sampled_from([None, None, 1, 2, 100])}))  # fmt: skip
+    elif name == "clusters":
+        given_ = {"z": st.just(z), "k": st.sampled_from([None, 1, 3, 100]), "starts": FEW,
+                  "ks": st.sampled_from([None, (2, 3), (), (1,)]),
+                  "data": st.one_of(st.none(), graphs(sizes=st.just(n)))}  # fmt: skip
+        options = data.draw(options_of(part, given_))
+    elif name == "nearest":
+        words = [f"n{i}" for i in range(n)]
+        given_ = {"z": st.just(z), "ids": st.sampled_from([None, words, [1, 1]]),
+                  "k": st.sampled_from([1, 3, 100]),
+                  "queries": st.sampled_from([None, 0, "n0", ["n0"]])}  # fmt: skip
+        options = data.draw(options_of(part, given_))
+    elif name == "graph_regression":
+        number = st.sampled_from([y, torch.linspace(0, 1, n), torch.full((n,), torch.nan)])
+        few = E.RegressionProtocol("few", "ridge", folds=2, runs=1, strengths=(1.0, 10.0))
+        given_ = {"z": st.just(z), "y": number, "seeds": st.sampled_from([None, 1]),
+                  "protocol": st.sampled_from([few, few, "nothing"]),
+                  "strengths": st.sampled_from([None, (1.0,), ()])}  # fmt: skip
+        options = data.draw(options_of(part, given_))
     elif name == "cluster_scores":
         assignment = data.draw(labels(n, data.draw(SOUND)))
         options = data.draw(options_of(part, {"assignment": st.just(assignment), "y": st.just(y)}))
@@ -180,8 +198,9 @@ def draw_call(data, name):
 
 LINKS = {"edge_split", "link_prediction", "link_prediction_runs"}
 # Tables and what evaluations return; their classes are drawn above or by others.
-VALUES = {"GRAPH_PROTOCOLS", "HETERO_PROTOCOLS", "PROTOCOLS", "EdgeSplit", "GraphProtocol",
-          "LogisticFit", "Protocol", "Result", "Splits"}  # fmt: skip
+VALUES = {"GRAPH_PROTOCOLS", "HETERO_PROTOCOLS", "PROTOCOLS", "REGRESSION_PROTOCOLS", "EdgeSplit",
+          "GraphProtocol", "LogisticFit", "Neighbors", "Protocol", "RegressionProtocol", "Result",
+          "Splits"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(set(E.__all__) - LINKS - VALUES))

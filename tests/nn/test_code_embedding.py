@@ -1,5 +1,7 @@
 """CodeEmbedding, and integer features on their way through views and methods."""
 
+import inspect
+
 import pytest
 import torch
 from torch.nn.functional import one_hot
@@ -117,7 +119,7 @@ OPTIONS = {"sugrl": {"input_dropout": 0.0}}
 def test_recipes_take_codes(name):
     data, recipe = coded(), getattr(methods, name)
     options = OPTIONS.get(name, {})
-    if "normalize" in recipe.__code__.co_varnames:
+    if "normalize" in inspect.signature(recipe).parameters:
         options = options | {"normalize": False}
     method = recipe(data, encoder=encoder(), **options)
     gcl.fit(method, data, epochs=2)

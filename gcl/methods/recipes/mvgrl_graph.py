@@ -9,9 +9,9 @@ import torch
 from torch_geometric.nn import GCN
 from torch_geometric.transforms import BaseTransform, Compose
 
-from gcl.checks import check_count
+from gcl.checks import OF_EDGES, check_count
 from gcl.graphs.kinds import input_width_of_graphs
-from gcl.graphs.selection import book, edge_attributes
+from gcl.graphs.selection import book
 from gcl.methods.local_global import LocalGlobal
 from gcl.methods.made import recorded
 from gcl.nn.gin_encoder import side_by_side
@@ -113,8 +113,8 @@ class _Diffused(BaseTransform):
         if _EDGES not in data:
             data = self.diffuse(data)
         # What described the graph's own edges describes none of these.
-        for name in edge_attributes(data, data._store):
-            if name not in ("edge_index", "edge_weight", _EDGES, _WEIGHT):
+        for name in OF_EDGES:
+            if name in data:
                 del data[name]
         data.edge_index, data.edge_weight = data[_EDGES], data[_WEIGHT]
         return data
