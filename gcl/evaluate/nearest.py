@@ -131,8 +131,8 @@ def _queries(queries: Any, names: np.ndarray, x: Tensor) -> tuple[Tensor | None,
     unknown = [q for q in wanted if not _is_key(q) or q not in place]
     if unknown:
         first = unknown[0]
-        same = isinstance(first, str) and names.dtype.kind in "US"
-        near = did_you_mean(first, names.tolist()) if same else ""
+        words = names.tolist() if names.dtype.kind in "US" else []
+        near = did_you_mean(first, words) if isinstance(first, str) else ""
         kinds = "text" if names.dtype.kind in "US" else "numbers"
         raise ValueError(
             f"nearest: {len(unknown)} of {len(wanted)} queries are no ids, such as "
@@ -183,7 +183,8 @@ def _by_usearch(
     kind = "l2sq" if metric == "euclidean" else "ip"
     built = Built(ndim=x.shape[1], metric=kind, dtype="f32")
     numbers = x.cpu().float().numpy()
-    built.add(np.arange(len(numbers)), numbers)
+    # One after another: what several threads build is another graph each time.
+    built.add(np.arange(len(numbers)), numbers, threads=1)
     asked = rows.cpu().float().numpy()
     # The row itself comes back with its neighbours, and of fewer found the rest is looked up.
     matches = built.search(asked, k + (own is not None))
