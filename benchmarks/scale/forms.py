@@ -173,7 +173,7 @@ def plot(source: Path, target: Path) -> None:
     for name in forms(1):
         for size, style in ((1, "o-"), (2, "s--")):
             line = sorted(
-                (int(row["nodes"]), float(row["seconds"]), float(row["all_mb"]) / 1e3)
+                (int(row["nodes"]), float(row["cpu_s"]), float(row["all_mb"]) / 1e3)
                 for row in rows
                 if row["form"] == name and int(row["processes"]) == size
             )
@@ -183,7 +183,8 @@ def plot(source: Path, target: Path) -> None:
             label = name if size == 1 else None
             for axis, values in zip(axes, list(zip(*line, strict=True))[1:], strict=True):
                 axis.plot([row[0] for row in line], values, style, color=color, label=label)
-    for axis, what in zip(axes, ("seconds an epoch", "anonymous memory in GB"), strict=True):
+    titles = ("CPU seconds an epoch, of a process", "anonymous memory in GB, of all")
+    for axis, what in zip(axes, titles, strict=True):
         axis.set(xscale="log", yscale="log", xlabel="nodes", ylabel=what)
         axis.grid(alpha=0.3)
     axes[0].legend(title="one process; dashed: two", frameon=False)
