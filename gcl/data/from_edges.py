@@ -239,7 +239,8 @@ def _add_edges(
 def _weights(name: str, column: np.ndarray) -> Tensor:
     """In float64, so that sums do not depend on their order."""
     refuse_dates("from_edges: edges", name, column)
-    numbers = column.astype(np.float64) if column.dtype != object else np.array([np.nan])
+    numbers = np.array([_number(v) for v in column]) if column.dtype == object else column
+    numbers = numbers.astype(np.float64)
     bad = ~(np.isfinite(numbers) & (numbers > 0))
     if bad.any():
         row = int(bad.argmax())
@@ -250,6 +251,13 @@ def _weights(name: str, column: np.ndarray) -> Tensor:
             "leave such edges out, or take the column as a feature: edge_features=[...]."
         )
     return torch.from_numpy(numbers)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def _chosen(where: str, table: Table, names: Sequence[str] | None) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from os import PathLike
@@ -149,9 +150,16 @@ def _read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
             mark = max(",;\t", key=file.readline().count)
         header = list(pd.read_csv(path, nrows=0, sep=mark).columns)
         # As they are written: a node may be called "007" or "NA".
-        return pd.read_csv(
-            path, sep=mark, converters=dict.fromkeys(id_names(header, ids), str.strip)
-        )
+        converters = dict.fromkeys(id_names(header, ids), str.strip)
+        with warnings.catch_warnings():
+            # Of rows longer than the header pandas says so, and shifts or cuts them.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, sep=mark, converters=converters, index_col=False)
+    except pd.errors.ParserWarning:
+        raise ValueError(
+            f"{where}: {path} has rows with more values than the {len(header)} names in its first "
+            f"line ({', '.join(map(str, header))}); name every column there."
+        ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{where}: {path} is no table of commas: {error}.") from error
 

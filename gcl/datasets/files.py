@@ -65,7 +65,9 @@ def from_files(folder: str | os.PathLike[str]) -> Data:
                 f"from_files: {name}.npy in {path} would be an attribute of this name; call it by "
                 "letters, digits and underscores."
             )
-    found = {name: map_file("from_files", file) for name, file in names.items()}
+    found = {name: map_file("from_files", file) for name, file in names.items()
+             if name not in _OF_TABLES}  # fmt: skip
+    told = {name: _text(names[name]) for name in _OF_TABLES if name in names}
     try:
         _check("from_files", path, found)
     except TypeError as error:  # the argument was right, and what it names is not
@@ -73,8 +75,26 @@ def from_files(folder: str | os.PathLike[str]) -> Data:
     order = ("x", "edge_index", *found)  # as PyG shows them
     return Data.from_dict(
         {name: found[name] if found[name].dim() else found[name].item()
-         for name in dict.fromkeys(order) if name in found}
+         for name in dict.fromkeys(order) if name in found} | told
     )  # fmt: skip
+
+
+def _text(path: Path) -> Any:
+    """Names of rows as an array, those of columns as a list."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"from_files: {path} is no array of NumPy: {error}.") from None
+    if array.ndim != 1 or array.dtype.kind not in "Uiu":
+        raise ValueError(
+            f"from_files: {path} must hold names, text or whole numbers, [n], got {array.dtype} "
+            f"{list(array.shape)}."
+        )
+    return array if path.stem == "ids" else array.tolist()
+
+
+# What `gcl.data` tells of rows and columns beside the numbers: text is kept, the rest is left out.
+_OF_TABLES = ("ids", "classes", "feature_names", "edge_feature_names", "categories")
 
 
 def to_files(data: Data, folder: str | os.PathLike[str]) -> Data:
@@ -107,10 +127,15 @@ def to_files(data: Data, folder: str | os.PathLike[str]) -> Data:
     check_edges("to_files", data.get("edge_index"))
     data = copy.copy(data)
     fix_num_nodes(data)
-    arrays = {name: _as_array(name, data[name]) for name in data.keys()}  # noqa: SIM118
+    arrays = {
+        name: _as_array(name, data[name])
+        for name in data.keys()  # noqa: SIM118
+        if name not in _OF_TABLES or _is_text(data[name])
+    }
     if "x" not in arrays and "num_nodes" not in arrays:
         arrays["num_nodes"] = np.asarray(data.num_nodes)
-    _check("to_files", None, {name: torch.from_numpy(array) for name, array in arrays.items()})
+    numbers = {k: torch.from_numpy(a) for k, a in arrays.items() if a.dtype.kind != "U"}
+    _check("to_files", None, numbers)
     target = torch.from_numpy(arrays["edge_index"])[1]
     if not is_rising(target):
         order = stable_order(target, int(target.max()) + 1).numpy()
@@ -122,7 +147,14 @@ def to_files(data: Data, folder: str | os.PathLike[str]) -> Data:
     return from_files(path)
 
 
+def _is_text(value: Any) -> bool:
+    listed = isinstance(value, np.ndarray | list | tuple)
+    return listed and np.asarray(value).dtype.kind in "Uiu" and np.asarray(value).ndim == 1
+
+
 def _as_array(name: str, value: Any) -> np.ndarray:
+    if name in _OF_TABLES:
+        return np.asarray(value)
     if isinstance(value, Tensor):
         if value.layout != torch.strided:
             raise TypeError(f"to_files: {name} is sparse; give {name}.to_dense().")

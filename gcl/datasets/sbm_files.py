@@ -84,9 +84,10 @@ def sbm_to_files(
     )
     check_count("sbm_to_files", block=block)
     about = {
-        "made_by": "gcl.datasets.sbm_to_files", "num_nodes": num_nodes, "num_classes": num_classes,
-        "degree": degree, "homophily": homophily, "num_features": num_features, "noise": noise,
-        "seed": seed, "block": block,
+        "made_by": "gcl.datasets.sbm_to_files", "num_nodes": int(num_nodes),
+        "num_classes": int(num_classes), "degree": float(degree), "homophily": float(homophily),
+        "num_features": int(num_features), "noise": float(noise), "seed": int(seed),
+        "block": int(block),
     }  # fmt: skip
     sizes = [num_nodes // num_classes + (c < num_nodes % num_classes) for c in range(num_classes)]
     model = _Model(num_nodes, num_classes, seed, block, *rates("sbm_to_files", sizes, degree,

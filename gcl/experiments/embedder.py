@@ -37,6 +37,7 @@ from gcl.training.embedding import embed
 from gcl.training.settings import Settings, settings_of
 
 PARAMETERS = "embedder.json"
+LARGEST = 1 << 20  # bytes of that file
 ABOUT_TRAINING = (
     *(f.name for f in fields(Settings) if f.name != "epochs"),
     "precision",
@@ -127,11 +128,11 @@ class Embedder(TransformerMixin, BaseEstimator):
         run = self._run()
         with nullcontext() if self.random_state is None else same_draws():
             if self.random_state is not None:
-                seed_everything(self.random_state)
+                seed_everything(int(self.random_state))
             method = run.build(graph)
             batches = Feed("the data", run.loader, run.fanout, run.batch_size)
-            training, _ = feed(batches, method, graph, self.random_state or 0)
-            state, _ = train(run, method, graph, training, self.random_state or 0, quiet=True)
+            training, _ = feed(batches, method, graph, int(self.random_state or 0))
+            state, _ = train(run, method, graph, training, int(self.random_state or 0), quiet=True)
         self.method_: Method = method
         self.loss_ = float(state.loss)
         return self
@@ -175,8 +176,14 @@ class Embedder(TransformerMixin, BaseEstimator):
             NotFittedError: before `fit`.
             ValueError: a method that cannot be told, see there.
         """
-        path = save(self._fitted(), folder)
+        method = self._fitted()
         told = {key: spell(value) for key, value in self.get_params().items()}
+        if odd := _other_than(_parameters_of(method.made_by), told):
+            raise ValueError(
+                f"Embedder.save: {odd} was changed since fit, so the method is of another; call "
+                "fit again."
+            )
+        path = save(method, folder)
         content = json.dumps({"parameters": told, "loss": self.loss_}, indent=2) + "\n"
         write_atomically(path / PARAMETERS, content.encode())
         return path
@@ -193,7 +200,13 @@ class Embedder(TransformerMixin, BaseEstimator):
         loss, told = float("nan"), _parameters_of(method.made_by)
         try:
             if path.is_file():
+                if path.stat().st_size > LARGEST:
+                    raise ValueError(f"{PARAMETERS} is too large")
                 content = json.loads(path.read_text())
+                # Names are of the method alone, whose code has been seen to: nothing else is
+                # imported.
+                if odd := _other_than(told, dict(content["parameters"])):
+                    raise ValueError(f"{odd} is not that of the method")
                 told, loss = content["parameters"], float(content["loss"])
             found = cls(**{key: unspell(value, trusted) for key, value in told.items()})
         except (*MISFIT, RecursionError) as error:
@@ -304,6 +317,25 @@ def _known(composition: Composition) -> list[str]:
         for option in list(inspect.signature(variant).parameters)[1:]
     ]
     return [*own, *further, *composition.variants, *ABOUT_TRAINING]
+
+
+def _other_than(method: Mapping[str, Any], told: Mapping[str, Any]) -> str | None:
+    """The first parameter that a method was not made with; both spelt."""
+    if told.get("recipe") != method["recipe"]:
+        return "recipe"
+    for name, value in told.items():
+        if value is None:  # left to the recipe, which has found a number
+            continue
+        group, inside, key = name.partition("__")
+        known = method.get(group, {}).get("dict", {}) if inside else method
+        place = key if inside else name
+        if not inside and isinstance(known.get(name), dict) and isinstance(value, dict):
+            own, given = known[name].get("dict", {}), value.get("dict", {})
+            if any(own.get(k) != v for k, v in given.items()):
+                return name
+        elif place in known and known[place] != value:
+            return name
+    return None
 
 
 def _parameters_of(made: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def function_of(name: str, first: bool, trust: Sequence[str]) -> Callable[..., A
     if not isinstance(name, str):
         raise CheckpointError(f"{name!r:.80} is no name of a function")
     if ":" in name or is_path(name):
-        _check_trusted(name, name.rpartition(":")[0] or name, trust)
+        check_trusted(name, name.rpartition(":")[0] or name, trust)
         return imported(name, "recipe" if first else "variant")
     room: Any = recipes if first else variants
     if name not in room.__all__:
@@ -114,12 +114,18 @@ def _public(name: str, path: str, trust: Sequence[str]) -> Any:
             if getattr(found, "__module__", None) == home:
                 return found
         raise CheckpointError(f"{path.replace(':', '.')} is no public part of this version of gcl")
-    _check_trusted(path, home, trust)
+    check_trusted(path, home, trust)
     return imported(path, "part")
 
 
-def _check_trusted(name: str, module: str, trust: Sequence[str]) -> None:
-    if not any(module == known or module.startswith(f"{known}.") for known in trust):
+def check_trusted(name: str, module: str, trust: Sequence[str]) -> None:
+    """Raises CheckpointError where code of a module, or of a file, is not trusted by its name.
+
+    What is inside a trusted module is trusted; a file is by its very path, whatever it begins with.
+    """
+    dotted = all(part.isidentifier() for part in module.split("."))
+    inside = tuple(f"{known}." for known in trust) if dotted and not is_path(module) else ()
+    if module not in trust and not module.startswith(inside):
         raise CheckpointError(
             f"it needs {name}, which is no code of gcl; if you trust it, load with "
             f"trust=({module!r},)"

@@ -243,7 +243,10 @@ class Cutter:
         store.edge_weight = factor if weight is None else weight * factor.to(weight.dtype)
 
     def _count(self, weighted: bool, key: Kind = None) -> Tensor:
-        """The weighted or plain number of edges that arrive at every node, without loops."""
+        """The weighted or plain number of edges that arrive at every node, without loops.
+
+        Of weighted loops what goes beyond 1, the loop that a GCN adds where there is none.
+        """
         store = self._store(self.data, key)
         src, dst = self.ends[key]
         source, target = store.edge_index
@@ -253,7 +256,14 @@ class Cutter:
         if src == dst:
             loops = equal_places(source, target)
             own = None if weight is None else weight.index_select(0, loops)
-            total = total - torch.bincount(target.index_select(0, loops), own, minlength=size)
+            looped = target.index_select(0, loops)
+            total = total - torch.bincount(looped, own, minlength=size)
+            if weight is not None and len(loops):
+                # Of several loops of a node the last is the one that a GCN takes.
+                last = torch.zeros(size, dtype=torch.long).scatter_reduce(0, looped, loops, "amax")
+                nodes = looped.unique()
+                heavy = weight.index_select(0, last[nodes]).double()
+                total[nodes] += torch.where(heavy != 0, heavy, 1.0) - 1
         return total.to(torch.get_default_dtype())
 
     @contextmanager

@@ -12,9 +12,10 @@ def write_gcn_weights(batch: Any) -> None:
 
     With d the degrees that the batch brings and w its weights,
 
-        S_vu = w_uv / sqrt((d_u + 1)(d_v + 1)),    S_vv = 1 / (d_v + 1)
+        S_vu = w_uv / sqrt((d_u + 1)(d_v + 1)),    S_vv = w_vv / (d_v + 1)
 
-    Every node has one loop, after all other edges. `degree` and `e_id` are taken out: the edges are
+    with 1 for w_vv where the batch has no loop of v. Every node has one loop, after all other
+    edges. `degree` and `e_id` are taken out: the edges are
     finished, and loops are no edges of the graph.
 
     Shape:
@@ -31,6 +32,12 @@ def write_gcn_weights(batch: Any) -> None:
     scale = (batch.degree + 1).rsqrt()
     source, target = batch.edge_index
     weight = batch.get("edge_weight")
+    loops = torch.ones_like(scale)
+    own = (source == target).nonzero().view(-1)
+    if weight is not None and len(own):
+        place = torch.zeros(len(scale), dtype=torch.long)
+        last = place.scatter_reduce(0, target[own], own, "amax")[target[own]]
+        loops[target[own]] = torch.where(weight[last] != 0, weight[last], 1.0).to(loops.dtype)
     other = (source != target).nonzero().view(-1)
     source, target = source[other], target[other]
     value = scale[source] * scale[target]
@@ -38,7 +45,7 @@ def write_gcn_weights(batch: Any) -> None:
         value = value * weight[other]
     loop = torch.arange(len(scale))
     batch.edge_index = torch.stack([torch.cat([source, loop]), torch.cat([target, loop])])
-    batch.edge_weight = torch.cat([value, scale.square().to(value.dtype)])
+    batch.edge_weight = torch.cat([value, (loops * scale.square()).to(value.dtype)])
     for name in ("degree", "e_id"):
         if name in batch:
             del batch[name]

@@ -72,9 +72,9 @@ def gcn_adjacency(
     A node's own loop, where the list has one, takes the place of the added one (the last of them
     if there are several). An edge of weight 0 is no edge.
 
-    With `degree`, the weighted in-degrees of a graph that this is a part of, loops excluded,
-    `D = degree + 1` whatever edges are here, and every node has one loop of weight 1: a part of a
-    graph is normalised as the whole.
+    With `degree`, the weighted in-degrees of a graph that this is a part of, of loops what goes
+    beyond the added 1, `D = degree + 1` whatever edges are here: a part of a graph is normalised as
+    the whole.
 
     Shape:
         edge_index `[2, e]`, edge_weight `[e]` or None, degree `[num_nodes]` or None.
@@ -107,12 +107,21 @@ def gcn_adjacency(
 
 def _normalize_as_whole(pattern: Structure, values: Tensor, degree: Tensor) -> Adjacency:
     row, col = pattern.row, pattern.col
-    values = values.masked_fill(row == col, 0.0)  # the added loop stands for them
+    loop, values = _without_loops(pattern, values)
     scale = (degree + 1).rsqrt()
-    return Adjacency(pattern, scale[row] * values * scale[col], scale * scale)
+    return Adjacency(pattern, scale[row] * values * scale[col], scale * scale * loop)
 
 
 def _normalize(pattern: Structure, values: Tensor) -> Adjacency:
+    row, col = pattern.row, pattern.col
+    loop, values = _without_loops(pattern, values)
+    degree = loop.index_add(0, row, values)
+    scale = torch.where(degree > 0, degree, 1.0).rsqrt() * (degree > 0)
+    return Adjacency(pattern, scale[row] * values * scale[col], scale * scale * loop)
+
+
+def _without_loops(pattern: Structure, values: Tensor) -> tuple[Tensor, Tensor]:
+    """The weight of every node's loop, 1 where the list has none, and the weights without them."""
     row, col = pattern.row, pattern.col
     loop = values.new_ones(pattern.num_dst)
     if traced():  # no size may depend on how many loops there are
@@ -124,9 +133,7 @@ def _normalize(pattern: Structure, values: Tensor) -> Adjacency:
         own = values.index_select(0, last)
         loop = loop.index_put((row.index_select(0, last),), torch.where(own != 0, own, 1.0))
         values = values.masked_fill(is_loop, 0.0)
-    degree = loop.index_add(0, row, values)
-    scale = torch.where(degree > 0, degree, 1.0).rsqrt() * (degree > 0)
-    return Adjacency(pattern, scale[row] * values * scale[col], scale * scale * loop)
+    return loop, values
 
 
 def _own_loops(row: Tensor, values: Tensor, is_loop: Tensor, loop: Tensor) -> Tensor:

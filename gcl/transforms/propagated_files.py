@@ -67,7 +67,14 @@ def propagate_in_files(
                 f"{owner}: {folder} holds something else than {hops} hops of these features and "
                 "edges; give another folder, or remove it."
             )
-        return map_file(owner, folder / _RESULT)
+        found = map_file(owner, folder / _RESULT)
+        shape = (len(x), x.shape[1] * (hops + 1 if keep == "concat" else 1))
+        if found.shape != shape or found.dtype != x.dtype:
+            raise ValueError(
+                f"{owner}: {folder / _RESULT} holds {found.dtype} {list(found.shape)} in place of "
+                f"{x.dtype} {list(shape)}: it was changed since; remove the folder."
+            )
+        return found
     with new_folder(folder) as place:
         matrix = _matrix(x, edge_index, edge_weight, budget)
         _write(place, matrix, x, hops, keep, residual)

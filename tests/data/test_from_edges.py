@@ -247,3 +247,15 @@ def test_fifty_thousand_edges_to_ten_neighbours(tmp_path: Path):
     assert found.ids.shape == (1, 10)
     same = [group[int(name.split("-")[1])] == group[7] for name in found.ids[0]]
     assert sum(same) >= 8
+
+
+def test_rows_longer_than_the_header_are_refused(tmp_path):
+    (tmp_path / "edges.csv").write_text("source,target\na,b,c\nb,c,d\n")
+    with pytest.raises(ValueError, match="rows with more values than the 2 names"):
+        gcl.data.from_edges(tmp_path / "edges.csv")
+
+
+def test_a_word_among_weights_is_named(tmp_path):
+    edges = {"source": [0, 1, 2], "target": [1, 2, 0], "weight": ["1", "2", "x"]}
+    with pytest.raises(ValueError, match="has 'x' in row 2"):
+        gcl.data.from_edges(edges)

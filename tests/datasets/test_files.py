@@ -150,3 +150,18 @@ def test_no_folder_is_written_over(tmp_path):
     to_files(graph(), tmp_path / "a")
     with pytest.raises(FileExistsError, match="is there already"):
         to_files(graph(), tmp_path / "a")
+
+
+def test_names_of_rows_and_columns_come_back(tmp_path):
+    edges = {"source": ["a", "b", "c"], "target": ["b", "c", "a"]}
+    nodes = {"name": ["a", "b", "c"], "age": [1.0, 2.0, 3.0], "kind": ["x", "y", "x"]}
+    data = gcl.data.from_edges(edges, nodes, label="kind")
+    found = to_files(data, tmp_path / "graph")
+    assert found.ids.tolist() == ["a", "b", "c"]
+    assert found.feature_names == list(data.feature_names)
+    assert list(found.classes) == list(data.classes)
+    assert torch.equal(found.x, data.x)
+    assert torch.equal(found.y, data.y)
+    np.save(tmp_path / "graph" / "ids.npy", np.ones((3, 2)))
+    with pytest.raises(ValueError, match="must hold names, text or whole numbers"):
+        from_files(tmp_path / "graph")

@@ -194,3 +194,41 @@ def test_a_folder_of_gcl_save(data, tmp_path):
     params = found.get_params()
     assert (params["recipe"], params["tau"], params["macl"]["alpha"]) == ("grace+macl", 0.3, 0.2)
     assert np.array_equal(found.transform(data), gcl.embed(method, data).numpy())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"recipe": "{folder}/evil.py:run"},
+        {"recipe": "os:getcwd"},
+        {"recipe": "dgi", "hidden": 99},
+        {"recipe": "grace"},
+        {},
+    ],
+)
+def test_parameters_of_another_method_are_refused_and_run_nothing(parameters, data, tmp_path):
+    folder = tmp_path / "folder"
+    Embedder("dgi", hidden=8, epochs=1, random_state=0).fit(data).save(folder)
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\ndef run(data): ...\n")
+    told = {key: str(v).replace("{folder}", str(folder)) if key == "recipe" else v
+            for key, v in parameters.items()}  # fmt: skip
+    (folder / "embedder.json").write_text(json.dumps({"parameters": told, "loss": 1.0}))
+    with pytest.raises(CheckpointError, match="is not that of the method"):
+        Embedder.load(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_large_file_of_parameters_is_not_read(data, tmp_path):
+    Embedder("dgi", hidden=8, epochs=1, random_state=0).fit(data).save(tmp_path / "folder")
+    (tmp_path / "folder" / "embedder.json").write_text(" " * (1 << 21))
+    with pytest.raises(CheckpointError, match="too large"):
+        Embedder.load(tmp_path / "folder")
+
+
+def test_what_was_changed_since_fit_is_not_saved(data, tmp_path):
+    embedder = Embedder("grace+macl", **FEW, macl__alpha=0.2).fit(data)
+    embedder.set_params(macl__alpha=0.3)
+    with pytest.raises(ValueError, match="macl__alpha was changed since fit"):
+        embedder.save(tmp_path / "folder")
+    embedder.set_params(macl__alpha=0.2, random_state=np.int64(3)).fit(data).save(tmp_path / "one")
+    assert Embedder.load(tmp_path / "one").get_params()["random_state"] == 3

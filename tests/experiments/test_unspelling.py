@@ -82,6 +82,19 @@ def test_trust_is_of_a_module_and_those_inside_it():
         class_of("os.getcwd", ("os",))
 
 
+@pytest.mark.parametrize(
+    "path", ["mine.model/evil.py:run", "mine.model/evil:run", "mine./evil:run"]
+)
+def test_a_trusted_module_trusts_no_file(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.model").mkdir()
+    (tmp_path / "mine.model" / "evil.py").write_text("open('ran', 'w')\ndef run(data): ...\n")
+    for first in (True, False):
+        with pytest.raises(CheckpointError, match="no code of gcl"):
+            function_of(path, first, ("mine",))
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_known_layers_are_modules():
     for home, names in FOREIGN.items():
         for name in names:

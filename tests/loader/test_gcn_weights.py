@@ -24,10 +24,13 @@ def encoder():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [False, True, "loops"])
 def test_all_neighbours_give_the_rows_of_the_whole_graph(data, encoder, weighted):
+    if weighted == "loops":
+        own = torch.arange(0, 200, 7)
+        data.edge_index = torch.cat([data.edge_index, torch.stack([own, own])], 1)
     if weighted:
-        data.edge_weight = torch.rand(data.num_edges)
+        data.edge_weight = 5 * torch.rand(data.num_edges)
     whole = GCNNorm()(copy.copy(data))
     expected = encoder(whole.x, whole.edge_index, whole.edge_weight)
     for batch in NeighborBatches(data, [-1, -1], batch_size=64, normalize="gcn"):

@@ -45,14 +45,14 @@ def test_of_several_loops_of_a_node_the_last_counts_in_value_and_gradient():
 
 
 def test_with_degrees_of_a_whole_graph_a_part_is_scaled_as_it():
-    """D^-1/2 (A + I) D^-1/2 with D = degree + 1, own loops replaced, whatever edges are left."""
+    """D^-1/2 (A + I) D^-1/2 with D = degree + 1, own loops kept, whatever edges are left."""
     edge_index = torch.tensor([[0, 1, 2, 2, 0], [1, 0, 1, 2, 1]])  # a loop, and one edge twice
     weight = torch.tensor([0.5, 2.0, 3.0, 9.0, 1.0], dtype=torch.float64)
     degree = torch.tensor([4.0, 6.0, 0.0], dtype=torch.float64)
     dense = torch.zeros(3, 3, dtype=torch.float64)
     for (source, target), w in zip(edge_index.t().tolist(), weight.tolist(), strict=True):
-        dense[target, source] += w if source != target else 0.0
-    dense += torch.eye(3, dtype=torch.float64)
+        dense[target, source] += w
+    dense += torch.diag(torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64))  # where there is none
     scale = (degree + 1) ** -0.5
     x = torch.randn(3, 2, dtype=torch.float64)
     adjacency = gcn_adjacency(edge_index, weight, 3, torch.float64, degree)

@@ -309,3 +309,16 @@ def test_norms_over_all_nodes_have_no_neighbourhoods(norm):
 def test_it_is_where_it_used_to_be():
     assert gcl.embed is gcl.training.embed is gcl.training.loop.embed is embed
     assert gcl.training.embed_prepared is gcl.training.loop.embed_prepared is embed_prepared
+
+
+def test_weighted_loops_are_those_of_the_whole_graph():
+    data = gcl.datasets.sbm(120, 3, degree=6, num_features=5)
+    own = torch.tensor([3, 50, 50, 119])  # the last of several counts
+    data.edge_index = torch.cat([data.edge_index, torch.stack([own, own])], 1)
+    data.edge_weight = 4 * torch.rand(data.num_edges)
+    method = gcl.methods.grace(data, hidden=8)
+    expected = gcl.embed(method, data)
+    found = gcl.embed(method, data, nodes=range(120), batch_size=16)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    loader = gcl.loader.NeighborBatches(data, [-1, -1], batch_size=16)
+    torch.testing.assert_close(gcl.embed(method, loader), expected, rtol=1e-5, atol=1e-6)
