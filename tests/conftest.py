@@ -21,9 +21,9 @@ def run_script():
         yield run
 
 
-@pytest.fixture(scope="session", params=[2, 3])
+@pytest.fixture(scope="session", params=[2, pytest.param(3, marks=pytest.mark.slow)])
 def run(request):
-    """Runs a function on all of two ranks, or of three."""
+    """Runs a function on all of two ranks, or of three, which takes longer."""
     with Processes(request.param) as processes:
         yield processes
 

@@ -104,6 +104,11 @@ def _names(ids: Any, rows: int) -> np.ndarray:
         raise ValueError(
             f"nearest: expected {rows} ids, one for each row of z, got shape {list(names.shape)}."
         )
+    if names.dtype == object and not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            "nearest: ids must be text or whole numbers, not some of each or None; give "
+            "[str(i) for i in ids]."
+        )
     if len(np.unique(names)) < rows:
         raise ValueError("nearest: some ids come twice; each row needs one of its own.")
     return names
@@ -122,6 +127,13 @@ def _queries(queries: Any, names: np.ndarray, x: Tensor) -> tuple[Tensor | None,
                 f"{list(vectors.shape)}."
             )
         return None, vectors.to(x)
+    if getattr(queries, "ndim", 0) == 1 and getattr(queries, "dtype", None) is not None:
+        floats = isinstance(queries, Tensor) and queries.is_floating_point()
+        if floats or (isinstance(queries, np.ndarray) and queries.dtype.kind == "f"):
+            raise TypeError(
+                f"nearest: queries are ids, or vectors [queries, {x.shape[1]}]; for one vector give "
+                "queries=vector[None]."
+            )
     one = isinstance(queries, str | bytes) or np.ndim(queries) == 0
     asked: Sequence[Any] = [queries] if one else list(queries)
     if not asked:

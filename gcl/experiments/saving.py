@@ -35,6 +35,7 @@ from gcl.checks import as_path
 from gcl.contracts import Method
 from gcl.experiments.unspelling import function_of, unspell
 from gcl.methods.made import Made, spell
+from gcl.nn.code_embedding import CodeEmbedding
 from gcl.training.embedding import embed
 from gcl.training.given import check_method, unwrapped
 
@@ -305,6 +306,8 @@ def _embeds_alike(method: Method, again: Method, config: dict[str, Any]) -> bool
     ring = torch.arange(n)
     edges = torch.stack([torch.cat([ring, (ring + 1) % n]), torch.cat([(ring + 1) % n, ring])])
     x = torch.rand(n, graph["x"]["width"], generator=generator).to(_DTYPES[config["dtype"]])
+    if any(isinstance(part, CodeEmbedding) for part in method.modules()):
+        x = torch.zeros_like(x, dtype=torch.long)  # the code of what is unknown
     probe = Data(x=x, edge_index=edges)
     with same_draws():
         first, second = embed(method, probe).cpu(), embed(again, probe)

@@ -107,17 +107,28 @@ class Batches(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """The position: epoch, batches of it that every rank was given, and the seed of draws."""
+        return self._position() | {"about": self.about()}
+
+    def _position(self) -> dict[str, int]:
         return {"epoch": self.epoch, "batch": self.batch, "seed": self.seed,
                 "num_inputs": self.num_inputs, "ranks": _ranks()[1]}  # fmt: skip
+
+    def about(self) -> str:
+        """What it gives batches of, and how: that of another position must be the same."""
+        return f"{repr(self).rpartition(', batches=')[0]}) of graph {self.graph_digest()}"
+
+    def graph_digest(self) -> str:
+        """What the graph is known by, from some of its numbers; of one's own loader nothing."""
+        return "unknown"
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from what `state_dict` returned.
 
         Raises:
-            ValueError: it is that of another graph, or no position.
+            ValueError: it is that of another graph or of other batches, or no position.
         """
         size = _ranks()[1]
-        found: dict[str, Any] = {name: state.get(name) for name in self.state_dict()}
+        found: dict[str, Any] = {name: state.get(name) for name in self._position()}
         found["ranks"] = state.get("ranks", size)  # of earlier versions
         for name, value in found.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -127,6 +138,10 @@ class Batches(ABC):
                 f"{self.owner}: it was written by a loader of {found['num_inputs']} inputs, and "
                 f"this one has {self.num_inputs}"
             )
+        told = state.get("about", self.about())  # earlier versions have none
+        # Ranks that have become more or fewer may share the same batch.
+        if found["ranks"] == size and told != self.about():
+            raise ValueError(f"{self.owner}: it was written by {told}, and this is {self.about()}")
         self.epoch, self.batch, self.seed = found["epoch"], found["batch"], found["seed"]
         # Of other ranks than now, who had other batches: none of the inputs is left out.
         self.batch = self.batch * found["ranks"] // size
@@ -172,6 +187,9 @@ class Batches(ABC):
     def _make_at(self, place: tuple[tuple[int, int, int, int], Tensor]) -> tuple[int, Graph]:
         key, inputs = place
         return key[2], self.make(inputs.long(), generator_of(*key))
+
+    def __repr__(self) -> str:
+        return self._described()
 
     def _described(self, **further: Any) -> str:
         told = {"batch_size": self.batch_size, "shuffle": self.shuffle, **further}

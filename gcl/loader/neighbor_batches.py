@@ -13,6 +13,7 @@ from torch_geometric.data import HeteroData
 from gcl.checks import check_choice, shown
 from gcl.contracts import Graph
 from gcl.graphs.cutter import Cutter, Kind
+from gcl.graphs.digest import structure_digest
 from gcl.graphs.kinds import check_one_type
 from gcl.loader.batches import Batches
 from gcl.loader.gcn_weights import write_gcn_weights
@@ -140,7 +141,12 @@ class NeighborBatches(Batches):
     def __repr__(self) -> str:
         same = len(set(self.num_neighbors.values())) == 1
         told = next(iter(self.num_neighbors.values())) if same else self.num_neighbors
-        return self._described(num_neighbors=list(told) if same else told)
+        further: dict[str, str] = {} if self.edges == "sampled" else {"edges": self.edges}
+        further |= {} if self.normalize is None else {"normalize": self.normalize}
+        return self._described(num_neighbors=list(told) if same else told, **further)
+
+    def graph_digest(self) -> str:
+        return structure_digest(self._cutter.data)
 
 
 def _fanouts(given: Any, kinds: list[Kind], data: Graph) -> dict[Kind, tuple[int, ...]]:

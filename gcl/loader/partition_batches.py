@@ -11,6 +11,7 @@ from torch import Tensor
 from gcl.checks import check_choice, check_count, shown
 from gcl.contracts import Graph
 from gcl.graphs.cutter import Cutter
+from gcl.graphs.digest import structure_digest
 from gcl.graphs.kinds import check_one_type
 from gcl.loader.batches import ALONE, Batches
 from gcl.loader.partition import partition
@@ -132,7 +133,12 @@ class PartitionBatches(Batches):
         return super()._order(epoch)
 
     def __repr__(self) -> str:
-        return self._described(num_parts=self.num_parts, batch_parts=self.batch_parts)
+        further: dict[str, str] = {"parts": "random"} if self.parts is None else {}
+        further |= {} if self.degrees == "batch" else {"degrees": self.degrees}
+        return self._described(num_parts=self.num_parts, batch_parts=self.batch_parts, **further)
+
+    def graph_digest(self) -> str:
+        return structure_digest(self._cutter.data)
 
 
 def _checked(parts: Any, num_nodes: int, num_parts: int) -> Tensor:

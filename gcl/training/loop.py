@@ -216,7 +216,7 @@ def fit(
             with _naming(resume):
                 state.load_state_dict(saved)
         if team is not None:
-            _check_together(state, team)
+            _check_together(state, team, accumulate)
             if saved is None:
                 team.seed()
         try:
@@ -247,7 +247,22 @@ def _tell_all(state: State) -> None:
         state.history[-1], state.stop = state.team.share((state.history[-1], state.stop))
 
 
-def _check_together(state: State, team: Team) -> None:
+def _check_together(state: State, team: Team, accumulate: int) -> None:
+    told = (
+        state.epochs,
+        accumulate,
+        [type(c).__name__ for c in state.callbacks if c.every_rank and c.last],
+    )
+    for rank, other in enumerate(team.gathered(told)):
+        for what, mine, theirs in zip(
+            ("epochs", "accumulate", "callbacks"), told, other, strict=True
+        ):
+            if mine != theirs:
+                raise ValueError(
+                    f"fit: every rank must be given the same {what}, but rank {team.rank} has "
+                    f"{mine} and rank {rank} {theirs}; a Checkpoint is given to all, and the first "
+                    "rank writes."
+                )
     if len(there := set(team.gathered((state.epoch, state.step)))) > 1:
         raise checkpoint.CheckpointError(
             f"The ranks do not go on from the same place, but from (epoch, step) {sorted(there)}; "

@@ -327,3 +327,16 @@ def other_size(path):
         warnings.simplefilter("always")
         state = gcl.fit(made("grace", norm="batch"), parts(False), epochs=6, resume=path)
     return state.epoch, [str(w.message) for w in told]
+
+
+def unlike(how):
+    """What a rank hears where ranks are told different things."""
+    rank = dist.get_rank()
+    options = {"epochs": {"epochs": 1 + rank}, "callbacks": {"epochs": 1}}[how]
+    if how == "callbacks" and rank == 0:
+        options["callbacks"] = [C.Checkpoint("unlike.safetensors")]
+    try:
+        gcl.fit(made(), parts(True), **options)
+    except (ValueError, RankFailedError) as error:
+        return str(error)
+    return ""

@@ -123,3 +123,11 @@ def test_what_does_not_fit(args, error, message):
 
 def test_the_same_by_either_name():
     assert gcl.nearest is nearest is module_name
+
+
+def test_ids_of_several_kinds_and_one_vector_are_told():
+    for ids in ([1, "a", *range(2, 300)], [None, *IDS[1:]]):
+        with pytest.raises(TypeError, match="text or whole numbers"):
+            nearest(Z, np.array(ids, dtype=object))
+    with pytest.raises(TypeError, match=r"queries=vector\[None\]"):
+        nearest(Z, queries=Z[0])

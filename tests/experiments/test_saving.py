@@ -402,3 +402,13 @@ def test_weights_must_be_all_and_no_others(keep, folder):
     changed(folder, at("sha256", value=hashlib.sha256(content).hexdigest()))
     with pytest.raises(CheckpointError, match="holds no method that can be read"):
         gcl.load(folder)
+
+
+def test_codes_of_categories_are_kept(tmp_path):
+    data = gcl.datasets.load("karate")
+    data.x = torch.randint(1, 7, (34, 3))
+    encoder = gcl.nn.CodeEmbedding(gcl.nn.GCNEncoder(8, 8), [7, 7, 7])
+    method = gcl.methods.grace(data, normalize=False, encoder=encoder)
+    gcl.save(method, tmp_path / "codes")
+    again = gcl.load(tmp_path / "codes")
+    assert torch.equal(gcl.embed(method, data), gcl.embed(again, data))

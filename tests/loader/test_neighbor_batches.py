@@ -217,3 +217,27 @@ def test_shows_itself():
     loader = NeighborBatches(graph(), [3, 2], batch_size=16)
     told = "NeighborBatches(batch_size=16, shuffle=True, num_neighbors=[3, 2], batches=4)"
     assert repr(loader) == told
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_neighbors": [2]}, "num_neighbors=\\[2\\]"),
+        ({"batch_size": 7}, "batch_size=7"),
+        ({"shuffle": False}, "shuffle=False"),
+        ({"edges": "induced"}, "edges=induced"),
+        ({"graph": True}, "and this is NeighborBatches"),
+    ],
+)
+def test_a_position_is_of_the_same_batches_of_the_same_graph(change, said):
+    data = gcl.datasets.sbm(60, 3, num_features=4)
+    usual = {"num_neighbors": [3, 3], "batch_size": 8}
+    state = NeighborBatches(data, **usual).state_dict()
+    NeighborBatches(data, **usual, num_workers=1).load_state_dict(state)
+    del state["about"]  # of an earlier version
+    NeighborBatches(data, **usual).load_state_dict(state)
+    state = NeighborBatches(data, **usual).state_dict()
+    if change.pop("graph", False):
+        data = gcl.datasets.sbm(60, 3, num_features=4, seed=1)
+    with pytest.raises(ValueError, match=f"it was written by NeighborBatches.*{said}"):
+        NeighborBatches(data, **usual | change).load_state_dict(state)

@@ -19,6 +19,7 @@ from tests.distributed.fits import (
     other_size,
     refused,
     resumed,
+    unlike,
 )
 from tests.equal_files import equal_but_for_time
 
@@ -173,3 +174,9 @@ def test_a_killed_rank_comes_back_to_the_same_bits(tmp_path, epoch):
     assert [r["loss"] for r in left["history"]] == [r["loss"] for r in killed["history"]]
     for one, other in zip(left["ranks"], killed["ranks"], strict=True):
         assert torch.equal(one["random"]["torch"], other["random"]["torch"])
+
+
+@pytest.mark.parametrize("how", ["epochs", "callbacks"])
+def test_ranks_are_told_the_same(run_two, how):
+    for message in run_two(unlike, how):
+        assert f"every rank must be given the same {how}" in message
