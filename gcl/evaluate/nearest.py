@@ -131,7 +131,7 @@ def _queries(queries: Any, names: np.ndarray, x: Tensor) -> tuple[Tensor | None,
         floats = isinstance(queries, Tensor) and queries.is_floating_point()
         if floats or (isinstance(queries, np.ndarray) and queries.dtype.kind == "f"):
             raise TypeError(
-                f"nearest: queries are ids, or vectors [queries, {x.shape[1]}]; for one vector give "
+                f"nearest: queries are ids, or vectors [queries, {x.shape[1]}]; for one give "
                 "queries=vector[None]."
             )
     one = isinstance(queries, str | bytes) or np.ndim(queries) == 0

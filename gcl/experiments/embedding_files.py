@@ -31,6 +31,8 @@ def check_kind(path: Path) -> None:
         raise ValueError(f"{path}: there is no folder {path.parent}.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give a file.")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{path}: nothing can be written to the folder {path.parent}.")
     if path.suffix == ".parquet":
         _pyarrow()
 

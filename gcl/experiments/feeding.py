@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -73,12 +74,11 @@ def fanout_of(text: str) -> list[int]:
     Raises:
         ValueError: something else.
     """
-    try:
-        return [int(word) for word in text.strip("[]() ").replace(",", " ").split()]
-    except ValueError:
-        raise ValueError(
-            f"--fanout must be whole numbers, one a hop, such as 10,10, got {text!r}."
-        ) from None
+    numbers = r"\s*(-?\d+(\s*,\s*-?\d+|\s+-?\d+)*)\s*"
+    told = re.fullmatch(rf"\[\s*\]|\[{numbers}\]|\({numbers}\)|{numbers}", text)
+    if told is None:
+        raise ValueError(f"--fanout must be whole numbers, one a hop, such as 10,10, got {text!r}.")
+    return [int(word) for word in re.findall(r"-?\d+", text)]
 
 
 def _graphs(run: Feed, method: Method, data: GraphSet) -> tuple[DataLoader, DataLoader]:

@@ -190,7 +190,7 @@ def _unlabelled(found: Finished) -> str:
 def _loss(found: Finished) -> str:
     log = [row["loss"] for row in found.logs[found.shown] if "loss" in row]
     if not log:
-        return "There was no epoch of training."
+        return "The folder has no log of the training (log.csv), or it was of no epoch."
     return f"The loss of seed {found.shown} went from {log[0]:.4g} to {log[-1]:.4g}."
 
 

@@ -184,6 +184,23 @@ def _check_there(owner: str, name: str, batch: Any, step: Any, method: Method) -
     )
 
 
+def check_sliceable(owner: str, loader: Any) -> None:
+    """PyG's loader of random nodes cannot take rows of a sparse matrix.
+
+    Raises:
+        ValueError: it is to.
+    """
+    if not isinstance(loader, RandomNodeLoader):
+        return
+    for store in loader.data.node_stores:
+        x = store.get("x")
+        if isinstance(x, Tensor) and x.layout != torch.strided:
+            raise ValueError(
+                f"{owner}: RandomNodeLoader cannot take rows of the sparse x that method.prepare "
+                "stores; make it of gcl.training.prepare_for_batches(method, data)."
+            )
+
+
 def _check_random_nodes(owner: str, loader: Any) -> None:
     if not isinstance(loader, RandomNodeLoader):
         return

@@ -36,7 +36,7 @@ from gcl.graphs.kinds import check_constant, check_graph_or_loader, reads_codes
 from gcl.graphs.validate import validate_graph
 from gcl.ops.tiles import Precision
 from gcl.ops.tiling import tiling
-from gcl.training.batches import prepare_batch
+from gcl.training.batches import check_sliceable, prepare_batch
 from gcl.training.embedding import embed as embed  # where it used to be
 from gcl.training.embedding import embed_prepared as embed_prepared
 from gcl.training.given import check_method, device_of, prepare, unwrapped
@@ -147,6 +147,7 @@ def fit(
     team = Team(device, contrast) if others() else None
     with nullcontext() if team is None else team.guarding():
         check_graph_or_loader("fit", data)
+        check_sliceable("fit", data)
         check_count("fit", accumulate=accumulate)
         if accumulate > 1:
             _check_accumulates(inner, data, team)

@@ -77,3 +77,9 @@ def test_an_interrupted_training_by_batches_goes_on(tmp_path, capsys):
 def test_select_trains_on_the_whole_graph():
     with pytest.raises(ValueError, match="leave loader out"):
         gcl.select("karate", [{"recipe": "dgi", "hidden": 4, "loader": "parts"}])
+
+
+@pytest.mark.parametrize("text", ["10,,10", "[10 10", "", "10;10", "[10,10", "ten"])
+def test_what_is_no_fanout_is_refused(text):
+    with pytest.raises(ValueError, match="whole numbers, one a hop"):
+        fanout_of(text)

@@ -320,3 +320,13 @@ def test_batches_of_whole_graphs_stay_as_they_are():
     (batch,) = DataLoader(graphs, 4)
     assert prepare_batch("here", method, batch) is batch
     assert isinstance(batch, Data)
+
+
+def test_sparse_rows_that_a_loader_cannot_take_are_told_before_it_tries():
+    data = gcl.datasets.load("karate")
+    method = gcl.methods.grace(data, hidden=4)
+    prepared = method.prepare(data)
+    prepared.x = prepared.x.to_dense().to_sparse_csr()
+    loader = RandomNodeLoader(prepared, num_parts=3)
+    with pytest.raises(ValueError, match="prepare_for_batches"):
+        gcl.fit(method, loader, epochs=1)
