@@ -7,7 +7,11 @@ from tests.distributed.processes import Processes
 from tests.distributed.ring import FORMS, errors
 
 
-@pytest.mark.parametrize("lengths", [[5, 4, 7, 6], [3, 11, 0, 1], [0, 9]])
+# Four processes take ten seconds to begin.
+FOUR = [pytest.param(n, marks=pytest.mark.slow) for n in ([5, 4, 7, 6], [3, 11, 0, 1])]
+
+
+@pytest.mark.parametrize("lengths", [*FOUR, [0, 9]])
 def test_half_ring(lengths):
     with Processes(len(lengths)) as run:
         for found in run(errors, lengths, torch.float64):
