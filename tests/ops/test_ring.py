@@ -6,7 +6,6 @@ import torch
 from tests.distributed.processes import Processes
 from tests.distributed.ring import FORMS, errors
 
-
 # Four processes take ten seconds to begin.
 FOUR = [pytest.param(n, marks=pytest.mark.slow) for n in ([5, 4, 7, 6], [3, 11, 0, 1])]
 
