@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gcl.losses.infonce import InfoNCE
 from gcl.losses.softmax import Rule, Temperature
+from gcl.ops.multi_view import sharing_kept_powers
 from gcl.ops.similarity import Similarity
 from gcl.ops.tracing import outside_graph
 
@@ -84,5 +85,6 @@ class CWCL(nn.Module):
         pos_edge_index: Int[Tensor, "2 p"] | None = None,
         pos_weight: Float[Tensor, " p"] | None = None,
     ) -> Tensor:
-        soft = self.one_way(z1, z2, pos_edge_index, pos_weight)
-        return (soft + self.one_way(z2, z1)) / 2
+        with sharing_kept_powers(2):
+            soft = self.one_way(z1, z2, pos_edge_index, pos_weight)
+            return (soft + self.one_way(z2, z1)) / 2
