@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from torch_geometric.data import Data
 
@@ -34,7 +35,7 @@ class Form(NamedTuple):
 
     told: str
     feed: Feed
-    options: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    options: Mapping[str, Any] = MappingProxyType({})
     variant: Callable[[Method], Method] | None = None
 
 
@@ -50,7 +51,9 @@ def neighbors(size: int) -> Feed:
     )
 
 
-def parts(size: int, joined: int, cut: str, folder: Path | None = None) -> Feed:
+def parts(
+    size: int, joined: int, cut: Literal["metis", "random"], folder: Path | None = None
+) -> Feed:
     """Batches of about so many nodes, of several parts each."""
 
     def feed(method: Method, data: Data, seed: int) -> Any:
@@ -60,7 +63,7 @@ def parts(size: int, joined: int, cut: str, folder: Path | None = None) -> Feed:
             prepare_for_batches(method, data),
             count,
             batch_parts=joined,
-            parts=cut,  # type: ignore[arg-type]
+            parts=cut,
             seed=seed,
             cache=cache,
         )

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -63,7 +64,7 @@ def test_clip_limits_the_step(data):
 
 
 def test_a_scheduler_steps_after_every_step(data):
-    optimizer = lambda p: torch.optim.SGD(p, lr=0.1)  # noqa: E731
+    optimizer = partial(torch.optim.SGD, lr=0.1)
     state = gcl.fit(
         Quadratic(), data, epochs=10, optimizer=optimizer, scheduler=warmup_cosine(4, 10)
     )
