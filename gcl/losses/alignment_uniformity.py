@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gcl.checks import check_columns, check_positive, check_real, check_views
-from gcl.ops.similarity import as_products, unit_rows
+from gcl.ops.similarity import ProductRows, as_products, unit_rows
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tracing import outside_graph
 
@@ -92,11 +92,14 @@ class AlignmentUniformity(nn.Module):
             return 0 * (u.sum() + v.sum())
         with torch.autocast(z1.device.type, enabled=False):
             loss = self.align_weight * _mean_power(u, v, self.alpha)
+            if not self.uniform_weight and not self.cross_weight:
+                return loss
+            first, second = as_products((u, v), "neg_sq_euclidean")
             if self.uniform_weight:
-                spread = [log_mean_gaussian(z, z, self.t) for z in (u, v)]
+                spread = [log_mean_gaussian(z, z, self.t) for z in (first, second)]
                 loss = loss + self.uniform_weight * torch.stack(spread).mean()
             if self.cross_weight:
-                cross = log_mean_gaussian(u, v, self.t)
+                cross = log_mean_gaussian(first, second, self.t)
                 loss = loss + self.cross_weight * cross
             return loss
 
@@ -161,17 +164,16 @@ def uniformity(z: Float[Tensor, "n d"], t: float = 2.0) -> Tensor:
     check_positive("uniformity", t=t)
     if len(z) < 2:
         raise ValueError(f"uniformity: expected at least 2 rows, got {len(z)}; it is over pairs.")
-    unit = unit_rows(z)
+    (unit,) = as_products([unit_rows(z)], "neg_sq_euclidean")
     return log_mean_gaussian(unit, unit, t)
 
 
-def log_mean_gaussian(q: Tensor, k: Tensor, t: float) -> Tensor:
+def log_mean_gaussian(q: ProductRows, k: ProductRows, t: float) -> Tensor:
     """`log mean_{i != j} exp(-t ||q_i - k_j||^2)` for rows of any length, at least two."""
-    left, right, constant = as_products(q, k, "neg_sq_euclidean")
-    rows = streaming_logsumexp(left, right, tau=1 / t, exclude=True)
-    if constant is not None:
-        rows = rows + t * constant
-    return rows.logsumexp(0) - math.log(len(q) * (len(q) - 1))
+    rows = streaming_logsumexp(q.left, k.right, tau=1 / t, exclude=True)
+    if q.constant is not None:
+        rows = rows + t * q.constant
+    return rows.logsumexp(0) - math.log(len(rows) * (len(rows) - 1))
 
 
 def _mean_power(u: Tensor, v: Tensor, alpha: float) -> Tensor:

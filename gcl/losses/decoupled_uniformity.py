@@ -12,7 +12,7 @@ from torch_geometric.nn import APPNP
 
 from gcl.checks import check_positive, check_real, check_views
 from gcl.losses.alignment_uniformity import log_mean_gaussian
-from gcl.ops.similarity import unit_rows
+from gcl.ops.similarity import as_products, unit_rows
 from gcl.ops.tracing import outside_graph
 
 
@@ -90,7 +90,8 @@ class DecoupledUniformity(nn.Module):
         with torch.autocast(mean.device.type, enabled=False):
             if self.smooth is not None:
                 mean = self.smooth(mean, edge_index)
-            return log_mean_gaussian(mean, mean, self.t)
+            (rows,) = as_products([mean], "neg_sq_euclidean")
+            return log_mean_gaussian(rows, rows, self.t)
 
     def extra_repr(self) -> str:
         return f"t={self.t:g}, smoothing={self.smoothing:g}"

@@ -177,9 +177,9 @@ class InfoNCE(SoftmaxLoss):
     def _pair_similarity(self, u: Tensor, v: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
         if current_tiling().implementation == "dense":
             return row_similarity(u[rows], v[cols], self.similarity)
-        left, right, constant = as_products(u, v, self.similarity)
-        dots = pair_dots(left, right, rows, cols)
-        return dots if constant is None else dots + constant[rows]
+        anchors, others = as_products((u, v), self.similarity)
+        dots = pair_dots(anchors.left, others.right, rows, cols)
+        return dots if anchors.constant is None else dots + anchors.constant[rows]
 
     def _positive(
         self, logits: Tensor, weight: Tensor, anchor: Tensor, rows: int

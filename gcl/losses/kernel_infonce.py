@@ -6,13 +6,13 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from gcl.checks import check_fraction, check_real
 from gcl.losses.softmax import SoftmaxLoss, Temperature
 from gcl.ops.log_weight import LogWeight
 from gcl.ops.multi_view import combine, log_add
-from gcl.ops.similarity import row_similarity
+from gcl.ops.similarity import common_centre, row_similarity
 from gcl.ops.stream_rows import as_tau, takes_dense
 from gcl.ops.streaming import streaming_logsumexp
 from gcl.ops.tiles import Products
@@ -89,12 +89,14 @@ class KernelInfoNCE(SoftmaxLoss):
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         u, v = self.rows(z1, z2)
         with torch.autocast(z1.device.type, enabled=False):
-            cosine = row_similarity(u, v, "cosine")
+            parts = [(self.mix, self.gamma), (1 - self.mix, 2.0)]
+            parts = [(share, gamma) for share, gamma in parts if share]
+            # Both directions hold the rows of a cosine; not for nothing.
+            needed = isinstance(self.tau, nn.Module) or any(gamma == 2 for _, gamma in parts)
+            cosine = row_similarity(u, v, "cosine") if needed else u.new_zeros(len(u))
             tau = self.temperature(cosine)
-            total = cosine.new_zeros(())
-            for share, gamma in ((self.mix, self.gamma), (1 - self.mix, 2.0)):
-                if share == 0:
-                    continue
+            total = u.new_zeros(())
+            for share, gamma in parts:
                 if gamma == 2:  # the constant -2 / tau cancels
                     similarity = 2 * cosine
                     negatives = self.denominators(u, v, tau / 2, exclude=True)
@@ -122,35 +124,35 @@ class KernelInfoNCE(SoftmaxLoss):
         # The products are made by the rule, so the precision is its business too.
         precision = "fp32" if takes_dense(u, v) else current_tiling().precision
         products = Products(precision, u.device)
-        # Distances know no origin: around the mean the products are no larger than they are.
-        centre = (u.detach().mean(0) + v.detach().mean(0)) / 2 if len(u) else 0.0
+        # Around their mean the products are no larger than the distances are.
+        centre = common_centre((u, v))
+        rows = [z - centre for z in (u, v)]
+        squares = [
+            z.square().sum(1) + _lacking(whole) for z, whole in zip(rows, (u, v), strict=True)
+        ]
 
-        def weight(rows: slice, cols: slice, q: Tensor, k: Tensor, scale: Tensor) -> Tensor:
-            left, right = q[rows], k[cols]
+        def weight(
+            i: slice, j: slice, a: Tensor, a2: Tensor, b: Tensor, b2: Tensor, scale: Tensor
+        ) -> Tensor:
+            outer = a2[i, None] + b2[j]
             if products.low:  # squares would be rounded to three digits
-                square = products.product(left[:, :-2], right[:, :-2])
-                square = square + left[:, -2, None] + right[:, -1]
+                square = outer - 2 * products.product(a[i], b[j])
             else:
-                square = left @ right.t()
+                square = torch.addmm(outer, a[i], b[j].t(), alpha=-2)
             return _kernel(square, gamma) * scale
 
-        def one_way(q: Tensor, k: Tensor, exclude: bool) -> Tensor:
-            # ||a - b||^2 = <[-2a, ||a||^2, 1], [b, 1, ||b||^2]>
-            a, b = q - centre, k - centre
-            squares = [z.square().sum(1) + _lacking(whole) for z, whole in ((a, q), (b, k))]
-            one = torch.ones_like(squares[0])
-            left = torch.cat([-2 * a, torch.stack([squares[0], one], 1)], 1)
-            right = torch.cat([b, torch.stack([one, squares[1]], 1)], 1)
+        def one_way(a: int, b: int, exclude: bool) -> Tensor:
+            tensors = rows[a], squares[a], rows[b], squares[b], scale
             return streaming_logsumexp(
-                q[:, :0],
-                k[:, :0],
+                u[:, :0],
+                v[:, :0],
                 tau=1.0,
                 exclude=exclude,
-                log_weight=LogWeight(weight, left, right, scale, bound=bound, width=4),
+                log_weight=LogWeight(weight, *tensors, bound=bound, width=4),
             )
 
         anchors = 2 if self.symmetric else 1
-        return combine((u, v), one_way, intra=self.intra, exclude=True, anchors=anchors)
+        return combine((0, 1), one_way, intra=self.intra, exclude=True, anchors=anchors)
 
 
 def _kernel(square: Tensor, gamma: float) -> Tensor:

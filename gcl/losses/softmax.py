@@ -221,8 +221,11 @@ class SoftmaxLoss(nn.Module, ABC):
             )
             return both if self.symmetric else both[:1]
 
-        def one_way(q: Tensor, k: Tensor, without_own: bool) -> Tensor:
-            left, right, constant = as_products(q, k, self.similarity)
+        views = (u, v)
+        rows = as_products(views, self.similarity)
+
+        def one_way(a: int, b: int, without_own: bool) -> Tensor:
+            left, right, constant = rows[a].left, rows[b].right, rows[a].constant
             if self.negatives is not None:
                 lse = self.negatives(left, right, tau)
                 if not without_own:
@@ -230,7 +233,7 @@ class SoftmaxLoss(nn.Module, ABC):
             else:
                 made = fixed
                 if rule is not None and fixed is None:
-                    made = rule(q, k)
+                    made = rule(views[a], views[b])
                 lse = streaming_logsumexp(
                     left, right, tau=tau, exclude=without_own, log_weight=made
                 )
@@ -243,7 +246,7 @@ class SoftmaxLoss(nn.Module, ABC):
                 "goes with the node's own pair as positive, not with pos_edge_index."
             )
         return combine(
-            (u, v), one_way, intra=self.intra, exclude=exclude, anchors=2 if self.symmetric else 1
+            (0, 1), one_way, intra=self.intra, exclude=exclude, anchors=2 if self.symmetric else 1
         )
 
     def reduce(self, sides: list[tuple[Tensor, Tensor]]) -> Tensor:

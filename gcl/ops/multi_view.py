@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import reduce
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -28,6 +28,8 @@ from gcl.ops.streaming import logsumexp_rows
 from gcl.ops.tiles import LN2, LOG2E, SAFE_LOGIT, Products, blocks, default_tile
 from gcl.ops.tiling import Tiling, current_tiling
 from gcl.ops.tracing import outside_graph, traced
+
+View = TypeVar("View")
 
 
 def two_view_logsumexp(
@@ -145,8 +147,8 @@ def _between_views(
 
 
 def combine(
-    views: Sequence[Tensor],
-    one_way: Callable[[Tensor, Tensor, bool], Tensor],
+    views: Sequence[View],
+    one_way: Callable[[View, View, bool], Tensor],
     *,
     intra: bool,
     exclude: bool,
@@ -155,7 +157,7 @@ def combine(
     """Denominators of every view from those of pairs of views.
 
     Args:
-        views: M matrices.
+        views: M matrices, or what stands for them.
         one_way: `(q, k, exclude) -> [n]`, the log-sum-exp of the rows of q against those of k,
             without the pairs (i, i) if `exclude`.
         intra: include each view against itself, without (i, i).

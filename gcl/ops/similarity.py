@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -93,18 +94,34 @@ def row_similarity(u: Tensor, v: Tensor, similarity: Similarity) -> Tensor:
     return (u * v).sum(1)
 
 
-def as_products(
-    q: Tensor, k: Tensor, similarity: Similarity
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Rows whose inner products are the similarities, up to a constant of each row of q.
+class ProductRows(NamedTuple):
+    """Rows of a view on either side of inner products that are similarities."""
 
-    `-||a - b||^2 = <[2a, 1], [b, -||b||^2]> - ||a||^2`; the constant is the third result.
+    left: Tensor
+    right: Tensor
+    constant: Tensor | None  # what the products of a left row lack, for each row
+
+
+def as_products(views: Sequence[Tensor], similarity: Similarity) -> list[ProductRows]:
+    """Rows whose inner products are the similarities, up to a constant of each left row.
+
+    `-||a - b||^2 = <[2a, 1], [b, -||b||^2]> - ||a||^2`. The rows are made once for all sums over
+    pairs of the views, and autograd holds nothing but them.
     """
     if similarity != "neg_sq_euclidean":
-        return q, k, None
-    # Distances know no origin, and products of rows far from it lose their digits.
-    centre = k.detach().mean(0) if len(k) else 0.0
-    q, k = q - centre, k - centre
-    left = torch.cat([2 * q, torch.ones_like(q[:, :1])], dim=1)
-    right = torch.cat([k, -k.square().sum(1, keepdim=True)], dim=1)
-    return left, right, -q.square().sum(1)
+        return [ProductRows(z, z, None) for z in views]
+    centre, found = common_centre(views), []
+    for z in views:
+        rows = z - centre
+        left = torch.cat([2 * rows, torch.ones_like(rows[:, :1])], dim=1)
+        # From the rows that are held anyway: the same bits, and no third copy for the gradient.
+        constant = left[:, :-1].square().sum(1) / -4
+        found.append(ProductRows(left, torch.cat([rows, constant[:, None]], dim=1), constant))
+    return found
+
+
+def common_centre(views: Sequence[Tensor]) -> Tensor | float:
+    """Mean of the means of the views, `[d]`: distances know no origin, products lose digits far
+    from it."""
+    means = [z.detach().mean(0) for z in views if len(z)]
+    return torch.stack(means).mean(0) if means else 0.0

@@ -44,22 +44,25 @@ def test_rows_compare_as_torch_and_python_compare_them(similarity):
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_products_are_similarities_up_to_a_constant_of_the_row(similarity):
     u, v = pair()
-    left, right, constant = as_products(*(comparable(z, similarity) for z in (u, v)), similarity)
-    assert (constant is None) == (similarity != "neg_sq_euclidean")
-    table = left @ right.t() + (0 if constant is None else constant[:, None])
-    expected = [[by_hand(a, b, similarity) for b in v] for a in u]
-    torch.testing.assert_close(table, torch.tensor(expected, dtype=torch.float64))
+    rows = as_products([comparable(z, similarity) for z in (u, v)], similarity)
+    for q, a_rows in zip(rows, (u, v), strict=True):
+        assert (q.constant is None) == (similarity != "neg_sq_euclidean")
+        for k, b_rows in zip(rows, (u, v), strict=True):
+            table = q.left @ k.right.t() + (0 if q.constant is None else q.constant[:, None])
+            expected = [[by_hand(a, b, similarity) for b in b_rows] for a in a_rows]
+            torch.testing.assert_close(table, torch.tensor(expected, dtype=torch.float64))
 
 
 def test_distances_far_from_the_origin_keep_their_digits():
     u, v = ((1000 + z).float() for z in pair())
-    left, right, constant = as_products(u, v, "neg_sq_euclidean")
+    q, k = as_products((u, v), "neg_sq_euclidean")
     expected = -torch.cdist(u.double(), v.double()).square()
     torch.testing.assert_close(
-        (left @ right.t() + constant[:, None]).double(), expected, rtol=1e-4, atol=1e-4
+        (q.left @ k.right.t() + q.constant[:, None]).double(), expected, rtol=1e-4, atol=1e-4
     )
-    nobody = as_products(u, v[:0], "neg_sq_euclidean")
-    assert nobody[1].shape == (0, 4)
+    nobody = as_products((u, v[:0]), "neg_sq_euclidean")[1]
+    assert nobody.right.shape == (0, 4)
+    assert as_products([v[:0]], "neg_sq_euclidean")[0].left.shape == (0, 4)
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
