@@ -98,6 +98,20 @@ def check_real(name: str, **values: Any) -> None:
             raise TypeError(f"{name}: {key} must be a number, got {shown(value)}.")
 
 
+def as_tensor(name: str, key: str, value: Any) -> Tensor:
+    """What torch makes a tensor of: numbers in a list or an array, or a tensor.
+
+    Raises:
+        TypeError: anything else.
+    """
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"{name}: {key} must be a tensor, or numbers in a list or an array, got {shown(value)}."
+        ) from None
+
+
 def shown(value: Any) -> str:
     """A value in an error message: a short one as it is, of others their type."""
     if isinstance(value, type):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import scatter
 
+from gcl.checks import as_tensor
 from gcl.graphs.features import zero_columns
 from gcl.ops.host import all_finite
 
@@ -28,7 +29,7 @@ def importance(
                 "example the logarithm of a centrality"
             )
         raise ValueError(f"{owner}: {where} has no attribute '{name}'; {remedy}.")
-    value = torch.as_tensor(store[name]).flatten()
+    value = as_tensor(owner, f"'{name}' of {where}", store[name]).flatten()
     if value.numel() not in lengths:
         raise ValueError(
             f"{owner}: '{name}' of {where} must hold one number per {unit} "

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data, Dataset, HeteroData
 
 from gcl.baselines.there_and_back import there_and_back
-from gcl.checks import check_count, check_seed
+from gcl.checks import as_tensor, check_count, check_seed
 from gcl.evaluate.graph_classification import graph_classification
 from gcl.evaluate.hetero_probe import hetero_probe
 from gcl.evaluate.linear_probe import linear_probe, look_up
@@ -189,7 +189,7 @@ def propagated_probe(
         rows = propagated_features(data, normalize=normalize)
         return _told(hetero_probe(rows, data, protocol=protocol, seed=seed), str(UNCHOSEN))
     if not isinstance(data, Data) and isinstance(data, Dataset | list | tuple):
-        y = torch.cat([torch.as_tensor(graph.y).view(-1) for graph in data])
+        y = torch.cat([as_tensor("propagated_probe", "y", graph.y).view(-1) for graph in data])
         rows = propagated_features(data, normalize=normalize)
         found = graph_classification(rows, y, protocol=protocol, seed=seed)
         return _told(found, f"sums of {UNCHOSEN}")

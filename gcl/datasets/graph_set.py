@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data, Dataset, InMemoryDataset
 from torch_geometric.data.collate import collate
 
-from gcl.checks import shown
+from gcl.checks import as_tensor, shown
 from gcl.transforms.add_degree_features import AddDegreeFeatures
 
 MAX_DEGREE = 64  # of graphs without features; higher degrees count as this one
@@ -105,7 +104,7 @@ def is_set_of_graphs(found: Any) -> bool:
 
 
 def _with_label(graph: Data, at: int) -> Data:
-    y = torch.as_tensor(graph.y)
+    y = as_tensor("as_graph_set", f"the label y at position {at}", graph.y)
     if y.numel() != 1:
         raise ValueError(
             f"as_graph_set: the label y of a graph is one number, got shape {tuple(y.shape)} at "

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from gcl.checks import check_count, check_positive, check_real
+from gcl.checks import as_tensor, check_count, check_positive, check_real
 from gcl.evaluate.classifiers.adam_probe import BestLayers, adam_steps
 from gcl.evaluate.classifiers.logistic import fit_logistic
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, take, told_labelled
@@ -135,8 +135,8 @@ def _target(data: HeteroData, protocol: str, table: Protocol) -> Any:
 
 def _public_split(nodes: Any, protocol: str) -> Splits:
     few = protocol.removeprefix("hetero-")
-    masks = [nodes[f"{part}_mask_{few}"] for part in ("train", "val", "test")]
-    masks = [torch.as_tensor(mask).detach().cpu() for mask in masks]
+    names = [f"{part}_mask_{few}" for part in ("train", "val", "test")]
+    masks = [as_tensor("hetero_probe", name, nodes[name]).detach().cpu() for name in names]
     for name, mask in zip(("train", "val", "test"), masks, strict=True):
         if not bool(mask.any()):
             raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.checks import check_count, check_real, check_seed, shown
+from gcl.checks import as_tensor, check_count, check_real, check_seed, shown
 from gcl.evaluate.inputs import as_labels
 
 
@@ -249,7 +249,7 @@ def public_split(data: Any) -> Splits:
             raise ValueError(
                 f"public_split: the data has no {part}_mask; use a random protocol, or pass splits."
             )
-        mask = torch.as_tensor(mask).detach().cpu().bool()
+        mask = as_tensor("public_split", f"{part}_mask", mask).detach().cpu().bool()
         masks.append(mask.unsqueeze(0) if mask.dim() == 1 else mask.T)
     num_splits = max(len(mask) for mask in masks)
     if any(m.dim() != 2 or len(m) not in (1, num_splits) for m in masks):

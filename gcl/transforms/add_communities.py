@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.checks import check_choice, check_count, check_positive
+from gcl.checks import as_tensor, check_choice, check_count, check_positive
 from gcl.contracts import Graph
 from gcl.graphs.communities import ENGINES, community_strength, edge_strength, find_communities
 from gcl.graphs.own_edges import joined, own_edges
@@ -73,7 +73,7 @@ class AddCommunities(BaseTransform):
         check_count("AddCommunities", seed=seed, least=0)
         check_positive("AddCommunities", resolution=resolution)
         if community is not None:
-            community = torch.as_tensor(community)
+            community = as_tensor("AddCommunities", "community", community)
             if community.is_floating_point() or community.dtype == torch.bool:
                 raise TypeError(
                     f"AddCommunities: community must hold integers, got {community.dtype}."

@@ -135,3 +135,9 @@ def test_found_running_statistics_beyond_the_newest(recipe):
 def test_found_true_for_a_width():
     graph = gcl.datasets.load("karate")
     assert isinstance(judge(lambda: recipes.grace(graph, hidden=True)), Refused)
+
+
+def test_found_a_rate_for_the_layers_of_pyg():
+    graph = gcl.datasets.load("karate")
+    refused = judge(lambda: recipes.graphmae(graph, gnn="gat", hidden=4, dropout=2.0))
+    assert isinstance(refused, Refused)

@@ -60,3 +60,7 @@ def test_found_a_diffusion_without_end():
 
 def test_found_a_list_for_the_name_of_an_attribute():
     assert isinstance(judge(lambda: transforms.AddSoftPositives(attr=[])), Refused)
+
+
+def test_found_a_word_for_communities():
+    assert isinstance(judge(lambda: transforms.AddCommunities(community="0.3")), Refused)

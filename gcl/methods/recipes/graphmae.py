@@ -8,7 +8,7 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GAT
 
-from gcl.checks import check_choice, check_count
+from gcl.checks import check_choice, check_count, check_fraction
 from gcl.contracts import Encoder
 from gcl.graphs.kinds import input_width
 from gcl.losses import ScaledCosineError
@@ -68,6 +68,7 @@ def graphmae(
     features = input_width("graphmae", data, None)
     check_choice("graphmae", "gnn", gnn, ("gcn", "gat"))
     check_count("graphmae", hidden=hidden, heads=heads)
+    check_fraction("graphmae", dropout=dropout)
 
     def network(inside: int, width: int, layers: int, act: str | None = None) -> Encoder:
         if gnn == "gat":
