@@ -66,7 +66,7 @@ def clusters(
         if k > rows:
             raise ValueError(f"clusters: k must be at most the {rows} rows, got {k}.")
         return kmeans_clusters(x, k, starts=starts, seed=seed)
-    check_seed("clusters", seed)
+    check_seed("clusters", seed, least=0)
     tried = _candidates(ks, rows)
     if data is not None and getattr(data, "num_nodes", rows) != rows:
         raise ValueError(

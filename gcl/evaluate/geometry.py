@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcl.checks import check_real, check_seed
+from gcl.checks import check_count, check_number, check_seed
 from gcl.evaluate.inputs import as_matrix
 from gcl.evaluate.result import Result
 
@@ -55,13 +55,11 @@ def geometry(
     x = _rows(z1)
     if x.shape[0] < 2:
         raise ValueError("geometry: expected at least two nodes, got one; pairs are compared.")
-    check_real("geometry", t=t)
-    if max_nodes is not None:
-        check_real("geometry", max_nodes=max_nodes)
+    check_number("geometry", t=t)
     if t <= 0:
         raise ValueError(f"geometry: t must be positive, got {t}.")
-    if max_nodes is not None and max_nodes < 2:
-        raise ValueError(f"geometry: max_nodes must be at least 2, or None, got {max_nodes}.")
+    if max_nodes is not None:
+        check_count("geometry", least=2, max_nodes=max_nodes)
     unit = torch.nn.functional.normalize(x, dim=1)
     values: dict[str, float] = {}
     if z2 is not None:

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
-from gcl.checks import as_strengths, check_count, check_real
+from gcl.checks import as_strengths, check_count, check_real, check_seed
 from gcl.evaluate.graph_fits import as_features, linear_scores
 from gcl.evaluate.graph_targets import classify_targets
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, as_targets
@@ -131,6 +131,7 @@ def _classify(
     strengths = as_strengths(where, "Cs", table.Cs if Cs is None else Cs)
     runs = table.runs if seeds is None else seeds
     check_count(where, seeds=runs)
+    check_seed(where, seed, least=0)
     x = as_matrix(z, where, l2=table.classifier == "kernel")
     targets = as_targets(y, x.shape[0], where, of="graph") if label_rate == 1 else None
     if targets is not None:
@@ -258,7 +259,7 @@ def _score(y: np.ndarray, predicted: np.ndarray, test: np.ndarray) -> tuple[floa
 def _look_up(where: str, protocol: str | GraphProtocol) -> GraphProtocol:
     if isinstance(protocol, GraphProtocol):
         return protocol
-    if protocol not in GRAPH_PROTOCOLS:
+    if not isinstance(protocol, str) or protocol not in GRAPH_PROTOCOLS:
         raise ValueError(
             f"{where}: unknown protocol {protocol!r}; choose one of {', '.join(GRAPH_PROTOCOLS)}."
         )

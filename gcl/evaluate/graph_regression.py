@@ -168,7 +168,7 @@ def _as_numbers(y: Any, rows: int, folds: int) -> np.ndarray:
 def _look_up(protocol: str | RegressionProtocol) -> RegressionProtocol:
     if isinstance(protocol, RegressionProtocol):
         return protocol
-    if protocol not in REGRESSION_PROTOCOLS:
+    if not isinstance(protocol, str) or protocol not in REGRESSION_PROTOCOLS:
         raise ValueError(
             f"graph_regression: unknown protocol {protocol!r}; choose one of "
             f"{', '.join(REGRESSION_PROTOCOLS)}."

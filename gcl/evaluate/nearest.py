@@ -199,11 +199,14 @@ def _by_usearch(
     built.add(np.arange(len(numbers)), numbers, threads=1)
     asked = rows.cpu().float().numpy()
     # The row itself comes back with its neighbours, and of fewer found the rest is looked up.
-    matches = built.search(asked, k + (own is not None))
-    keys, counts = np.asarray(matches.keys), np.asarray(matches.counts)
-    if asked.shape[0] == 1:
-        keys, counts = keys.reshape(1, -1), counts.reshape(1)
-    if (counts < keys.shape[1]).any():
+    wanted = k + (own is not None)
+    matches = built.search(asked, wanted)
+    keys = np.asarray(matches.keys)
+    # Of one query usearch gives its matches alone, as many as it has.
+    one = asked.shape[0] == 1
+    counts = np.array([keys.size]) if one else np.asarray(matches.counts)
+    keys = keys.reshape(len(counts), -1)
+    if (counts < wanted).any():
         return _exactly(x, rows, own, k, metric)
     found = torch.from_numpy(keys.astype(np.int64))
     if own is not None:

@@ -38,7 +38,7 @@ def is_csr(x: Tensor) -> bool:
 
 
 def as_features(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Features as they enter an encoder: in the dtype of its weights.
+    """Features as they enter an encoder: in the dtype of its weights, dense or CSR.
 
     Raises:
         TypeError: a sparse matrix where torch must follow every operation, which it cannot.
@@ -48,7 +48,8 @@ def as_features(x: Tensor, dtype: torch.dtype) -> Tensor:
             f"torch.export and torch.func take dense features, got a {x.layout} matrix; give "
             "x.to_dense()."
         )
-    return x.to(dtype)
+    x = x.to(dtype)
+    return x if x.layout in (torch.strided, torch.sparse_csr) else x.to_sparse_csr()
 
 
 def zero_columns(x: Tensor, drop: Tensor, graph: Tensor | None = None) -> Tensor:

@@ -10,7 +10,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gcl.checks import check_choice, check_interval, check_positive, check_real, check_views
+from gcl.checks import (
+    check_choice,
+    check_count,
+    check_interval,
+    check_positive,
+    check_real,
+    check_views,
+)
 from gcl.ops.similarity import row_similarity, unit_rows
 from gcl.ops.streaming import streaming_logsumexp, streaming_softmax_mean
 from gcl.ops.tracing import outside_graph
@@ -96,7 +103,8 @@ class ISogCLR(nn.Module):
         reduction: Literal["mean", "none"] = "mean",
     ):
         super().__init__()
-        check_positive("ISogCLR", num_nodes=num_nodes, perplexity=perplexity, lr=lr)
+        check_count("ISogCLR", num_nodes=num_nodes)
+        check_positive("ISogCLR", perplexity=perplexity, lr=lr)
         check_real("ISogCLR", tau_init=tau_init, momentum=momentum)
         check_interval("ISogCLR", "bounds", bounds)
         if not 0 < bounds[0] <= tau_init <= bounds[1] < math.inf:

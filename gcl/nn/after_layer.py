@@ -42,7 +42,7 @@ def after_layer(
     if norm is not None:
         after.append(normalization(owner, norm, width, norm_kwargs))
     if act is not None:
-        after.append(_activation(owner, act))
+        after.append(named_activation(owner, act))
     return after
 
 
@@ -86,7 +86,7 @@ class LayerNorm(pyg.LayerNorm):
         return super().forward(x, *arguments) if x.shape[0] else x
 
 
-def _activation(owner: str, act: str | Callable[[], nn.Module]) -> nn.Module:
+def named_activation(owner: str, act: str | Callable[[], nn.Module]) -> nn.Module:
     if not isinstance(act, str):
         if not callable(act):
             raise TypeError(f"{owner}: act must be the name of an activation, got {act!r}.")

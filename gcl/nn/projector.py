@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import MLP
 
-from gcl.checks import check_real
+from gcl.checks import check_count
 from gcl.nn.after_layer import normalization
 
 
@@ -47,17 +47,12 @@ def projector(
         torch.Size([3, 5])
     """
     out_channels = in_channels if out_channels is None else out_channels
-    check_real(
+    check_count(
         "projector",
         in_channels=in_channels,
         hidden_channels=hidden_channels,
         out_channels=out_channels,
     )
-    if min(in_channels, hidden_channels, out_channels) < 1:
-        raise ValueError(
-            f"projector: widths must be at least 1, got {in_channels}, {hidden_channels} and "
-            f"{out_channels}."
-        )
     narrow = inner_products and hidden_channels + 1 < out_channels
     head = _RotatedMLP if narrow else MLP
     inside = None if norm is None else normalization("projector", norm, hidden_channels)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch_geometric.nn import MLP
 
-from gcl.nn.prelu import activation
+from gcl.checks import check_count
+from gcl.nn.after_layer import named_activation
 
 
 class ShortcutMLP(nn.Module):
@@ -30,8 +31,11 @@ class ShortcutMLP(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, act: str = "relu"):
         super().__init__()
+        check_count("ShortcutMLP", in_channels=in_channels, out_channels=out_channels)
         widths = [in_channels, out_channels, out_channels, out_channels]
-        self.layers = MLP(widths, act=activation(act), norm=None, plain_last=False)
+        self.layers = MLP(
+            widths, act=named_activation("ShortcutMLP", act), norm=None, plain_last=False
+        )
         self.shortcut = nn.Linear(in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gcl.checks import check_views
 from gcl.ops.ranks import Ranks, total
-from gcl.ops.similarity import in_one_type
+from gcl.ops.similarity import BOUNDS, in_one_type
 
 
 def standard_views(
@@ -40,6 +40,7 @@ def standard_views(
 def standardize(z: Tensor, eps: float, together: Ranks | None = None) -> Tensor:
     """Columns with mean 0 and variance 1 (1/N); constant columns become 0.
 
+    A deviation below 1e-12 in float32, 1e-97 in float64, is none: its gradient would not be finite.
     NaN where the variance is beyond the type (deviations above 1e19 in float32).
 
     Args:
@@ -49,9 +50,9 @@ def standardize(z: Tensor, eps: float, together: Ranks | None = None) -> Tensor:
     """
     z = z.to(torch.promote_types(z.dtype, torch.float32))
     z = z - mean_row(z, together)
-    # The root of exactly 0 has no finite gradient: take it only where there is variance.
+    # The root of 0 has no finite gradient: take it only where there is variance.
     variance = mean_row(z.square(), together)
-    varies = variance > 0
+    varies = variance > BOUNDS[z.dtype][0]
     # A square beyond the type would pass for a deviation that makes the column 0: NaN tells.
     deviation = torch.where(varies, variance, 1.0).sqrt()
     return z / (deviation.masked_fill(variance.detach() == torch.inf, torch.nan) + eps)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from gcl.checks import check_count
+from gcl.checks import check_count, check_real
 from gcl.contracts import Graph
 from gcl.graphs.own_edges import joined, own_edges
 
@@ -85,6 +85,8 @@ class AddInfluence(BaseTransform):
         check_count("AddInfluence", order=order)
         if topk is not None:
             check_count("AddInfluence", topk=topk)
+        if ppr is not None:
+            check_real("AddInfluence", ppr=ppr)
         if ppr is not None and not 0 < ppr < 1:
             raise ValueError(f"AddInfluence: ppr must lie in (0, 1), got {ppr}.")
         if ppr is not None and not cumulative:

@@ -286,3 +286,12 @@ def test_found_numbers_for_edge_types(options):
     graph = HeteroData({"t": {"num_nodes": 9}, "a": {"num_nodes": 9}})
     graph["t", "to", "a"].edge_index = torch.arange(9).expand(2, 9)
     assert isinstance(judge(lambda: E.edge_split(graph, **options), graph), Refused)
+
+
+def test_found_one_query_of_the_index():
+    pytest.importorskip("usearch")
+    z = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    ids = [f"n{i}" for i in range(20)]
+    found = E.nearest(z, ids, 3, queries=["n0"], index="usearch")
+    assert found.ids.tolist() == E.nearest(z, ids, 3, queries=["n0"], index="exact").ids.tolist()
+    assert E.nearest(z[:4], None, 3, queries=[0], index="usearch").ids.shape == (1, 3)

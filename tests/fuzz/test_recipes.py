@@ -141,3 +141,10 @@ def test_found_a_rate_for_the_layers_of_pyg():
     graph = gcl.datasets.load("karate")
     refused = judge(lambda: recipes.graphmae(graph, gnn="gat", hidden=4, dropout=2.0))
     assert isinstance(refused, Refused)
+
+
+def test_found_sparse_features_that_are_narrower_than_the_layer():
+    graph = gcl.datasets.sbm(40, 2, num_features=1)
+    graph.x = graph.x.abs().to_sparse()
+    z = trained(recipes.graphmae(graph, hidden=2, normalize=False), graph, graph)
+    assert not isinstance(z, Refused)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gcl.losses import BarlowTwins
+from gcl.losses import CCASSG, BarlowTwins
 from gcl.testing import check_loss
 
 
@@ -47,3 +47,12 @@ def test_contract():
 def test_one_row_is_refused():
     with pytest.raises(ValueError, match="at least 2 rows"):
         BarlowTwins()(torch.ones(1, 3), torch.ones(1, 3))
+
+
+@pytest.mark.parametrize("loss", [BarlowTwins(eps=0.0), CCASSG(eps=0.0)])
+def test_columns_of_next_to_no_variance_count_as_constant(loss):
+    z1, z2 = (torch.randn(5, 3, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
+    tiny = (1e-20 * z1).requires_grad_()
+    value = loss(tiny, z2)
+    value.backward()
+    assert torch.isfinite(value) and torch.isfinite(tiny.grad).all()

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gcl.checks import check_node_pairs, shown
+from gcl.checks import check_count, check_node_pairs, shown
 from gcl.ops.log_weight import LogWeight
 
 
@@ -162,6 +162,7 @@ def without_pairs(pairs: Int[Tensor, "2 e"], num_nodes: int) -> LogWeight:
                 [1., 1.],
                 [0., 1.]])
     """
+    check_count("without_pairs", least=0, num_nodes=num_nodes)
     check_node_pairs("without_pairs", "pairs", pairs, num_nodes)
     keys = (pairs[0] * num_nodes + pairs[1]).unique()
     turned = (keys % num_nodes * num_nodes + keys // num_nodes).sort().values if num_nodes else keys

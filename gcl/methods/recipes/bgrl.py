@@ -67,7 +67,7 @@ def bgrl(
         torch.Size([34, 8])
     """
     check_fraction("bgrl", norm_momentum=norm_momentum)
-    check_count("bgrl", predictor=predictor)
+    check_count("bgrl", hidden=hidden, predictor=predictor)
     rates = view_rates("bgrl", drop_edge, mask_feature)
     network = encoder_of(
         "bgrl",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 from gcl.checks import shown
@@ -32,8 +33,15 @@ def contrastive_clustering(
     """The frame that PamC and SCGC* share: an MLP, started from an auto-encoder."""
     num_features = input_width(recipe, data, encoder)
     clusters = _number_of_classes(recipe, data) if clusters is None else clusters
-    if isinstance(hidden, int):
-        raise TypeError(f"{recipe}: hidden must be a tuple of widths such as ({hidden},).")
+    if not isinstance(hidden, tuple | list):
+        such = hidden if isinstance(hidden, int) else 256
+        raise TypeError(
+            f"{recipe}: hidden must be a tuple of widths such as ({such},), got {shown(hidden)}."
+        )
+    if pretrained is not None and not isinstance(pretrained, str | PathLike):
+        raise TypeError(
+            f"{recipe}: pretrained must be the path of a file, got {shown(pretrained)}."
+        )
     if encoder is None:
         encoder = MLPEncoder(num_features, tuple(hidden), dim)
     if not isinstance(encoder, MLPEncoder):

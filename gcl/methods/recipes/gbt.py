@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch_geometric.data import Data
 
+from gcl.checks import check_count
 from gcl.losses import BarlowTwins
 from gcl.methods.made import recorded
 from gcl.methods.recipes.node_frame import preparation, uniform_view
@@ -57,6 +58,7 @@ def gbt(
         >>> method.embed(gcl.datasets.load("karate")).shape
         torch.Size([34, 8])
     """
+    check_count("gbt", hidden=hidden)
     network = encoder_of(
         "gbt",
         data,

@@ -8,6 +8,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import Compose
 
 from gcl.augment import EdgeDropping, FeatureMasking
+from gcl.checks import check_count
 from gcl.contracts import Loss, Transform
 from gcl.methods.recipes.row_frame import EncoderChoice, encoder_of, on_rows, smoothing
 from gcl.methods.two_view import TwoView
@@ -129,6 +130,7 @@ def node_contrast(
         norm: normalisation before each activation of encoder and head, by PyG's name.
         whole_graph: transforms of the whole graph, applied after normalisation and propagation.
     """
+    check_count(recipe, hidden=hidden, proj=proj)
     network = encoder_of(
         recipe, data, encoder, 2 * hidden, hidden, num_layers=num_layers, act=act, norm=norm
     )
