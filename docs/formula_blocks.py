@@ -201,7 +201,8 @@ def mixed(text: str) -> list[Piece]:
 
 def _longest(words: list[str], at: int) -> tuple[str, str, int] | None:
     """The longest formula from a word on, the punctuation behind it, and where it ends."""
-    if not _looks_like_mathematics(words[at]):
+    counts = words[at].isdigit() and words[at + 1 : at + 2] in (["-"], ["+"], ["*"], ["/"])
+    if not (counts or _looks_like_mathematics(words[at])):
         return None
     for stop in range(len(words), at, -1):
         told = " ".join(words[at:stop])

@@ -143,15 +143,20 @@ class Formulas(SphinxDirective):
 
 
 def _table(rows: list[formula_blocks.Row]) -> nodes.table:
-    notes = any(row.note for row in rows)
-    group = nodes.tgroup(cols=3 if notes else 2)
-    group += [nodes.colspec(colwidth=1) for _ in range(group["cols"])]
+    columns = [
+        [_keys(row.key) for row in rows],
+        [_inline(row.meaning) for row in rows],
+        [_inline(row.note) for row in rows],
+    ]
+    if not any(row.note for row in rows):
+        del columns[-1]
+    cells = [[nodes.paragraph("", "", *cell) for cell in column] for column in columns]
+    group = nodes.tgroup(cols=len(cells))
+    for column in cells:  # as wide as their text, for pages that are text
+        group += nodes.colspec(colwidth=max(len(cell.astext()) for cell in column))
     body = nodes.tbody()
-    for row in rows:
-        cells = [_keys(row.key), _inline(row.meaning)] + ([_inline(row.note)] if notes else [])
-        line = nodes.row()
-        line += [nodes.entry("", nodes.paragraph("", "", *cell)) for cell in cells]
-        body += line
+    for line in zip(*cells, strict=True):
+        body += nodes.row("", *(nodes.entry("", cell) for cell in line))
     group += body
     return nodes.table("", group, classes=["formulas"])
 
