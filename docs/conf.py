@@ -16,6 +16,7 @@ from sphinx.util import logging
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import formula_blocks
 import inventories
 import papers
 
@@ -32,6 +33,7 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "mathml",
     "myst_parser",
     "sphinx_copybutton",
     "sphinx_design",
@@ -41,6 +43,7 @@ exclude_patterns = ["_build", "_templates", "gallery_src"]
 templates_path = ["_templates"]
 default_role = "code"
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"gcl {release}"
 html_copy_source = False
@@ -93,15 +96,7 @@ _SECTION = re.compile(
 def _to_rst(_app: Any, what: str, _name: str, _obj: Any, _opts: Any, lines: list[str]) -> None:
     """Docstrings are written to be read as text: turn their formulas and tables into reST."""
     head = next((i for i, line in enumerate(lines) if _SECTION.match(line)), len(lines))
-    out: list[str] = []
-    before = ""  # the last line that was not blank
-    for i, line in enumerate(lines[:head]):
-        # Indented text after a blank line is a formula, unless backticks say so already.
-        opens = line.startswith(" ") and i > 0 and not lines[i - 1].strip()
-        if opens and not before.startswith((" ", "- ")) and not line.lstrip().startswith("`"):
-            out += ["::", ""]
-        out.append(line)
-        before = line if line.strip() else before
+    out = formula_blocks.marked(lines[:head])
     rest = _references(lines[head:])
     # napoleon takes what stands before a colon in the first line of a variable for its type.
     lines[:] = (["", *out] if what == "data" else _tables(out)) + rest

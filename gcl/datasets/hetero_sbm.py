@@ -33,8 +33,8 @@ def hetero_sbm(
     Every node of every type has a class, known only for papers. A paper is linked to each author
     on its own, with `p_in` within a class and `p_out` across, and likewise to each subject:
 
-        `p_in  = homophily * E / pairs_in,    p_out = (1 - homophily) * E / pairs_out,`
-        `E = num_papers * authors,    x_i = mu[class_i] + noise * g_i / sqrt(num_features)`
+        p_in  = homophily * E / pairs_in,    p_out = (1 - homophily) * E / pairs_out,
+        E = num_papers * authors,    x_i = mu[class_i] + noise * g_i / sqrt(num_features)
 
     with random unit vectors `mu`, drawn for each type, and standard normal `g_i`. So the meta-paths
     paper-author-paper and paper-subject-paper join papers of one class more often than chance.

@@ -25,8 +25,8 @@ def sbm(
 
     Every pair of nodes is linked on its own, with `p_in` within a class and `p_out` across:
 
-        `p_in  = homophily * E / pairs_in,    p_out = (1 - homophily) * E / pairs_out,`
-        `E = num_nodes * degree / 2,    x_i = mu[y_i] + noise * g_i / sqrt(num_features)`
+        p_in  = homophily * E / pairs_in,    p_out = (1 - homophily) * E / pairs_out,
+        E = num_nodes * degree / 2,    x_i = mu[y_i] + noise * g_i / sqrt(num_features)
 
     with random unit vectors `mu` and standard normal `g_i`. Time and memory grow with the number of
     edges: a million nodes with ten million links take seconds.

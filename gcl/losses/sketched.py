@@ -17,7 +17,7 @@ from gcl.ops.tracing import outside_graph
 class Sketched(nn.Module):
     r"""A loss between random mixtures of the rows in place of the rows: COSTA.
 
-        L = loss( head(P z1), head(P' z2) ),   P, P' of shape k x n, k = ratio n, drawn at each call
+        L = loss( head(P z1), head(P' z2) ),   P, P' of shape [k, n], k = ratio n, drawn each call
 
     P' = P with `shared`; the mixtures then play the parts of nodes, row i of both is the same one.
 

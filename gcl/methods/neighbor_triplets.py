@@ -25,10 +25,10 @@ class NeighborTriplets(Method):
 
     With h the encoder's output (an MLP: features only), the loss compares
 
-        anchor     h
-        positive 1 A_hat dropout(h)         the structure around the node
-        positive 2 mean of h over `num_neighbors` draws of neighbours, the node among them
-        negatives  other rows of h
+        anchor      h
+        positive 1  A_hat dropout(h)         the structure around the node
+        positive 2  mean of h over `num_neighbors` draws of neighbours, the node among them
+        negatives   other rows of h
 
     and the embedding is `A_hat h`. O(e d + n d) besides the encoder.
 

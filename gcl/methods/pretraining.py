@@ -66,7 +66,7 @@ def pretrain(
 ) -> AutoEncoder:
     """Train an encoder, in place, as the first half of an auto-encoder.
 
-        minimise mean( (decoder(encoder(x)) - x)^2 ),  Adam, no weight decay
+        minimise  mean( (decoder(encoder(x)) - x)^2 ),  Adam, no weight decay
 
     The decoder and the order of the rows are drawn from generators of their own: the result depends
     on the encoder's initial weights, x and the arguments alone, and training that comes after is

@@ -36,7 +36,7 @@ def spherical_kmeans(
 ) -> tuple[Tensor, Tensor]:
     r"""Clusters of rows by cosine: rows and centroids have unit length.
 
-        maximise sum_i <u_i, mu_{c(i)}>,   mu_k = the direction of sum_{i: c(i) = k} u_i
+        maximise  sum_i <u_i, mu_{c(i)}>,   mu_k = the direction of sum_{i: c(i) = k} u_i
 
     The start is k-means++ with its own random numbers; the result depends on the seed, not on the
     order of the rows. Equal similarities go to the cluster of the lower number. A cluster that

@@ -24,7 +24,7 @@ class AddInfluence(BaseTransform):
     With `A_hat = D^-1 (A + I)`, the walk that may stay, whose rows sum to 1,
 
         Gamma = sum_{p=1..order} A_hat^p                             cumulative (SCGC*, PamC)
-        Gamma = A_hat^order                                          cumulative=False (SCGC)
+        Gamma = A_hat^order                                          `cumulative=False` (SCGC)
         Gamma = sum_{p=0..order} ppr (1 - ppr)^p A_hat^p             personalised PageRank, cut
 
     Every entry `Gamma_ij > 0` becomes a pair: anchor i, positive j, weight Gamma_ij. `A_ij` is the

@@ -155,7 +155,7 @@ def low_rank_sum(
     r"""`out_ij = sum_h w_h sigmoid(u_hi + v_hj)` as one product of matrices `[n, h p]`, `[h p, m]`.
 
         sigmoid(u + v) ~ sum_{r < p} c_r(u) T_r(v / radius),   |v| <= radius,
-        c_r(u) = (2 - [r = 0]) / p  sum_s sigmoid(u + radius t_s) T_r(t_s)
+        c_r(u) = (2 - [r = 0]) / p sum_s sigmoid(u + radius t_s) T_r(t_s)
 
     with the Chebyshev polynomials T and their p nodes t.
     """

@@ -29,8 +29,8 @@ def relax(layers: Sequence[Layer], intervals: Sequence[Interval]) -> list[Lines]
 
         low >= 0:        s = 1, rise = 0
         high <= 0:       s = a, rise = 0
-        low < 0 < high:  s = (high - a low) / (high - low),
-                         rise = (a - 1) high low / (high - low)
+        low < 0 < high:  s = (high - a * low) / (high - low),
+                         rise = (a - 1) * high * low / (high - low)
 
     Args:
         layers: whose activations are meant.
