@@ -46,6 +46,7 @@ default_role = "code"
 html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"gcl {release}"
+html_favicon = "_static/icon.svg"
 html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["gcl.css"]
@@ -81,13 +82,18 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery_src",
     "gallery_dirs": "gallery",
     "image_scrapers": ("figure_scraper.scrape",),
+    "within_subsection_order": "figure_scraper.place",
+    "remove_config_comments": True,
+    "capture_repr": (),  # an example prints what it has to say
+    "min_reported_time": 600,
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
-    "thumbnail_size": (480, 336),
+    "thumbnail_size": (800, 560),
 }
 
+_NUMBER = re.compile(r"[(<]?[+-]?\d[\d.,]*\)?,?|[±/▲%]")  # each word of a cell of numbers
 _SECTION = re.compile(
     r"(Args|Attributes|Example|Raises|Reference|Returns|Shape|Yields):\s*$", re.ASCII
 )
@@ -153,19 +159,24 @@ def _short_names(_app: Any, docname: str, source: list[str]) -> None:
 
 
 def _tables_to_be_read(_app: Any, doctree: nodes.document) -> None:
-    """`72.6 ± 0.8` stays on one line, and commits stay in the results files."""
+    """`72.6 ± 0.8` stays on one line, numbers on the right, and commits in the results files."""
     for told in list(doctree.findall(nodes.Text)):
-        if " ± " in told and not isinstance(told.parent, nodes.literal):
-            told.parent.replace(told, nodes.Text(told.replace(" ± ", "\u00a0±\u00a0")))
+        kept = re.sub(r" ([±/]) (?=\d)", "\u00a0\\1\u00a0", told)
+        if kept != told and not isinstance(told.parent, nodes.literal):
+            told.parent.replace(told, nodes.Text(kept))
     for group in list(doctree.findall(nodes.tgroup)):
         heads = [entry.astext() for entry in group.findall(nodes.thead)][:1]
         rows = list(group.findall(nodes.row))
-        if not heads or rows[0].children[-1].astext() != "commits":
-            continue
-        for row in rows:
-            row.remove(row.children[-1])
-        group.remove([x for x in group.children if isinstance(x, nodes.colspec)][-1])
-        group["cols"] -= 1
+        if heads and rows[0].children[-1].astext() == "commits":
+            for row in rows:
+                row.remove(row.children[-1])
+            group.remove([x for x in group.children if isinstance(x, nodes.colspec)][-1])
+            group["cols"] -= 1
+        for head, *cells in list(zip(*(row.children for row in rows), strict=False))[1:]:
+            told = [word for cell in cells for word in cell.astext().split()]
+            if heads and told and all(map(_NUMBER.fullmatch, told)):
+                for cell in (head, *cells):
+                    cell["classes"] = ["text-right"]
 
 
 def _check_api(_app: Sphinx) -> None:

@@ -1,13 +1,18 @@
-// Tables of four rows and more are sorted by a click on a head: numbers by size, "72.6 ± 0.8" by the mean.
+// Tables of numbers, of four rows and more, are sorted by a click on a head: by size, "72.6 ± 0.8" by the mean.
 document.addEventListener("DOMContentLoaded", () => {
   const number = (text) => {
-    const found = text.replace(/[\u2212–]/g, "-").match(/^[(+]?\s*(-?[\d,]*\.?\d+)/);
-    return found ? parseFloat(found[1].replace(/,/g, "")) : null;
+    const found = text.replace(/[\u2212–]/g, "-").match(/^[(<+]?\s*(-?[\d,]*\.?\d+)/);
+    // "<0.001" stands below 0.001.
+    return found ? parseFloat(found[1].replace(/,/g, "")) * (text[0] === "<" ? 0.999 : 1) : null;
   };
   for (const table of document.querySelectorAll("article table.docutils:not(.autosummary)")) {
     const body = table.tBodies[0];
     const heads = table.tHead ? [...table.tHead.rows[0].cells] : [];
     if (!body || body.rows.length < 4 || heads.length < 2) continue;
+    if (!body.querySelector("td.text-right")) continue; // sentences have an order of their own
+    const names = [...body.rows].map((row) => row.cells[0].textContent.trim());
+    // A row without a name of its own says something only below the row it belongs to.
+    if (names.includes("") || new Set(names).size < names.length) continue;
     table.classList.add("sortable");
     heads.forEach((head, column) => {
       if (!head.textContent.trim()) head.setAttribute("aria-label", "name");

@@ -6,6 +6,8 @@ The karate club, its communities coloured by their strength, before and after co
 dropping at p = 0.4. Edges inside strong communities stay; edges between communities go first.
 """
 
+# sphinx_gallery_thumbnail_number = 0
+
 import networkx as nx
 import torch
 from matplotlib.figure import Figure

@@ -7,6 +7,8 @@ other view than to the average node? A bound of it, by degree, shows where a con
 thin. POT puts the bound into the loss.
 """
 
+# sphinx_gallery_thumbnail_number = 0
+
 import copy
 
 import torch

@@ -7,6 +7,8 @@ alone; labels only colour the pictures and score the result. Masking whole pixel
 views drop edges only, and the pixels are not normalised.
 """
 
+# sphinx_gallery_thumbnail_number = 0
+
 from torch_geometric.seed import seed_everything
 
 import gcl

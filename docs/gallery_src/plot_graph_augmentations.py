@@ -7,6 +7,8 @@ GraphCL on caffeine. They work on a batch of graphs as on one, each graph keeps 
 and masks, positions and edge attributes follow what is left.
 """
 
+# sphinx_gallery_thumbnail_number = 0
+
 import torch
 from matplotlib.figure import Figure
 from torch_geometric.data import Data

@@ -7,6 +7,8 @@ means of K clusters, each counted as often as it has nodes. How much is lost dep
 nodes of a cluster lie apart, and on the temperature.
 """
 
+# sphinx_gallery_thumbnail_number = 0
+
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
@@ -31,7 +33,7 @@ left, right = picture.subplots(1, 2, sharex=True, sharey=True)
 anchor = nodes[0]
 for axes, title in ((left, "exact: 62 products"), (right, "meta-nodes: 4 products")):
     axes.add_artist(Circle((0, 0), 1, fill=False, color="0.8"))
-    axes.set(title=title, xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
+    axes.set(title=title, xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), aspect="equal")
     axes.axis("off")
 for node, label in zip(nodes[1:], labels[1:].tolist(), strict=True):
     left.plot(*zip(anchor, node, strict=True), color=f"C{label}", linewidth=0.5, alpha=0.6)
@@ -42,7 +44,7 @@ for c in range(4):
     size = int((labels[1:] == c).sum())
     right.plot(*zip(anchor, mean, strict=True), color=f"C{c}", linewidth=2)
     right.plot(*mean, "o", color=f"C{c}", markersize=2.2 * size**0.5 + 4)
-    right.annotate(f"{size} x", 1.15 * mean, ha="center", va="center")
+    right.annotate(f"{size} x", 1.27 * mean, ha="center", va="center")
 for axes in (left, right):
     axes.plot(*anchor, "*", color="black", markersize=12)
 

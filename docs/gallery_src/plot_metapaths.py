@@ -7,6 +7,8 @@ the graph of the meta-path paper, author, paper: how many authors two papers sha
 what MEOW adds to a paper for that meta-path: its context, the authors on the way.
 """
 
+# sphinx_gallery_thumbnail_number = 0
+
 import networkx as nx
 import torch
 from matplotlib.figure import Figure

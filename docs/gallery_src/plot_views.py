@@ -6,6 +6,8 @@ Contrastive methods compare two random views of one graph. Here are two views of
 each keeps every node, drops some edges, and zeroes some feature columns.
 """
 
+# sphinx_gallery_thumbnail_number = 0
+
 import networkx as nx
 import torch
 from matplotlib.figure import Figure

@@ -82,7 +82,7 @@ class Line:
             self.method,
             ours if math.isnan(self.std) else f"{ours} ± {_percent(self.std)}",
             self._told_gain(),
-            "" if math.isnan(self.p) else f"{self.p:.3f}",
+            _chance(self.p),
             _percent(self.raw_rows),
             str(len(self.values)),
             _percent(self.untrained),
@@ -153,7 +153,6 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
     parts = [
         f"# Leaderboard, {protocol.partition(':')[0]}",
         _said(board),
-        f"Made by `{command}`; do not edit.",
         f"Test accuracy in percent, protocol {protocol}. “Ours” is the mean ± the deviation over "
         "training seeds and splits. “Over propagated” is the difference to features smoothed over "
         f"the graph without training, in pairs over seeds and splits, ± its deviation; {ABOVE} "
@@ -178,6 +177,7 @@ def markdown(board: dict[str, list[Line]], protocol: str, command: str, picture:
             )
             heads = ("method", *CLUSTERS.values(), "seeds", "commits")
             parts.append(_as_table(heads, [line.cluster_cells() for line in found]))
+    parts.append(f"Made by `{command}`; do not edit.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -290,6 +290,13 @@ def _mean(values: Sequence[float]) -> float:
 
 def _percent(value: float) -> str:
     return "" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _chance(p: float) -> str:
+    """No chance is 0: a smaller one than the digits can show is told as such."""
+    if math.isnan(p):
+        return ""
+    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
 
 
 def _number(value: float) -> str:

@@ -52,6 +52,17 @@ def test_deviation_is_over_seeds_and_splits():
     assert line.cells()[6:10] == ["", "", "", ""]
 
 
+def test_no_chance_is_zero():
+    (line,) = leaderboard.leaderboard(
+        [{"config": "grace/karate", "protocol": "random-10-10-80", "seed": 0,
+          "features": "grace", "commit": "c", "accuracy": 0.5}],
+        [entry("grace/karate")], seeds=1,
+    )["karate"]  # fmt: skip
+    at = leaderboard.HEADS.index("p")
+    shown = [replace(line, p=p).cells()[at] for p in (0.0, 0.0004, 0.0006, 0.25, math.nan)]
+    assert shown == ["<0.001", "<0.001", "0.001", "0.250", ""]
+
+
 def test_a_board_opens_with_what_it_says():
     """The sentence agrees with the marks of the tables below it, on the pages that are kept."""
     docs = Path(__file__).parents[2] / "docs"
