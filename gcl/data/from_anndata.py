@@ -98,7 +98,8 @@ def from_anndata(
         if label not in columns:
             _refuse(label, "obs", columns)
         column = {label: adata.obs[label]}
-        data.y, data.classes = classes_of(read_table("from_anndata: obs", column)[label])
+        found = read_table("from_anndata: obs", column)[label]
+        data.y, data.classes = classes_of("from_anndata: obs", label, found)
     data.ids = np.array([str(name) for name in adata.obs_names])
     data.feature_names = names
     return data

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gcl.data.tables import as_ids, id_names, missing, read_table, refuse_dates, together
+from gcl.data.tables import as_ids, missing, read_table, refuse_dates, together
 
 COLUMNS = {
     "whole": [1, 2, 3],
@@ -88,7 +88,7 @@ def test_a_broken_file(tmp_path):
     pytest.importorskip("pandas")
     path = tmp_path / "a.csv"
     path.write_text("")
-    with pytest.raises(ValueError, match=r"a\.csv is no table of commas"):
+    with pytest.raises(ValueError, match=r"a\.csv is empty"):
         read_table("here", path)
     path.write_text("a,b\n1,2\n1,2,3,4\n")
     with pytest.raises(ValueError, match=r"a\.csv is no table of commas"):
@@ -116,13 +116,6 @@ def test_together_is_text_where_either_is():
     a, b = together(np.array([1, 2]), np.array(["1", "x"]))
     assert (a == np.array(["1", "2"])).all()
     assert b.dtype.kind == "U"
-
-
-def test_names_of_ids():
-    assert id_names(["a", "b", "c"], (None, None)) == ["a", "b"]
-    assert id_names(["Target", "x", "Source"], (None, None)) == ["Source", "Target"]
-    assert id_names(["a"], (None, None)) == ["a"]
-    assert id_names(["x", "node_id"], (None,)) == ["node_id"]
 
 
 def test_missing():
