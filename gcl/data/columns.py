@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gcl.checks import shown
-from gcl.data.tables import Table, missing, refuse_dates
+from gcl.data.tables import Table, missing, refuse_commas, refuse_values
 
 Categories: TypeAlias = Literal["one_hot", "codes"]
 
@@ -56,7 +56,8 @@ def features_of(where: str, table: Table, categories: Categories, limit: int) ->
     names: list[str] = []
     found: dict[str, list[str]] = {}
     for name, column in table.items():
-        refuse_dates(where, name, column)
+        refuse_values(where, name, column)
+        refuse_commas(where, name, column)
         gone = missing(column)
         if gone.all() and len(gone):
             raise ValueError(f"{where}: column {name!r} has no values; leave it out.")
@@ -98,7 +99,7 @@ def classes_of(
         >>> classes_of("here", "kind", np.array(["b", None, "a"], dtype=object))
         (tensor([ 1, -1,  0]), ['a', 'b'])
     """
-    refuse_dates(where, name, column)
+    refuse_values(where, name, column)
     known = ~missing(column)
     there = column[known]
     if len(column) and not len(there):

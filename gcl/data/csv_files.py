@@ -24,7 +24,6 @@ _PACKED: dict[bytes, Callable[..., Any]] = {
     b"\xfd7zXZ": lzma.open,
 }
 _NO_TEXT = (b"PK\x03\x04", b"PAR1")  # of zip and Excel, of Parquet
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 
 
 def read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
@@ -36,8 +35,7 @@ def read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
     Raises:
         FileNotFoundError: no file.
         ImportError: no pandas.
-        ValueError: no such text, a first line that does not name each column once, or numbers with
-            decimal commas.
+        ValueError: no such text, or a first line that does not name each column once.
     """
     if not path.is_file():
         told = ", which is a folder" if path.is_dir() else ""
@@ -50,8 +48,8 @@ def read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
     import pandas as pd
 
     names: list[str] = []
+    mark = _separator(where, path)
     try:
-        mark = _separator(where, path)
         with _opened(where, path) as file:
             first = pd.read_csv(file, nrows=1, header=None, sep=mark, dtype=str, na_filter=False)
         names = _column_names(where, path, first.iloc[0].tolist())
@@ -81,7 +79,7 @@ def read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
         raise ValueError(
             f"{where}: {path} is not written in UTF-8 (byte {error.object[error.start]:#x} is "
             f"none of it); read it by its encoding, such as pandas.read_csv({str(path)!r}, "
-            "encoding='latin-1'), and give that DataFrame."
+            f"{_told(mark)}encoding='latin-1'), and give that DataFrame."
         ) from None
     except pd.errors.EmptyDataError:
         raise ValueError(
@@ -92,9 +90,6 @@ def read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
         raise ValueError(f"{where}: {path} is no table of commas: {said}.") from None
     empty = [n for n in names if is_unnamed(n) and frame[n].isna().all()]
     frame = frame.drop(columns=empty if len(frame) else [])  # of lines that end by the mark
-    for name in frame.columns:
-        if name not in named and frame[name].dtype.kind == "O":
-            _refuse_commas(where, path, mark, name, frame[name].dropna())
     return frame
 
 
@@ -102,14 +97,17 @@ def without_header(path: Any, names: Sequence[str]) -> str:
     """How a file is read whose first line is a row."""
     mark = ""
     if path is not None:
-        found = _separator("", Path(path))
-        mark = "" if found == "," else f"sep={found!r}, "
+        mark = _told(_separator("", Path(path)))
     shown = "path" if path is None else repr(str(path))
     return f"pandas.read_csv({shown}, {mark}header=None, names={list(names)})"
 
 
+def _told(mark: str) -> str:
+    return "" if mark == "," else f"sep={mark!r}, "
+
+
 def _separator(where: str, path: Path) -> str:
-    with _opened(where, path) as file:
+    with _opened(where, path, errors="replace") as file:
         line = next((line for line in file if line.strip()), "")
     return max(",;\t", key=re.sub(r'"[^"]*"', "", line).count)
 
@@ -128,7 +126,7 @@ def _column_names(where: str, path: Path, first: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _opened(where: str, path: Path) -> Any:
+def _opened(where: str, path: Path, errors: str = "strict") -> Any:
     """The text of a file.
 
     Raises:
@@ -147,20 +145,9 @@ def _opened(where: str, path: Path) -> Any:
                     "or read_csv(path, encoding='utf-16'), whichever it is, and give the DataFrame."
                 )
             file.seek(0)
-            with io.TextIOWrapper(file, "utf-16" if wide else "utf-8-sig", newline="") as text:
+            with io.TextIOWrapper(
+                file, "utf-16" if wide else "utf-8-sig", errors, newline=""
+            ) as text:
                 yield text
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"{where}: {path} cannot be unpacked: {error}.") from None
-
-
-def _refuse_commas(where: str, path: Path, mark: str, name: str, column: Any) -> None:
-    """Words that are numbers where a comma separates decimals or thousands."""
-    words = column.astype(str).to_numpy()
-    shown = next((word for word in words if "," in word), None)
-    if shown is not None and all(_DECIMAL_COMMA.fullmatch(word.strip()) for word in words):
-        sep = "" if mark == "," else f"sep={mark!r}, "
-        raise ValueError(
-            f"{where}: column {name!r} of {path} holds numbers with commas, such as {shown!r}; "
-            f"read it by pandas.read_csv({str(path)!r}, {sep}decimal=','), or thousands=',', and "
-            "give that DataFrame."
-        )

@@ -24,7 +24,8 @@ from gcl.data.tables import (
     column_of,
     missing,
     read_table,
-    refuse_dates,
+    refuse_commas,
+    refuse_values,
     together,
 )
 from gcl.transforms import AddDegreeFeatures
@@ -145,7 +146,7 @@ def _ends(table: Table, source: str | None, target: str | None) -> list[str]:
             "from_edges: edges needs two columns, the ids of both ends, got "
             f"{', '.join(map(repr, table)) or 'none'}; name them by source= and target=. A file "
             "that is separated by other than commas, semicolons or tabs, or begins with comments: "
-            "pandas.read_csv(path, sep=..., comment='#')."
+            "pandas.read_csv(path, sep=..., comment='#', header=None, names=[...])."
         )
     return names
 
@@ -306,7 +307,8 @@ def _add_edges(
 
 def _weights(name: str, column: np.ndarray) -> Tensor:
     """In float64, so that sums do not depend on their order."""
-    refuse_dates("from_edges: edges", name, column)
+    refuse_values("from_edges: edges", name, column)
+    refuse_commas("from_edges: edges", name, column)
     numbers = np.array([_number(v) for v in column]) if column.dtype == object else column
     numbers = numbers.astype(np.float64)
     bad = ~(np.isfinite(numbers) & (numbers > 0))

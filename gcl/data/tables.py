@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -87,6 +88,7 @@ def as_ids(where: str, column: np.ndarray, what: str) -> np.ndarray:
         >>> as_ids("here", np.array(["1", "x"], dtype=object), "source")
         array(['1', 'x'], dtype='<U1')
     """
+    refuse_values(where, what, column)
     gone = missing(column)
     if column.dtype == object:
         gone = gone | np.fromiter((v == "" for v in column), bool, len(column))
@@ -96,7 +98,6 @@ def as_ids(where: str, column: np.ndarray, what: str) -> np.ndarray:
             f"{int(gone.argmax())}; every row needs one: fill it in or leave those rows out."
         )
     if column.dtype != object:
-        refuse_dates(where, what, column)
         if column.dtype.kind == "i":
             return column
         whole = column.astype(np.int64) if (np.abs(column) < 2**53).all() else None
@@ -119,19 +120,48 @@ def together(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return a.astype(str), b.astype(str)
 
 
-def refuse_dates(where: str, name: str, column: np.ndarray) -> None:
-    """Dates are neither numbers nor words.
+def refuse_values(where: str, name: str, column: np.ndarray) -> None:
+    """Dates and lists are neither numbers nor words.
+
+    It is asked where a column is used, so that others may hold anything.
 
     Raises:
         TypeError: the column holds some.
     """
-    days = datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64
-    objects = column.dtype == object and any(isinstance(value, days) for value in column)
-    if column.dtype.kind in "mM" or objects:
+    dates = column.dtype.kind in "mM"
+    for row, value in enumerate(column if column.dtype == object else ()):
+        if isinstance(value, list | dict | set | np.ndarray):
+            raise TypeError(
+                f"{where}: column {name!r} must hold one value a row, got {shown(value)} in row "
+                f"{row}; leave the column out, or make one of each part."
+            )
+        dates = dates or isinstance(value, _DATES)
+    if dates:
         raise TypeError(
             f"{where}: column {name!r} holds dates or times; turn it into a number, such as days "
             "since the first, or leave it out."
         )
+
+
+def refuse_commas(where: str, name: str, column: np.ndarray) -> None:
+    """Numbers are no words where a comma separates decimals or thousands.
+
+    Raises:
+        ValueError: all words of the column are such.
+    """
+    words = [v for v in column if v is not None] if column.dtype == object else []
+    comma = next((v for v in words if "," in str(v)), None)
+    if comma is not None and all(_COMMA.fullmatch(str(v).strip()) for v in words):
+        raise ValueError(
+            f"{where}: column {name!r} holds numbers with commas, such as {comma!r}; read them as "
+            "numbers: pandas.read_csv(path, sep=..., decimal=','), or thousands=','."
+        )
+
+
+_DATES = (
+    datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64
+)  # fmt: skip
+_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 
 
 def missing(column: np.ndarray) -> np.ndarray:
@@ -232,20 +262,18 @@ def _of_values(where: str, name: str, values: Any) -> np.ndarray:
         return values.astype(np.int64, copy=False)
     if values.dtype.kind in "mM":
         return values  # refused where it is used
-    return _of_objects(where, name, values)
+    return _of_objects(values)
 
 
-def _of_objects(where: str, name: str, values: np.ndarray) -> np.ndarray:
+def _of_objects(values: np.ndarray) -> np.ndarray:
     """Objects as numbers where all that are there are numbers, else as text and numbers."""
     found = np.empty(len(values), dtype=object)
     for row, value in enumerate(values):
+        if isinstance(value, list | dict | set | np.ndarray):
+            found[row] = value  # refused where it is used
+            continue
         if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
             continue
-        if isinstance(value, list | dict | set | np.ndarray):
-            raise TypeError(
-                f"{where}: column {name!r} must hold one value a row, got {shown(value)} in row "
-                f"{row}."
-            )
         found[row] = value
     there = [v for v in found if v is not None]
     if any(isinstance(v, int) and not -(2**63) <= v < 2**63 for v in there):

@@ -32,7 +32,8 @@ def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
         except (AttributeError, TypeError, ValueError):
             raise TypeError(
                 f"{where}: expected embeddings as a table of numbers, got something else in it; "
-                "take the columns of numbers, and give ids by themselves."
+                "take the columns of numbers; pandas.read_csv(path, index_col=0) where the first "
+                "holds ids."
             ) from None
     if isinstance(z, Tensor):
         z = z.detach()

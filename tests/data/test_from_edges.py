@@ -366,3 +366,17 @@ def test_names_labels_and_ids_that_are_none(change, message):
     with pytest.raises(ValueError, match=message) as caught:
         from_edges(edges, nodes, **change)
     assert "\n" not in str(caught.value)
+
+
+def test_columns_that_are_not_used_may_hold_anything():
+    nodes = {"id": ["a", "b"], "age": [1, 2], "tags": [["x"], []], "size": ["1,5", "2,5"]}
+    edges = {"source": ["a"], "target": ["b"], "path": [{"x": 1}]}
+    data = from_edges(edges, nodes, features=["age"], edge_features=[])
+    assert data.feature_names == ["age"]
+    with pytest.raises(TypeError, match="edges: column 'path' must hold one value a row"):
+        from_edges(edges, nodes, features=["age"])
+    with pytest.raises(TypeError, match="nodes: column 'tags' must hold one value a row"):
+        from_edges(edges, nodes, edge_features=[])
+    weighted = {"source": ["a"], "target": ["b"], "weight": ["1,5"]}
+    with pytest.raises(ValueError, match="'weight' holds numbers with commas, such as '1,5'"):
+        from_edges(weighted)
