@@ -58,8 +58,8 @@ def from_anndata(
 
     Raises:
         TypeError: no such object.
-        ValueError: a name that is not there; k or n_components out of range; NaN or infinity;
-            counts below zero; weights that are not above 0.
+        ValueError: a name that is not there; names of cells that come twice; k or n_components out
+            of range; NaN or infinity; counts below zero; weights that are not above 0.
 
     Example:
         >>> from types import SimpleNamespace
@@ -77,7 +77,17 @@ def from_anndata(
             )
     check_count("from_anndata", k=k)
     check_seed("from_anndata", seed)
+    ids = np.array([str(name) for name in adata.obs_names])
+    values, times = np.unique(ids, return_counts=True)
+    if len(values) < len(ids):
+        raise ValueError(
+            f"from_anndata: {int((times > 1).sum())} names of obs_names come more than once, such "
+            f"as {str(values[times > 1][0])!r}; make each the name of one row: "
+            "adata.obs_names_make_unique()."
+        )
     x, names = _features(adata, features)
+    if not np.isfinite(x.data if sp.issparse(x) else x).all():
+        raise ValueError("from_anndata: features hold NaN or infinity; fill them in first.")
     if counts:
         x = _log_normalized(x)
     if n_components is not None:
@@ -89,7 +99,7 @@ def from_anndata(
             )
         x = TruncatedSVD(n_components, random_state=seed).fit_transform(x)
         names = [f"component {i}" for i in range(n_components)]
-    data = Data(x=as_feature_matrix("from_anndata", x, len(adata.obs_names)))
+    data = Data(x=as_feature_matrix("from_anndata", x, len(ids)))
     data.edge_index, weight = _edges(adata, graph, k, x)
     if weight is not None:
         data.edge_weight = weight
@@ -98,8 +108,9 @@ def from_anndata(
         if label not in columns:
             _refuse(label, "obs", columns)
         column = {label: adata.obs[label]}
-        data.y, data.classes = classes_of(read_table("from_anndata: obs", column)[label])
-    data.ids = np.array([str(name) for name in adata.obs_names])
+        found = read_table("from_anndata: obs", column)[label]
+        data.y, data.classes = classes_of("from_anndata: obs", label, found)
+    data.ids = ids
     data.feature_names = names
     return data
 
@@ -109,15 +120,16 @@ def to_obsm(adata: Any, z: Any, key: str = "X_gcl") -> None:
 
     Args:
         adata: what the graph was made from.
-        z: a row a cell, in its order: what `gcl.embed` gives.
+        z: a row a cell, in its order: what `gcl.embed` gives; of a DataFrame of pandas the index
+            must be that order.
         key: where to.
 
     Shape:
         z `[n, d]`.
 
     Raises:
-        TypeError: no AnnData.
-        ValueError: another number of rows.
+        TypeError: no AnnData, or a key that is no name.
+        ValueError: another number of rows, or rows of other names.
 
     Example:
         >>> from types import SimpleNamespace
@@ -128,11 +140,24 @@ def to_obsm(adata: Any, z: Any, key: str = "X_gcl") -> None:
     """
     if not hasattr(adata, "obsm") or not hasattr(adata, "obs_names"):
         raise TypeError(f"to_obsm: expected an AnnData, got {shown(adata)}.")
-    rows = z.detach().cpu().numpy() if isinstance(z, Tensor) else np.asarray(z)
+    if not isinstance(key, str):
+        raise TypeError(f"to_obsm: key must be a name such as 'X_gcl', got {shown(key)}.")
+    if isinstance(z, Tensor):
+        z = z.detach().cpu()
+        rows = (z.float() if z.dtype == torch.bfloat16 else z).numpy()
+    else:
+        rows = np.asarray(z)
     if rows.ndim != 2 or len(rows) != len(adata.obs_names):
         raise ValueError(
             f"to_obsm: expected embeddings [{len(adata.obs_names)}, width], a row a cell, got "
             f"{list(rows.shape)}."
+        )
+    index = getattr(z, "index", None) if hasattr(z, "columns") else None
+    called = [] if index is None else list(index)
+    if called and isinstance(called[0], str) and called != list(adata.obs_names):
+        raise ValueError(
+            "to_obsm: the rows of the DataFrame are called otherwise than those of obs_names, or "
+            "stand in another order; give z.loc[adata.obs_names]."
         )
     adata.obsm[key] = rows
 
@@ -151,36 +176,48 @@ def _features(adata: Any, features: str) -> tuple[Any, list[str]]:
     elif features in adata.layers:
         x = adata.layers[features]
     else:
-        _refuse(features, "layers", adata.layers)
+        _refuse(features, "layers", adata.layers, "features", adata.obsm)
+    if hasattr(x, "to_memory"):  # of a file that was opened and not read
+        x = x.to_memory()
     x = sp.csr_array(x, dtype=np.float32) if sp.issparse(x) else np.asarray(x, dtype=np.float32)
     named = getattr(adata, "var_names", None)
     of_genes = not features.startswith("obsm:") and named is not None
     return x, [str(n) for n in (named if of_genes and named is not None else range(x.shape[1]))]
 
 
-def _of_obsm(adata: Any, told: str) -> np.ndarray:
+def _of_obsm(adata: Any, told: str) -> Any:
     key = told.removeprefix("obsm:")
     if key not in adata.obsm:
         _refuse(key, "obsm", adata.obsm)
-    found = np.asarray(adata.obsm[key], dtype=np.float32)
-    if found.ndim != 2 or not np.isfinite(found).all():
+    given = adata.obsm[key]
+    sparse = sp.issparse(given)
+    found = (sp.csr_array if sparse else np.asarray)(given, dtype=np.float32)
+    if found.ndim != 2 or not np.isfinite(found.data if sparse else found).all():
         raise ValueError(f"from_anndata: obsm[{key!r}] must be a matrix without NaN and infinity.")
     return found
 
 
-def _refuse(key: str, where: str, there: Any) -> Any:
+def _refuse(key: str, where: str, there: Any, option: str = "", obsm: Any = ()) -> Any:
+    advice = did_you_mean(key, list(there))
+    if key in obsm:
+        advice = f"obsm has: {option}='obsm:{key}'; "
+    elif key == "spatial":
+        advice += "graph=None joins what is near by the features, graph='connectivities' takes "
+        advice += "that of scanpy; "
+    elif where == "obsp" and not advice:
+        advice = "sc.pp.neighbors(adata) makes 'connectivities'; "
     raise ValueError(
-        f"from_anndata: {where} has no {key!r}; {did_you_mean(key, list(there))}there is "
+        f"from_anndata: {where} has no {key!r}; {advice}there is "
         f"{', '.join(map(repr, there)) or 'nothing'}."
     )
 
 
 def _log_normalized(x: Any) -> Any:
     values = x.data if sp.issparse(x) else x
-    if not np.isfinite(values).all() or (values < 0).any():
+    if (values < 0).any():
         raise ValueError(
-            "from_anndata: counts must be finite and not below 0; leave counts=False for features "
-            "that are normalised already."
+            "from_anndata: counts must not be below 0; leave counts=False for features that are "
+            "normalised already."
         )
     scaled = normalize(x, norm="l1")
     if sp.issparse(scaled):
@@ -197,7 +234,7 @@ def _edges(adata: Any, graph: str | None, k: int, x: Any) -> tuple[Tensor, Tenso
     if graph == "spatial" or graph.startswith("obsm:"):
         return _near(_of_obsm(adata, graph), k, "euclidean")
     if graph not in adata.obsp:
-        _refuse(graph, "obsp", adata.obsp)
+        _refuse(graph, "obsp", adata.obsp, "graph", adata.obsm)
     found = sp.csr_array(adata.obsp[graph])
     found.eliminate_zeros()
     if not (np.isfinite(found.data).all() and (found.data > 0).all()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -14,15 +15,17 @@ from torch_geometric.utils import coalesce
 
 from gcl.checks import check_choice, check_count, shown
 from gcl.data.columns import Categories, classes_of, features_of
+from gcl.data.csv_files import without_header
 from gcl.data.matrices import as_feature_matrix
+from gcl.data.naming import id_names, names_are_ids
 from gcl.data.tables import (
     Table,
     as_ids,
     column_of,
-    id_names,
     missing,
     read_table,
-    refuse_dates,
+    refuse_commas,
+    refuse_values,
     together,
 )
 from gcl.transforms import AddDegreeFeatures
@@ -47,8 +50,10 @@ def from_edges(
 ) -> Data:
     """A graph from tables: ids become row numbers, columns become features.
 
-    Tables are a pandas or Polars DataFrame, the path of a CSV file (read by pandas), or a dict of
-    columns. Nothing is scaled: give features of one scale, or `gcl.transforms.NormalizeRows`.
+    Tables are a pandas or Polars DataFrame, the path of a CSV file whose first line names the
+    columns (read by pandas; commas, semicolons or tabs; UTF-8; packed by gzip, bz2 or xz, too), or
+    a dict of columns. Nothing is scaled: give features of one scale, or
+    `gcl.transforms.NormalizeRows`.
 
     Columns of numbers are taken as they are; missing ones become the mean of the column, and
     another column, `name=missing`, says where. Columns of words become one-hot columns
@@ -64,7 +69,7 @@ def from_edges(
         source: the column of edges with ids; else that called source, src or from, else the first.
         target: likewise; target, dst or to, else the second.
         weight: the column of weights, numbers above 0, for `edge_weight`: how strong an edge is.
-            Else that called weight, if there is one.
+            Else that called weight, in letters of any case, if there is one.
         id: the column of nodes with ids; else that called id, node or node_id, else the first.
         features: columns of nodes for x, all others but the label if None; or a matrix with a row
             for each row of nodes: a tensor, an array or a SciPy sparse matrix, which stays sparse.
@@ -84,10 +89,15 @@ def from_edges(
     Shape:
         x `[n, f]`, edge_index `[2, e]`, edge_weight `[e]`, edge_attr `[e, g]`, y `[n]`.
 
+    Warns:
+        UserWarning: an index that pandas wrote into the first column is left out; a column has more
+            words than `max_categories`; the name of one column of ids is an id, too.
+
     Raises:
         TypeError: no table, or a column of dates or lists.
-        ValueError: a column that is not there; ids that are missing, twice or unknown; weights that
-            are not above 0; features that do not fit.
+        ValueError: a column that is not there; ids that are missing, twice, unknown, or truths;
+            weights that are not above 0; features that do not fit; a file that is no such table, or
+            whose first line is a row.
         FileNotFoundError: no such file.
         ImportError: a CSV file without pandas (the extra `data`).
 
@@ -112,11 +122,13 @@ def from_edges(
     ends = _ends(listed, source, target)
     pair = [as_ids("from_edges", listed.pop(name), f"{name} of edges") for name in ends]
     rows = None if _are_names(features) else _rows(features)
+    _check_header("edges", edges, ends, [*ends, *listed], (source, target), *pair)
     table, ids = _nodes(nodes, id, pair[0], pair[1], rows)
     data = Data(edge_index=_numbers(ids, *pair))
     data.num_nodes = len(ids)
     if label is not None:
-        data.y, data.classes = classes_of(column_of("from_edges: nodes", table, label, "label"))
+        column = column_of("from_edges: nodes", table, label, "label")
+        data.y, data.classes = classes_of("from_edges: nodes", label, column)
         del table[label]
     _add_edges(data, listed, weight, edge_features, directed, max_categories)
     _add_features(data, table, features, categories, max_categories)
@@ -132,9 +144,46 @@ def _ends(table: Table, source: str | None, target: str | None) -> list[str]:
     if len(set(names)) < 2:
         raise ValueError(
             "from_edges: edges needs two columns, the ids of both ends, got "
-            f"{', '.join(map(repr, table)) or 'none'}; name them by source= and target=."
+            f"{', '.join(map(repr, table)) or 'none'}; name them by source= and target=. A file "
+            "that is separated by other than commas, semicolons or tabs, or begins with comments: "
+            "pandas.read_csv(path, sep=..., comment='#', header=None, names=[...])."
         )
     return names
+
+
+def _check_header(
+    where: str,
+    given: Any,
+    names: Sequence[str],
+    header: Sequence[str],
+    told: Sequence[str | None],
+    *ids: np.ndarray,
+) -> None:
+    """That the names of the columns of ids are no ids, which a file without a header makes them."""
+    is_file = isinstance(given, str | PathLike)
+    columns = getattr(given, "columns", ())
+    if not is_file and not (len(columns) and all(isinstance(name, str) for name in columns)):
+        return  # names that the user typed, or numbers that pandas gave
+    alike = names_are_ids(names, header, told, *ids)
+    if not any(alike):
+        return
+    row, roles = ("an edge", _ENDS) if len(names) == 2 else ("a node", _ID)
+    which = [name for name, one in zip(names, alike, strict=True) if one]
+    said = " and ".join(repr(name) for name in which)
+    further = [f"column{i}" for i in range(len(roles), len(header))]
+    read = without_header(given if is_file else None, [*roles, *further])
+    meant = ", ".join(f"{role}={name!r}" for role, name in zip(roles, names, strict=True))
+    text = (
+        f"from_edges: {where}: the first line was taken for names of columns, but {said} "
+        f"{'look like ids' if len(which) > 1 else 'looks like an id'}; if it is {row}, give "
+        f"{read}; if it names the columns, say so: {meant}."
+    )
+    if all(alike):
+        raise ValueError(text)
+    warnings.warn(text, stacklevel=3)
+
+
+_ENDS, _ID = ("source", "target"), ("id",)
 
 
 def _rows(matrix: Any) -> int:
@@ -152,6 +201,10 @@ def _nodes(
 ) -> tuple[Table, np.ndarray]:
     """The other columns of nodes, and their ids in its order."""
     if nodes is None:
+        if rows is None and not len(source):
+            raise ValueError(
+                "from_edges: edges has no rows, so that nothing names a node; give nodes=[...]."
+            )
         if rows is None:
             return {}, np.unique(np.concatenate(together(source, target)))
         if len(source) and {source.dtype.kind, target.dtype.kind} != {"i"}:
@@ -168,7 +221,9 @@ def _nodes(
     names = id_names(list(table), (id,))
     if not names:
         raise ValueError("from_edges: nodes has no columns; one must hold the ids.")
+    header = list(table)
     ids = as_ids("from_edges", table.pop(names[0]), f"{names[0]} of nodes")
+    _check_header("nodes", nodes, names, header, (id,), ids, *together(source, target))
     if len(ids) and len(np.unique(ids)) < len(ids):
         values, counts = np.unique(ids, return_counts=True)
         twice = values[counts > 1]
@@ -193,9 +248,22 @@ def _numbers(ids: np.ndarray, source: np.ndarray, target: np.ndarray) -> Tensor:
         rows = int((~found).reshape(2, -1).any(0).sum())
         raise ValueError(
             f"from_edges: {rows} of {len(source)} edges name {len(unknown)} nodes that are not in "
-            f"nodes, such as {_some(unknown)}; add them to nodes, or leave those edges out."
+            f"nodes, such as {_some(unknown)}{_of_kinds(ids, source, target)}; add them to nodes, "
+            "or leave those edges out."
         )
     return torch.from_numpy(order[place].astype(np.int64).reshape(2, -1))
+
+
+def _of_kinds(ids: np.ndarray, source: np.ndarray, target: np.ndarray) -> str:
+    """That edges name nodes by numbers and nodes by text, such as 1 and "01", or the other way."""
+    kinds = {"i": "whole numbers", "U": "text"}
+    other = [ends for ends in (source, target) if ends.dtype.kind != ids.dtype.kind]
+    if not len(ids) or not other:
+        return ""
+    return (
+        f" (ids of nodes are {kinds[ids.dtype.kind]} such as {_some(ids[:1])}, those of edges "
+        f"{kinds[other[0].dtype.kind]})"
+    )
 
 
 def _some(ids: np.ndarray) -> str:
@@ -212,8 +280,9 @@ def _add_edges(
 ) -> None:
     """Weights and features of edges, reversed ones, and each once."""
     weights = None
-    if weight is None and "weight" in table and "weight" not in (chosen or ()):
-        weight = "weight"
+    if weight is None:
+        free = [name for name in table if name.lower() == "weight" and name not in (chosen or ())]
+        weight = "weight" if "weight" in free else free[0] if len(free) == 1 else None
     if weight is not None:
         weights = _weights(weight, column_of("from_edges: edges", table, weight, "weight"))
         del table[weight]
@@ -238,7 +307,8 @@ def _add_edges(
 
 def _weights(name: str, column: np.ndarray) -> Tensor:
     """In float64, so that sums do not depend on their order."""
-    refuse_dates("from_edges: edges", name, column)
+    refuse_values("from_edges: edges", name, column)
+    refuse_commas("from_edges: edges", name, column)
     numbers = np.array([_number(v) for v in column]) if column.dtype == object else column
     numbers = numbers.astype(np.float64)
     bad = ~(np.isfinite(numbers) & (numbers > 0))
@@ -265,6 +335,9 @@ def _chosen(where: str, table: Table, names: Sequence[str] | None) -> Table:
         return table
     if isinstance(names, str):
         names = [names]
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"from_edges: features of {where} name {twice[0]!r} more than once.")
     return {n: column_of(f"from_edges: {where}", table, n, "features") for n in names}
 
 

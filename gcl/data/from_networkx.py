@@ -30,7 +30,8 @@ def from_networkx(
 
     Args:
         graph: a `Graph` or `DiGraph`, or one of several edges between two nodes; directed as it is.
-        weight: the attribute of edges for `edge_weight`; "weight" if None and some edge has one.
+        weight: the attribute of edges for `edge_weight`; "weight", in letters of any case, if None
+            and some edge has one.
         features: attributes of nodes for x, all but the label if None; or a matrix with a row a
             node, in the order of `graph.nodes`.
         edge_features: attributes of edges for `edge_attr`; all others if None.

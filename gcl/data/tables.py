@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +14,8 @@ import numpy as np
 from torch import Tensor
 
 from gcl.checks import shown
+from gcl.data.csv_files import read_csv
+from gcl.data.naming import are_known, counts_rows, id_names, is_index, is_unnamed
 from gcl.names import did_you_mean
 
 Table: TypeAlias = dict[str, np.ndarray]
@@ -24,9 +27,16 @@ _KINDS = "a pandas or Polars DataFrame, the path of a CSV file, or a dict of col
 def read_table(where: str, given: Any, ids: Sequence[str | None] = ()) -> Table:
     """Columns of one length; those named in `ids` of a CSV file stay as they are written.
 
+    An index of pandas that has a name is a column, and so is one of text where no column names
+    nodes; one that was written into a file without a name is left out.
+
+    Warns:
+        UserWarning: such an index is left out.
+
     Raises:
         TypeError: no table.
-        ValueError: columns of several lengths or dimensions, or that have one name.
+        ValueError: columns of several lengths or dimensions, or that have one name; ids that are
+            truths; a file that `read_csv` refuses.
         FileNotFoundError, ImportError: no file, or nothing that reads it.
 
     Example:
@@ -34,13 +44,16 @@ def read_table(where: str, given: Any, ids: Sequence[str | None] = ()) -> Table:
         {'a': array([ 1., nan]), 'b': array(['x', None], dtype=object)}
     """
     if isinstance(given, str | PathLike):
-        given = _read_csv(where, Path(given), ids)
+        given = read_csv(where, Path(given), ids)
     if isinstance(given, Mapping):
         table = {str(name): _of_values(where, str(name), v) for name, v in given.items()}
     elif type(given).__module__.partition(".")[0] in ("pandas", "polars"):
+        given = _with_index(given, ids)
         table = _of_frame(where, given)
     else:
         raise TypeError(f"{where}: expected {_KINDS}, got {shown(given)}.")
+    _refuse_truths(where, given, ids)
+    table = _without_index(where, table, ids)
     lengths = {name: len(column) for name, column in table.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{where}: columns must have one length, got {lengths}.")
@@ -75,6 +88,7 @@ def as_ids(where: str, column: np.ndarray, what: str) -> np.ndarray:
         >>> as_ids("here", np.array(["1", "x"], dtype=object), "source")
         array(['1', 'x'], dtype='<U1')
     """
+    refuse_values(where, what, column)
     gone = missing(column)
     if column.dtype == object:
         gone = gone | np.fromiter((v == "" for v in column), bool, len(column))
@@ -84,7 +98,6 @@ def as_ids(where: str, column: np.ndarray, what: str) -> np.ndarray:
             f"{int(gone.argmax())}; every row needs one: fill it in or leave those rows out."
         )
     if column.dtype != object:
-        refuse_dates(where, what, column)
         if column.dtype.kind == "i":
             return column
         whole = column.astype(np.int64) if (np.abs(column) < 2**53).all() else None
@@ -107,17 +120,48 @@ def together(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return a.astype(str), b.astype(str)
 
 
-def refuse_dates(where: str, name: str, column: np.ndarray) -> None:
-    """Dates are neither numbers nor words.
+def refuse_values(where: str, name: str, column: np.ndarray) -> None:
+    """Dates and lists are neither numbers nor words.
+
+    It is asked where a column is used, so that others may hold anything.
 
     Raises:
         TypeError: the column holds some.
     """
-    if column.dtype.kind in "mM":
+    dates = column.dtype.kind in "mM"
+    for row, value in enumerate(column if column.dtype == object else ()):
+        if isinstance(value, list | dict | set | np.ndarray):
+            raise TypeError(
+                f"{where}: column {name!r} must hold one value a row, got {shown(value)} in row "
+                f"{row}; leave the column out, or make one of each part."
+            )
+        dates = dates or isinstance(value, _DATES)
+    if dates:
         raise TypeError(
             f"{where}: column {name!r} holds dates or times; turn it into a number, such as days "
             "since the first, or leave it out."
         )
+
+
+def refuse_commas(where: str, name: str, column: np.ndarray) -> None:
+    """Numbers are no words where a comma separates decimals or thousands.
+
+    Raises:
+        ValueError: all words of the column are such.
+    """
+    words = [v for v in column if v is not None] if column.dtype == object else []
+    comma = next((v for v in words if "," in str(v)), None)
+    if comma is not None and all(_COMMA.fullmatch(str(v).strip()) for v in words):
+        raise ValueError(
+            f"{where}: column {name!r} holds numbers with commas, such as {comma!r}; read them as "
+            "numbers: pandas.read_csv(path, sep=..., decimal=','), or thousands=','."
+        )
+
+
+_DATES = (
+    datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64
+)  # fmt: skip
+_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 
 
 def missing(column: np.ndarray) -> np.ndarray:
@@ -135,54 +179,42 @@ def _as_whole(text: np.ndarray) -> np.ndarray:
     return whole if np.array_equal(whole.astype(text.dtype), text) else text
 
 
-def _read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"{where}: there is no file {path}.")
-    if find_spec("pandas") is None:
-        raise ImportError(
-            f"{where}: reading CSV files needs pandas; pip install 'pyg-gcl[data]', or give a dict "
-            "of columns."
-        )
-    import pandas as pd
-
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            mark = max(",;\t", key=file.readline().count)
-        header = list(pd.read_csv(path, nrows=0, sep=mark).columns)
-        # As they are written: a node may be called "007" or "NA".
-        converters = dict.fromkeys(id_names(header, ids), str.strip)
-        with warnings.catch_warnings():
-            # Of rows longer than the header pandas says so, and shifts or cuts them.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, sep=mark, converters=converters, index_col=False)
-    except pd.errors.ParserWarning:
-        raise ValueError(
-            f"{where}: {path} has rows with more values than the {len(header)} names in its first "
-            f"line ({', '.join(map(str, header))}); name every column there."
-        ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{where}: {path} is no table of commas: {error}.") from error
+def _without_index(where: str, table: Table, ids: Sequence[str | None]) -> Table:
+    header = list(table)
+    counts = bool(header) and is_unnamed(header[0]) and counts_rows(table[header[0]])
+    if not is_index(where, header, ids, counts):
+        return table
+    warnings.warn(
+        f"{where}: left out the first column, which has no name and counts rows, as an index that "
+        "pandas wrote; to_csv(index=False) writes none.",
+        stacklevel=6 - len(ids),
+    )
+    return {name: table[name] for name in header[1:]}
 
 
-def id_names(header: Sequence[str], ids: Sequence[str | None]) -> list[str]:
-    """The columns that name nodes: those told, else of the usual names, else the first ones.
-
-    Example:
-        >>> id_names(["km", "to", "from"], (None, None)), id_names(["a", "b"], (None, "a"))
-        (['from', 'to'], ['b', 'a'])
-    """
-    usual = {0: [], 1: _OF_NODES, 2: _OF_EDGES}[len(ids)]
-    found = list(ids)
-    for place, names in enumerate(usual):
-        free = [name for name in header if name not in found]
-        by_name = [name for name in free if str(name).lower() in names]
-        if found[place] is None and free:
-            found[place] = (by_name or free)[0]
-    return [name for name in found if name is not None]
+def _refuse_truths(where: str, given: Any, ids: Sequence[str | None]) -> None:
+    columns = {str(name): name for name in (given if isinstance(given, Mapping) else given.columns)}
+    for name in id_names(list(columns), ids) if ids else ():
+        values = given[columns[name]] if name in columns else ()
+        plain = isinstance(values, list | tuple)
+        kind = "" if plain else str(getattr(values, "dtype", "")).lower()
+        if "bool" in kind or (plain and any(isinstance(v, bool | np.bool_) for v in values)):
+            raise ValueError(
+                f"{where}: {name!r} names nodes, but holds True and False; ids are whole numbers "
+                "or text: name another column, or write them as text."
+            )
 
 
-_OF_NODES = [("id", "node", "node_id")]
-_OF_EDGES = [("source", "src", "from"), ("target", "dst", "to")]
+def _with_index(frame: Any, ids: Sequence[str | None]) -> Any:
+    index = getattr(frame, "index", None)  # Polars has none
+    if index is None or not hasattr(frame, "reset_index"):
+        return frame
+    named = [name for name in index.names if name is not None]
+    texts = len(ids) == 1 and not are_known([str(c) for c in frame.columns], ids)
+    texts = texts and len(index) > 0 and all(isinstance(v, str) for v in index)
+    if (named or texts) and not set(named or ["index"]) & set(frame.columns):
+        return frame.reset_index()
+    return frame
 
 
 def _of_frame(where: str, frame: Any) -> Table:
@@ -230,20 +262,18 @@ def _of_values(where: str, name: str, values: Any) -> np.ndarray:
         return values.astype(np.int64, copy=False)
     if values.dtype.kind in "mM":
         return values  # refused where it is used
-    return _of_objects(where, name, values)
+    return _of_objects(values)
 
 
-def _of_objects(where: str, name: str, values: np.ndarray) -> np.ndarray:
+def _of_objects(values: np.ndarray) -> np.ndarray:
     """Objects as numbers where all that are there are numbers, else as text and numbers."""
     found = np.empty(len(values), dtype=object)
     for row, value in enumerate(values):
+        if isinstance(value, list | dict | set | np.ndarray):
+            found[row] = value  # refused where it is used
+            continue
         if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
             continue
-        if isinstance(value, list | dict | set | np.ndarray):
-            raise TypeError(
-                f"{where}: column {name!r} must hold one value a row, got {shown(value)} in row "
-                f"{row}."
-            )
         found[row] = value
     there = [v for v in found if v is not None]
     if any(isinstance(v, int) and not -(2**63) <= v < 2**63 for v in there):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from gcl.checks import as_path, shown
+from gcl.graphs.attributes import check_lengths
 from gcl.graphs.kinds import check_edge_weight, check_edges, check_features, check_one_type
 from gcl.graphs.mapped import map_file, new_folder
 from gcl.graphs.selection import edge_attributes, fix_num_nodes
@@ -39,8 +41,9 @@ def from_files(folder: str | os.PathLike[str]) -> Data:
     Raises:
         FileNotFoundError: no such folder, or no `edge_index.npy` in it.
         ValueError: a damaged file, arrays of objects, numbers of another kind, shapes that do not
-            fit. Values are not read: that edges name nodes which exist is seen by whoever reads
-            them.
+            fit, such as masks of other lengths than the nodes; a file called as what a graph of PyG
+            has already, such as `keys.npy`. Values are not read: that edges name nodes which exist
+            is seen by whoever reads them.
 
     Example:
         >>> import tempfile
@@ -59,17 +62,12 @@ def from_files(folder: str | os.PathLike[str]) -> Data:
             f"from_files: there is no edge_index.npy in {path}; write the edges [2, num_edges] "
             "there, as int64."
         )
-    for name in names:
-        if not name.isidentifier():
-            raise ValueError(
-                f"from_files: {name}.npy in {path} would be an attribute of this name; call it by "
-                "letters, digits and underscores."
-            )
+    _check_names("from_files", names, f".npy in {path}")
     found = {name: map_file("from_files", file) for name, file in names.items()
              if name not in _OF_TABLES}  # fmt: skip
     told = {name: _text(names[name]) for name in _OF_TABLES if name in names}
     try:
-        _check("from_files", path, found)
+        _check("from_files", path, found, told)
     except TypeError as error:  # the argument was right, and what it names is not
         raise ValueError(str(error)) from None
     order = ("x", "edge_index", *found)  # as PyG shows them
@@ -77,6 +75,22 @@ def from_files(folder: str | os.PathLike[str]) -> Data:
         {name: found[name] if found[name].dim() else found[name].item()
          for name in dict.fromkeys(order) if name in found} | told
     )  # fmt: skip
+
+
+def _check_names(owner: str, names: Iterable[str], where: str) -> None:
+    """That attributes can be called so: nothing that a graph of PyG has already."""
+    for name in names:
+        if not name.isidentifier() or name.startswith("_"):
+            raise ValueError(
+                f"{owner}: {name}{where} would be an attribute of this name; call it by "
+                "letters, digits and underscores, a letter first."
+            )
+        own = getattr(Data, name, None)
+        if own is not None and getattr(own, "fset", None) is None:
+            raise ValueError(
+                f"{owner}: {name}{where} would be an attribute of this name, but data.{name} is "
+                f"something else in PyG; call it my_{name}."
+            )
 
 
 def _text(path: Path) -> Any:
@@ -125,6 +139,7 @@ def to_files(data: Data, folder: str | os.PathLike[str]) -> Data:
             f"to_files: expected one graph, got a batch of {data.num_graphs}; write each by itself."
         )
     check_edges("to_files", data.get("edge_index"))
+    _check_names("to_files", data.keys(), "")
     data = copy.copy(data)
     fix_num_nodes(data)
     arrays = {
@@ -135,7 +150,7 @@ def to_files(data: Data, folder: str | os.PathLike[str]) -> Data:
     if "x" not in arrays and "num_nodes" not in arrays:
         arrays["num_nodes"] = np.asarray(data.num_nodes)
     numbers = {k: torch.from_numpy(a) for k, a in arrays.items() if a.dtype.kind != "U"}
-    _check("to_files", None, numbers)
+    _check("to_files", None, numbers, {k: data[k] for k in arrays if k in _OF_TABLES})
     target = torch.from_numpy(arrays["edge_index"])[1]
     if not is_rising(target):
         order = stable_order(target, int(target.max()) + 1).numpy()
@@ -171,7 +186,7 @@ def _as_array(name: str, value: Any) -> np.ndarray:
     return value
 
 
-def _check(owner: str, path: Path | None, found: dict[str, Tensor]) -> None:
+def _check(owner: str, path: Path | None, found: dict[str, Tensor], told: dict[str, Any]) -> None:
     """That shapes and kinds of numbers fit; no value is read but that of num_nodes."""
     where = "data" if path is None else str(path)
     check_edges(owner, found["edge_index"], where)
@@ -192,3 +207,11 @@ def _check(owner: str, path: Path | None, found: dict[str, Tensor]) -> None:
             )
     if "edge_weight" in found:
         check_edge_weight(f"{owner}: {where}", found["edge_weight"], found["edge_index"].shape[1])
+    num_nodes = int(stated) if x is None and stated is not None else len(found["x"])
+    check_lengths(f"{owner}: {where}", {**found, **told}, num_nodes, found["edge_index"].shape[1])
+    for name, of in (("feature_names", "x"), ("edge_feature_names", "edge_attr")):
+        width = found[of].shape[-1] if of in found and found[of].dim() == 2 else None
+        if name in told and width not in (None, len(told[name])):
+            raise ValueError(
+                f"{owner}: {where}: {name} names {len(told[name])} columns, and {of} has {width}."
+            )

@@ -24,6 +24,7 @@ from gcl.datasets.sbm import (
 from gcl.graphs.mapped import new_file, new_folder
 
 _ABOUT = "about.json"
+_FILES = ("x.npy", "y.npy", "edge_index.npy")
 _NODES, _LINKS, _MEANS = range(3)  # what a generator is for, besides the seed
 
 
@@ -94,6 +95,12 @@ def sbm_to_files(
                                                                homophily))  # fmt: skip
     if path.exists():
         _check_same(path, about)
+        lost = [name for name in _FILES if not (path / name).is_file()]
+        if lost:
+            raise ValueError(
+                f"sbm_to_files: {path} has lost {', '.join(lost)}; remove the folder, and it is "
+                "written anew."
+            )
         return from_files(path)
     with new_folder(path) as place:
         _write_nodes(place, model, num_features, noise)

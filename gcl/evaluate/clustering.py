@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
 from torch import Tensor
 
-from gcl.checks import check_count, check_seed
+from gcl.checks import check_count, check_seed, shown
 from gcl.evaluate.clusters import clusters as assignments
 from gcl.evaluate.inputs import Matrix, as_classes, as_labels, as_matrix, told_labelled
 from gcl.evaluate.result import Result
@@ -124,6 +124,11 @@ def cluster(
         raise TypeError(
             "cluster: expected one label a node, got None; where there are none, "
             "gcl.evaluate.clusters(z) gives clusters, and chooses how many."
+        )
+    if not hasattr(y, "__len__") or getattr(y, "ndim", 1) == 0:
+        raise TypeError(
+            "cluster: expected one label a node, or how many clusters as a whole number, got "
+            f"{shown(y)}."
         )
     epochs = list(z) if isinstance(z, list | tuple) else [z]
     chosen = _counted("cluster", epochs, isinstance(z, list | tuple), protocol)

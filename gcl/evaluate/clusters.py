@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from sklearn.metrics import silhouette_score
 from torch import Tensor
+from torch_geometric.data.data import BaseData
 
-from gcl.checks import check_count, check_counts, check_seed
+from gcl.checks import check_count, check_counts, check_seed, shown
 from gcl.evaluate.cluster_quality import kmeans_clusters, modularity
 from gcl.evaluate.inputs import as_matrix
+from gcl.graphs.kinds import check_graph
 
 SAMPLE = 2000  # rows of which the silhouette is taken
 
@@ -33,8 +35,8 @@ def clusters(
     look at the clusters before you believe in their number.
 
     Args:
-        z: Embeddings `[N, D]`, dense or sparse.
-        k: How many, from 1 to N.
+        z: Embeddings `[N, D]`, dense or sparse, or a DataFrame of them.
+        k: How many, from 1 to N; not together with `ks`.
         data: The graph of the rows, to choose k by.
         ks: Numbers to choose from, each from 2 to N - 1; 2 to 20 if None.
         starts: Of k-means, see `kmeans_clusters`.
@@ -61,7 +63,16 @@ def clusters(
     """
     x = as_matrix(z, "clusters")
     rows = x.shape[0]
+    if data is not None:
+        check_graph("clusters", data)
     if k is not None:
+        if isinstance(k, BaseData):
+            raise TypeError("clusters: k is a number of clusters; give the graph by name: data=.")
+        if ks is not None:
+            raise ValueError(
+                f"clusters: k={shown(k)} says how many, and ks says what to choose from; give one "
+                "of them."
+            )
         check_count("clusters", k=k)
         if k > rows:
             raise ValueError(f"clusters: k must be at most the {rows} rows, got {k}.")
@@ -92,12 +103,13 @@ def clusters(
     return found.unique(return_inverse=True)[1]
 
 
-def _candidates(ks: Iterable[int] | None, rows: int) -> list[int]:
+def _candidates(ks: Any, rows: int) -> list[int]:
     if rows < 3:
         raise ValueError(f"clusters: choosing k needs at least 3 rows, got {rows}; give k.")
     if ks is None:
         return list(range(2, min(20, rows - 1) + 1))
-    tried = list(ks)
+    listed = ks.tolist() if isinstance(ks, Tensor | np.ndarray) else ks
+    tried = list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str) else listed
     check_counts("clusters", least=2, ks=tried)
     if max(tried) >= rows:
         raise ValueError(f"clusters: ks must lie below the {rows} rows, got {max(tried)}.")

@@ -19,10 +19,22 @@ Matrix: TypeAlias = Tensor | sp.csr_array
 def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
     """Rows as a float32 or float64 tensor or, if sparse, as a CSR array; `l2` scales them to one.
 
+    A DataFrame of numbers is taken as its matrix, without its index.
+
     Raises:
-        TypeError: if z is not a tensor, an array or a SciPy sparse matrix.
+        TypeError: if z is not a tensor, an array, a DataFrame or a SciPy sparse matrix of numbers.
         ValueError: if z is not two-dimensional, is empty, or holds NaN or infinity.
     """
+    if type(z).__module__.partition(".")[0] in ("pandas", "polars"):
+        try:
+            z = z.to_numpy()
+            z = z if z.dtype.kind in "biuf" else z.astype(np.float64)
+        except (AttributeError, TypeError, ValueError):
+            raise TypeError(
+                f"{where}: expected embeddings as a table of numbers, got something else in it; "
+                "take the columns of numbers; pandas.read_csv(path, index_col=0) where the first "
+                "holds ids."
+            ) from None
     if isinstance(z, Tensor):
         z = z.detach()
         if z.layout != torch.strided:
@@ -31,12 +43,12 @@ def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
             rows, cols = z.indices().int().numpy()
             values = z.values() if z.dtype == torch.float64 else z.values().float()
             z = sp.csr_array((values.numpy(), (rows, cols)), shape=tuple(z.shape))
-    elif isinstance(z, np.ndarray):
+    elif isinstance(z, np.ndarray) and z.dtype.kind in "biufc":
         z = torch.from_numpy(np.require(z, requirements=["C", "W"]))
     elif not sp.issparse(z):
         raise TypeError(
-            f"{where}: expected embeddings as a tensor, an array or a sparse matrix, got "
-            f"{type(z).__name__}; convert them first."
+            f"{where}: expected embeddings as a tensor, an array, a DataFrame or a sparse matrix, "
+            f"got {_what(z)}; convert them first, a list by torch.tensor(z)."
         )
     if z.is_complex() if isinstance(z, Tensor) else np.iscomplexobj(z):
         raise TypeError(f"{where}: expected real embeddings, got {z.dtype}; give their parts.")
@@ -62,6 +74,10 @@ def as_matrix(z: Any, where: str, *, l2: bool = False) -> Matrix:
         return normalize(z, dim=1)
     norms = np.sqrt(np.asarray(z.multiply(z).sum(1)).ravel())
     return sp.csr_array(sp.diags_array(1 / np.maximum(norms, 1e-12)).astype(z.dtype) @ z)
+
+
+def _what(z: Any) -> str:
+    return f"an array of {z.dtype}" if isinstance(z, np.ndarray) else type(z).__name__
 
 
 def as_labels(y: Any, num_nodes: int, where: str, of: str = "node") -> tuple[Tensor, list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+from torch_geometric.data.data import BaseData
 
 from gcl.checks import check_choice, check_count, shown
 from gcl.evaluate.inputs import as_matrix
@@ -53,8 +54,11 @@ def nearest(
     installed.
 
     Args:
-        z: Embeddings `[N, D]`, dense.
-        ids: What the rows are called, one each: `data.ids`. Numbers of rows if None.
+        z: Embeddings `[N, D]`, dense; or a DataFrame of them. By cosine a row of zeros is as near
+            to all, with similarity 0.
+        ids: What the rows are called, one each: `data.ids`. If None the index of a DataFrame of
+            pandas, else numbers of rows. Tuples are called by their text, "(0, 1)", as by
+            `gcl.data.from_networkx`.
         k: How many neighbours, from 1 to the number of other rows.
         queries: An id; a list of ids; vectors `[Q, D]`; every row if None.
         metric: "cosine", "dot" (the inner product) or "euclidean".
@@ -73,6 +77,8 @@ def nearest(
     """
     check_choice("nearest", "metric", metric, ("cosine", "dot", "euclidean"))
     check_choice("nearest", "index", index, ("auto", "exact", "usearch"))
+    if ids is None and type(z).__module__.partition(".")[0] == "pandas":
+        ids = getattr(z, "index", None)
     x = as_matrix(z, "nearest")
     if not isinstance(x, Tensor):
         x = torch.from_numpy(x.toarray())
@@ -80,6 +86,8 @@ def nearest(
     own, vectors = _queries(queries, names, x)
     check_count("nearest", k=k)
     most = len(x) - (own is not None)
+    if most < 1:
+        raise ValueError("nearest: one row alone has no neighbours.")
     if k > most:
         raise ValueError(f"nearest: k must be at most {most}, as there are {len(x)} rows, got {k}.")
     if metric == "cosine":
@@ -97,17 +105,24 @@ def nearest(
 def _names(ids: Any, rows: int) -> np.ndarray:
     if ids is None:
         return np.arange(rows)
-    if isinstance(ids, str) or not hasattr(ids, "__len__"):
-        raise TypeError(f"nearest: ids must be a list, one for each row, got {shown(ids)}.")
-    names = np.asarray(ids.cpu() if isinstance(ids, Tensor) else ids)
+    if isinstance(ids, str | BaseData | Mapping) or not hasattr(ids, "__len__"):
+        advice = "; give data.ids" if isinstance(ids, BaseData) else ""
+        raise TypeError(f"nearest: ids must be a list, one for each row, got {shown(ids)}{advice}.")
+    if isinstance(ids, Tensor):
+        ids = ids.cpu()
+    elif not isinstance(ids, np.ndarray) and any(isinstance(name, tuple) for name in ids):
+        ids = [str(name) for name in ids]
+    names = np.asarray(ids)
     if names.shape != (rows,):
         raise ValueError(
             f"nearest: expected {rows} ids, one for each row of z, got shape {list(names.shape)}."
         )
-    if names.dtype == object and not all(isinstance(name, str) for name in names):
+    texts = names.dtype == object and all(isinstance(name, str) for name in names)
+    whole = names.dtype.kind == "f" and bool((names == np.trunc(names)).all())
+    if not (texts or whole or names.dtype.kind in "iuUS"):
         raise TypeError(
-            "nearest: ids must be text or whole numbers, not some of each or None; give "
-            "[str(i) for i in ids]."
+            "nearest: ids must be text or whole numbers, not some of each, None, NaN or truths; "
+            "give [str(i) for i in ids]."
         )
     if len(np.unique(names)) < rows:
         raise ValueError("nearest: some ids come twice; each row needs one of its own.")
@@ -118,7 +133,8 @@ def _queries(queries: Any, names: np.ndarray, x: Tensor) -> tuple[Tensor | None,
     """Numbers of the rows that are asked for, or vectors."""
     if queries is None:
         return torch.arange(len(x)), None
-    is_matrix = getattr(queries, "ndim", 0) == 2
+    frame = hasattr(queries, "columns") and hasattr(queries, "to_numpy")
+    is_matrix = frame or getattr(queries, "ndim", 0) == 2
     if is_matrix:
         vectors = as_matrix(queries, "nearest: queries")
         if not isinstance(vectors, Tensor) or vectors.shape[1] != x.shape[1]:
@@ -134,17 +150,27 @@ def _queries(queries: Any, names: np.ndarray, x: Tensor) -> tuple[Tensor | None,
                 f"nearest: queries are ids, or vectors [queries, {x.shape[1]}]; for one give "
                 "queries=vector[None]."
             )
-    one = isinstance(queries, str | bytes) or np.ndim(queries) == 0
+    place = {name: row for row, name in enumerate(names.tolist())}
+    pair = isinstance(queries, tuple) and str(queries) in place
+    one = pair or isinstance(queries, str | bytes) or not hasattr(queries, "__len__")
+    one = one or getattr(queries, "ndim", 1) == 0
     asked: Sequence[Any] = [queries] if one else list(queries)
     if not asked:
         raise ValueError("nearest: queries is empty; name at least one id.")
-    place = {name: row for row, name in enumerate(names.tolist())}
+    if isinstance(asked[0], bool | np.bool_):
+        raise TypeError("nearest: queries are ids, not truths; give ids[mask].")
+    if isinstance(asked[0], list | float | np.ndarray) and not isinstance(names[0], np.floating):
+        raise TypeError(
+            f"nearest: queries are ids, or vectors as an array [queries, {x.shape[1]}], got a list "
+            f"with {shown(asked[0])}; give numpy.array(queries)."
+        )
     wanted = [q.item() if isinstance(q, np.generic | Tensor) else q for q in asked]
+    wanted = [str(q) if isinstance(q, tuple) else q for q in wanted]
     unknown = [q for q in wanted if not _is_key(q) or q not in place]
     if unknown:
         first = unknown[0]
         words = names.tolist() if names.dtype.kind in "US" else []
-        near = did_you_mean(first, words) if isinstance(first, str) else ""
+        near = did_you_mean(str(first), words) if words else ""
         kinds = "text" if names.dtype.kind in "US" else "numbers"
         raise ValueError(
             f"nearest: {len(unknown)} of {len(wanted)} queries are no ids, such as "

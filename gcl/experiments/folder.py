@@ -68,10 +68,27 @@ def read_run(folder: Path) -> Kept:
             [int(epochs) for epochs in content.get("lengths", [content["run"]["epochs"]])],
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        advice = "give a folder made by gcl train --out"
+        if folder.exists() and (folder.parent / "run.json").is_file():
+            advice = f"its run is in {folder.parent}"
         raise ValueError(
-            f"{folder} holds no readable run.json ({error}); give a folder made by gcl train --out."
+            f"{folder} holds no readable run.json ({_why(folder, error)}); {advice}."
         ) from None
     return kept
+
+
+def _why(folder: Path, error: Exception) -> str:
+    if not folder.exists():
+        return "there is no such folder"
+    if not folder.is_dir():
+        return "it is a file"
+    if isinstance(error, FileNotFoundError):
+        return "it is empty" if not any(folder.iterdir()) else "there is none"
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return f"it is cut or damaged: {error}"
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    return str(error) if isinstance(error, OSError) else f"it is damaged: {error}"
 
 
 def _check_kinds(run: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,8 +70,8 @@ def read_finished(folder: Path, seed: int | None = None, *, with_data: bool = Tr
         raise ValueError(f"{folder / 'results.csv'} is damaged: {error}.") from None
     if not ended:
         raise ValueError(
-            f"{folder} has no finished training; end it first with gcl train --out {folder} "
-            "--resume and the options it was begun with."
+            f"{folder} has no finished training; end it first with gcl train --out "
+            f"{shlex.quote(str(folder))} --resume and the options it was begun with."
         )
     if seed is not None and seed not in ended:
         known = ", ".join(map(str, ended))
@@ -106,15 +107,19 @@ def _embedding(path: Path) -> Tensor:
     try:
         z = torch.from_numpy(read_array(path))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
+        raise ValueError(f"{path} is damaged ({str(error).rstrip('.')}); {_again(path)}.") from None
     if z.dim() != 2 or 0 in z.shape or not z.is_floating_point():
         raise ValueError(
-            f"{path} is damaged: expected an embedding [nodes, columns], got {z.dtype} of shape "
-            f"{tuple(z.shape)}."
+            f"{path} is damaged (expected an embedding [nodes, columns], got {z.dtype} of shape "
+            f"{tuple(z.shape)}); {_again(path)}."
         )
     if not bool(z.isfinite().all()):
         raise ValueError(f"{path} holds NaN or infinite numbers: its training broke down.")
     return z.float()
+
+
+def _again(path: Path) -> str:
+    return f"take the folder {path.parent} away and train its seed again by gcl train --resume"
 
 
 def _log(path: Path) -> list[dict[str, float]]:

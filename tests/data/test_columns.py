@@ -1,5 +1,7 @@
 """Columns as features, against scikit-learn's encoder and imputer."""
 
+import datetime
+
 import numpy as np
 import pytest
 import torch
@@ -36,7 +38,8 @@ def test_words_are_encoded_as_by_scikit_learn(table):
 
 def test_rare_words_share_a_column_as_those_of_scikit_learn():
     word = np.array(list("aaaabbbccd"), dtype=object)
-    found = features_of("here", {"w": word}, "one_hot", 3)
+    with pytest.warns(UserWarning, match="different words"):
+        found = features_of("here", {"w": word}, "one_hot", 3)
     encoder = OneHotEncoder(max_categories=3, sparse_output=False)
     np.testing.assert_array_equal(found.x, encoder.fit_transform(word[:, None]))
     assert found.names == ["w=a", "w=b", "w=other"]
@@ -80,7 +83,41 @@ def test_what_is_no_feature(column, message):
 
 
 def test_classes():
-    y, names = classes_of(np.array([3.0, np.nan, 1.0, 3.0]))
+    y, names = classes_of("here", "kind", np.array([3.0, np.nan, 1.0, 3.0]))
     assert (y.tolist(), names) == ([1, -1, 0, 1], [1, 3])
-    y, names = classes_of(np.array(["b", "a", None], dtype=object))
+    y, names = classes_of("here", "kind", np.array(["b", "a", None], dtype=object))
     assert (y.tolist(), names) == ([1, 0, -1], ["a", "b"])
+
+
+def test_more_words_than_columns_are_told():
+    word = np.array(list("aaaabbbccd"), dtype=object)
+    with pytest.warns(UserWarning, match="'w' has 4 different words; all but the 2 most frequent"):
+        features_of("here", {"w": word}, "one_hot", 3)
+
+
+def test_missing_and_other_are_one_value_each():
+    found = features_of("here", {"w": np.array(["missing", None, "x"], dtype=object)}, "codes", 50)
+    assert (found.x[:, 0].tolist(), found.categories["w"]) == ([1, 1, 0], ["x", "missing"])
+    word = np.array([*["other"] * 5, *"aabbbcd"], dtype=object)
+    with pytest.warns(UserWarning, match="different words"):
+        found = features_of("here", {"w": word}, "one_hot", 3)
+    assert found.names == ["w=a", "w=b", "w=other"]
+    assert found.x[:, 2].tolist() == [1] * 5 + [0] * 5 + [1, 1]
+
+
+@pytest.mark.parametrize("form", ["2020-01-{:02}", "{}.1.20", "2020/1/{}", "2020-01-{:02} 10:00"])
+def test_many_dates_are_no_words(form):
+    days = [form.format(i % 28 + 1) for i in range(100)]
+    column = np.array(days, dtype=object)
+    with pytest.raises(TypeError, match="'when' holds 28 different dates, such as '"):
+        features_of("here", {"when": column}, "one_hot", 20)
+    assert len(features_of("here", {"when": column}, "one_hot", 28).names) == 28
+    as_objects = np.array([datetime.date(2020, 1, 1)] * 3, dtype=object)
+    with pytest.raises(TypeError, match="'when' holds dates or times"):
+        features_of("here", {"when": as_objects}, "one_hot", 20)
+
+
+@pytest.mark.parametrize("column", [[np.inf, 1.0], [1e300, 1.0]])
+def test_labels_are_finite(column):
+    with pytest.raises(ValueError, match="here: the label 'kind' holds infinity"):
+        classes_of("here", "kind", np.array(column))

@@ -132,6 +132,9 @@ def test_there_and_back(adata):
         ({"k": 60}, "k must be below the 60 rows"),
         ({"k": 0}, "k must be at least 1"),
         ({"n_components": 12}, "n_components must be below 12"),
+        ({"graph": "X_pca"}, "obsp has no 'X_pca'; obsm has: graph='obsm:X_pca'"),
+        ({"features": "X_pca"}, "layers has no 'X_pca'; obsm has: features='obsm:X_pca'"),
+        ({"graph": "knn"}, r"sc\.pp\.neighbors\(adata\) makes 'connectivities'"),
     ],
 )
 def test_what_is_not_there(options, message):
@@ -142,7 +145,7 @@ def test_what_is_not_there(options, message):
 def test_bad_numbers():
     broken = stand_in()
     broken.X = -COUNTS
-    with pytest.raises(ValueError, match="counts must be finite and not below 0"):
+    with pytest.raises(ValueError, match="counts must not be below 0"):
         from_anndata(broken, counts=True)
     broken = stand_in()
     broken.obsp["connectivities"] = -LINKS
@@ -157,3 +160,67 @@ def test_bad_numbers():
     broken.X = None
     with pytest.raises(ValueError, match="X is empty"):
         from_anndata(broken)
+
+
+def test_without_places_other_graphs_are_named():
+    bare = stand_in()
+    bare.obsm = {}
+    with pytest.raises(ValueError, match=r"obsm has no 'spatial'; graph=None joins .* is nothing"):
+        from_anndata(bare)
+    assert from_anndata(bare, graph=None).num_nodes == 60
+
+
+def test_names_that_come_twice_are_refused():
+    pytest.importorskip("anndata")
+    adata = real()
+    adata.obs_names = ["cell"] * 60
+    with pytest.raises(ValueError, match=r"such as 'cell'; .* adata\.obs_names_make_unique\(\)"):
+        from_anndata(adata)
+    adata.obs_names_make_unique()
+    assert len(set(from_anndata(adata).ids)) == 60
+
+
+def test_features_of_every_kind_are_the_same(adata):
+    expected = from_anndata(adata).x.to_dense()
+    for make in (np.asarray, sp.csc_matrix, sp.csr_matrix, sp.csr_array):
+        for dtype in (np.float64, np.float32):
+            adata.X = make(COUNTS.toarray()).astype(dtype)
+            x = from_anndata(adata).x
+            assert x.dtype == torch.float32
+            assert (x.layout == torch.sparse_csr) == (make is not np.asarray)
+            assert torch.equal(x.to_dense(), expected)
+    sparse = sp.csr_matrix(np.asarray(adata.obsm["X_pca"]))
+    dense = from_anndata(adata, graph="obsm:X_pca", features="obsm:X_pca")
+    adata.obsm["X_sparse"] = sparse
+    found = from_anndata(adata, graph="obsm:X_sparse", features="obsm:X_sparse")
+    assert torch.equal(found.x.to_dense(), dense.x)
+    assert torch.equal(found.edge_index, dense.edge_index)
+    adata.X = adata.X.toarray() * np.nan
+    for options in ({}, {"n_components": 3}, {"graph": None}, {"counts": True}):
+        with pytest.raises(ValueError, match="from_anndata: features hold NaN or infinity"):
+            from_anndata(adata, **options)
+
+
+def test_views_and_frames_keep_their_order():
+    pd = pytest.importorskip("pandas")
+    adata = real()
+    view = adata[[7, 3, 50, 9, 11]]
+    data = from_anndata(view, k=2)
+    assert data.ids.tolist() == [NAMES[i] for i in (7, 3, 50, 9, 11)]
+    np.testing.assert_array_equal(data.x.to_dense(), COUNTS.toarray()[[7, 3, 50, 9, 11]])
+    z = torch.arange(60.0).view(60, 1).repeat(1, 3)
+    frame = pd.DataFrame(z.numpy(), index=from_anndata(adata).ids)
+    for given in (z, z.bfloat16(), z.double(), frame, pd.DataFrame(z.numpy())):
+        to_obsm(adata, given, "back")
+        np.testing.assert_array_equal(np.asarray(adata.obsm["back"])[:, 0], np.arange(60))
+    with pytest.raises(ValueError, match=r"in another order; give z\.loc\[adata\.obs_names\]"):
+        to_obsm(adata, frame.iloc[::-1])
+    with pytest.raises(TypeError, match="key must be a name"):
+        to_obsm(adata, z, 3)
+
+
+def test_labels_of_anndata_are_finite():
+    adata = stand_in()
+    adata.obs["size"] = np.full(60, np.inf)
+    with pytest.raises(ValueError, match="from_anndata: obs: the label 'size' holds infinity"):
+        from_anndata(adata, label="size")

@@ -259,3 +259,124 @@ def test_a_word_among_weights_is_named(tmp_path):
     edges = {"source": [0, 1, 2], "target": [1, 2, 0], "weight": ["1", "2", "x"]}
     with pytest.raises(ValueError, match="has 'x' in row 2"):
         gcl.data.from_edges(edges)
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text", ["ann,bob\nbob,cay\ncay,ann\n", "0,1\n1,2\n", "0,1,0.5\n1,2,0.25\n", "3,3\n1,2\n"]
+)
+def test_a_file_without_names_of_columns_is_refused(tmp_path, text):
+    pd = pytest.importorskip("pandas")
+    path = write(tmp_path / "edges.csv", text)
+    with pytest.raises(ValueError, match=r"pandas\.read_csv\(.*edges\.csv', header=None, names="):
+        from_edges(path)
+    names = ["source", "target", "weight"][: text.splitlines()[0].count(",") + 1]
+    data = from_edges(pd.read_csv(path, header=None, names=names), directed=True)
+    assert data.num_edges == len(text.splitlines())
+    if "3,3" not in text:
+        with pytest.raises(ValueError, match=r"give pandas\.read_csv"):
+            from_edges(pd.read_csv(path))
+        first, second = text.splitlines()[0].split(",")[:2]
+        told = from_edges(path, source=first, target=second, directed=True)
+        assert told.num_edges == len(text.splitlines()) - 1
+
+
+def test_a_table_of_nodes_without_names_of_columns_is_refused(tmp_path):
+    edges = {"source": ["ann", "bob"], "target": ["bob", "cay"]}
+    path = write(tmp_path / "nodes.csv", "ann,30\nbob,20\ncay,10\n")
+    with pytest.raises(ValueError, match=r"'ann' looks like an id; if it is a node, .*'id', 'colu"):
+        from_edges(edges, path)
+
+
+def test_good_files_are_not_taken_for_such(tmp_path):
+    pd = pytest.importorskip("pandas")
+    words = write(tmp_path / "a.csv", "word,synonym\nword,term\nterm,name\n")
+    with pytest.warns(UserWarning, match="'word' looks like an id; if it is an edge"):
+        assert from_edges(words).ids.tolist() == ["name", "term", "word"]
+    flow = write(tmp_path / "b.csv", "source,target\nsource,a\na,target\n")
+    assert from_edges(flow).num_nodes == 3
+    assert from_edges(pd.DataFrame([[0, 1], [1, 2]])).num_nodes == 3  # pandas named them
+    assert from_edges({"0": [0, 1], "1": [1, 2]}).num_nodes == 3  # the user did
+
+
+def test_an_index_that_pandas_wrote_is_no_feature(tmp_path):
+    pd = pytest.importorskip("pandas")
+    edges, nodes = tmp_path / "edges.csv", tmp_path / "nodes.csv"
+    pd.DataFrame({"source": ["a", "b"], "target": ["b", "c"], "km": [1.0, 2.0]}).to_csv(edges)
+    pd.DataFrame({"id": ["a", "b", "c"], "age": [1, 2, 3]}).to_csv(nodes)
+    for read in (str, pd.read_csv):
+        with pytest.warns(UserWarning, match="left out the first column, .* that pandas wrote"):
+            data = from_edges(read(edges), read(nodes))
+        assert (data.feature_names, data.edge_feature_names) == (["age"], ["km"])
+    pd.DataFrame({"name": ["a", "b", "c"], "age": [1, 2, 3]}).to_csv(nodes)
+    ends = {"source": ["a"], "target": ["b"]}
+    with pytest.raises(ValueError, match="id='name', or id='Unnamed: 0' where these numbers are"):
+        from_edges(ends, nodes)
+    with pytest.warns(UserWarning, match="left out"):
+        assert from_edges(ends, nodes, id="name").feature_names == ["age"]
+    by_number = from_edges({"source": [0], "target": [2]}, nodes, id="Unnamed: 0")
+    assert by_number.ids.tolist() == [0, 1, 2]
+
+
+def test_ids_in_an_index_of_pandas():
+    pd = pytest.importorskip("pandas")
+    ends = pd.DataFrame({"source": ["a", "b"], "target": ["b", "c"], "km": [1, 2]})
+    nodes = pd.DataFrame({"name": ["a", "b", "c"], "age": [1, 2, 3]}).set_index("name")
+    for edges in (ends, ends.set_index(["source", "target"])):
+        for table in (nodes, nodes.rename_axis(None)):
+            data = from_edges(edges, table)
+            assert data.ids.tolist() == ["a", "b", "c"]
+            assert (data.feature_names, data.edge_feature_names) == (["age"], ["km"])
+    # Rows that were chosen have an index of numbers, which names nothing.
+    chosen = nodes.reset_index().sort_values("age", ascending=False)
+    assert from_edges(ends, chosen).ids.tolist() == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize("name", ["Weight", "WEIGHT", "weight"])
+def test_weights_by_a_name_of_any_case(name):
+    edges = {"source": ["a", "b"], "target": ["b", "c"], name: [1, 2]}
+    data = from_edges(edges)
+    assert data.edge_weight.tolist() == [1, 1, 2, 2]
+    assert "edge_attr" not in data
+    assert from_edges(edges, edge_features=[name]).edge_feature_names == [name]
+    both = from_edges({**edges, "weight": [3, 4], "Weight": [1, 2]})
+    assert both.edge_weight.tolist() == [3, 3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features": ["age", "age"]}, "features of nodes name 'age' more than once"),
+        ({"nodes": {**NODES, "age=missing": range(5)}}, "two features would be called 'age=mis"),
+        ({"nodes": {**NODES, "k": [np.inf, 1, 2, 3, 4]}, "label": "k"}, "label 'k' holds infinity"),
+        ({"nodes": {**NODES, "k": [None] * 5}, "label": "k"}, "label 'k' has no values"),
+        ({"nodes": {"id": ["01", "02"]}, "edges": {"a": [1], "b": [2]}},
+         r"ids of nodes are text such as '01', those of edges whole numbers"),
+        ({"nodes": {"id": [True, False]}, "edges": {"a": [1], "b": [0]}}, "'id' names nodes, but"),
+        ({"nodes": None, "edges": {"a": np.array([True]), "b": [0]}}, "holds True and False"),
+        ({"nodes": None, "edges": {"a": [], "b": []}}, "edges has no rows"),
+    ],
+)  # fmt: skip
+def test_names_labels_and_ids_that_are_none(change, message):
+    edges, nodes = change.pop("edges", EDGES), change.pop("nodes", NODES)
+    with pytest.raises(ValueError, match=message) as caught:
+        from_edges(edges, nodes, **change)
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_that_are_not_used_may_hold_anything():
+    nodes = {"id": ["a", "b"], "age": [1, 2], "tags": [["x"], []], "size": ["1,5", "2,5"]}
+    edges = {"source": ["a"], "target": ["b"], "path": [{"x": 1}]}
+    data = from_edges(edges, nodes, features=["age"], edge_features=[])
+    assert data.feature_names == ["age"]
+    with pytest.raises(TypeError, match="edges: column 'path' must hold one value a row"):
+        from_edges(edges, nodes, features=["age"])
+    with pytest.raises(TypeError, match="nodes: column 'tags' must hold one value a row"):
+        from_edges(edges, nodes, edge_features=[])
+    weighted = {"source": ["a"], "target": ["b"], "weight": ["1,5"]}
+    with pytest.raises(ValueError, match="'weight' holds numbers with commas, such as '1,5'"):
+        from_edges(weighted)

@@ -54,5 +54,7 @@ def test_what_does_not_fit():
         from_networkx({"source": [1]})
     with pytest.raises(ValueError, match="more than once"):
         from_networkx(nx.Graph([(1, "1")]))
+    with pytest.raises(ValueError, match="holds True and False"):
+        from_networkx(nx.Graph([(True, 2)]))
     with pytest.raises(ValueError, match="no column 'age' for label"):
         from_networkx(nx.path_graph(3), label="age")

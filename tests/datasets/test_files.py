@@ -112,6 +112,18 @@ EDGES = np.array([[0, 1], [1, 0]])
         ({"edge_index": EDGES, "num_nodes": EDGES}, ValueError, "one whole number"),
         ({"edge_index": EDGES, "num_nodes": 2, "edge_weight": np.ones(3)}, ValueError, "per edge"),
         ({"edge_index": EDGES, "num_nodes": 2, "my-y": EDGES}, ValueError, "my-y.npy"),
+        ({"edge_index": EDGES, "num_nodes": 2, "y": np.ones(3)}, ValueError, "y has 3 rows"),
+        ({"edge_index": EDGES, "num_nodes": 2, "val_mask": np.ones(1)}, ValueError, "2 nodes"),
+        ({"edge_index": EDGES, "num_nodes": 2, "edge_attr": EDGES[:1]}, ValueError, "2 edges"),
+        ({"edge_index": EDGES, "num_nodes": 2, "ids": np.array(["a"])}, ValueError, "ids has 1 "),
+        (
+            {"edge_index": EDGES, "x": np.ones((2, 1)), "feature_names": np.array(["a", "b"])},
+            ValueError,
+            "feature_names names 2 columns, and x has 1",
+        ),
+        ({"edge_index": EDGES, "num_nodes": 2, "keys": EDGES}, ValueError, "call it my_keys"),
+        ({"edge_index": EDGES, "num_nodes": 2, "num_edges": 2}, ValueError, "call it my_num_ed"),
+        ({"edge_index": EDGES, "num_nodes": 2, "_store": EDGES}, ValueError, "a letter first"),
         ({"edge_index": np.array([{}])}, ValueError, "edge_index.npy holds no array of numbers"),
     ],
 )
@@ -138,6 +150,8 @@ def test_no_folder_is_told(tmp_path):
         (lambda: graph().update({"x": graph().x.bfloat16()}), TypeError, "bfloat16"),
         (lambda: graph().update({"names": ["a"]}), TypeError, "names must be a tensor"),
         (lambda: graph().update({"edge_weight": torch.ones(3)}), ValueError, "per edge"),
+        (lambda: graph().update({"train_mask": torch.ones(3)}), ValueError, "train_mask has 3 "),
+        (lambda: graph().update({"subgraph": torch.ones(3)}), ValueError, "call it my_subgraph"),
     ],
 )
 def test_what_cannot_be_written(tmp_path, make, error, message):

@@ -148,3 +148,12 @@ def test_refuses(tmp_path, arguments, error, message):
     with pytest.raises(error, match=f"^sbm_to_files: .*{message}"):
         sbm_to_files(tmp_path / "a", **{"num_nodes": 100, **arguments})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x", "y", "edge_index"])
+def test_a_folder_that_has_lost_a_file_is_told(tmp_path, name):
+    options = {"num_nodes": 50, "num_features": 3, "block": 20}
+    sbm_to_files(tmp_path / "a", **options)
+    (tmp_path / "a" / f"{name}.npy").unlink()
+    with pytest.raises((ValueError, FileNotFoundError), match=rf"{name}\.npy"):
+        sbm_to_files(tmp_path / "a", **options)

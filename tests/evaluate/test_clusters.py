@@ -84,3 +84,39 @@ def test_what_does_not_fit(args, message):
         clusters(torch.eye(2))
     with pytest.raises(TypeError, match=r"where there are none, gcl\.evaluate\.clusters"):
         cluster(drawn(2)[0], None)
+
+
+def test_numbers_to_choose_from_in_every_form():
+    z, _ = drawn(4)
+    expected = clusters(z, ks=[3, 4])
+    for ks in ((3, 4), range(3, 5), {3, 4}, np.array([3, 4]), torch.tensor([3, 4]), iter([3, 4])):
+        assert clusters(z, ks=ks).equal(expected)
+    pd = pytest.importorskip("pandas")
+    assert clusters(pd.DataFrame(z.numpy()), ks=[3, 4]).equal(expected)
+    assert cluster(pd.DataFrame(z.numpy()), 4).equal(clusters(z, 4))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda z: clusters(z, ks=3),
+            r"ks must be a list of whole numbers .*, got 3",
+        ),
+        (lambda z: clusters(z, ks="23"), "ks must be a list of whole numbers"),
+        (lambda z: clusters(z, ks=[2.0]), "ks must be a whole number"),
+        (lambda z: clusters(z, gcl.datasets.karate()), "give the graph by name: data="),
+        (lambda z: clusters(z, data=7), "clusters: expected a torch_geometric Data"),
+        (lambda z: cluster(z, 3.0), "or how many clusters as a whole number, got 3.0"),
+        (lambda z: cluster(z, True), "as a whole number, got True"),
+        (lambda z: cluster(z, torch.tensor(3)), r"as a whole number, got tensor\(3\)"),
+    ],
+)
+def test_what_is_of_another_kind(call, message):
+    with pytest.raises(TypeError, match=message):
+        call(drawn(2)[0])
+
+
+def test_a_number_and_numbers_to_choose_from_are_too_much():
+    with pytest.raises(ValueError, match="k=3 says how many, and ks says what to choose from"):
+        clusters(drawn(2)[0], 3, ks=[2, 3])

@@ -69,6 +69,21 @@ def test_what_is_no_matrix(z, error, message):
         as_matrix(z, "here")
 
 
+def test_frames_are_their_matrices(rows):
+    for make in ("pandas", "polars"):
+        frame = pytest.importorskip(make).DataFrame(rows)
+        np.testing.assert_array_equal(as_matrix(frame, "here"), rows)
+        single = pytest.importorskip(make).DataFrame(rows.astype(np.float32))
+        assert as_matrix(single, "here").dtype == torch.float32
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match="a table of numbers, got something else"):
+        as_matrix(pd.DataFrame({"id": ["a"], "z": [1.0]}), "here")
+    with pytest.raises(ValueError, match=r"got shape \(7,\)"):
+        as_matrix(pd.DataFrame(rows)[0], "here")
+    with pytest.raises(TypeError, match="got an array of object"):
+        as_matrix(rows.astype(object), "here")
+
+
 def test_labels_become_codes_in_their_order():
     numbers = [7, 3, 3, 12]
     for y in (

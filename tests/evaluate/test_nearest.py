@@ -2,6 +2,7 @@
 
 import sys
 
+import networkx as nx
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -131,3 +132,61 @@ def test_ids_of_several_kinds_and_one_vector_are_told():
             nearest(Z, np.array(ids, dtype=object))
     with pytest.raises(TypeError, match=r"queries=vector\[None\]"):
         nearest(Z, queries=Z[0])
+
+
+def test_frames_bring_their_ids():
+    pd = pytest.importorskip("pandas")
+    whole = nearest(Z, IDS, 3, "gene-7")
+    frame = pd.DataFrame(Z.numpy(), index=IDS)
+    assert nearest(frame, k=3, queries="gene-7").ids.tolist() == whole.ids.tolist()
+    assert nearest(frame, np.arange(300), 3, 7).ids.tolist() == whole.indices.tolist()
+    plain = nearest(pd.DataFrame(Z.numpy()), k=3, queries=7)
+    assert plain.ids.tolist() == whole.indices.tolist()
+    vectors = nearest(Z, IDS, 3, pd.DataFrame(Z[7:8].numpy()))
+    assert vectors.ids[0, 1:].tolist() == whole.ids[0, :2].tolist()
+    polars = pytest.importorskip("polars").DataFrame(Z.numpy())
+    assert nearest(polars, k=3, queries=7).ids.tolist() == whole.indices.tolist()
+    assert nearest(Z, IDS, 3, polars[:2]).ids.shape == (2, 3)
+
+
+def test_pairs_are_called_by_their_text():
+    graph = nx.grid_2d_graph(3, 3)
+    ids = gcl.data.from_networkx(graph).ids
+    expected = nearest(Z[:9], ids, 2, "(0, 1)").ids
+    for given in (ids, list(graph)):
+        assert nearest(Z[:9], given, 2, (0, 1)).ids.tolist() == expected.tolist()
+        both = nearest(Z[:9], given, 2, [(0, 1), (2, 2)]).ids
+        assert both[0].tolist() == expected[0].tolist()
+    # A tuple that is no id is a list of ids.
+    assert nearest(Z, k=2, queries=(0, 1)).ids.shape == (2, 2)
+
+
+def test_rows_of_zeros_are_as_near_to_all():
+    z = Z[:5].clone()
+    z[3] = 0
+    assert nearest(z, k=4, queries=3).similarities.tolist() == [[0] * 4]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"ids": gcl.datasets.karate()}, r"got a Data; give data\.ids|got Data.*; give data\.ids"),
+        ({"ids": [float("nan"), *range(299)]}, "text or whole numbers, .* NaN or truths"),
+        ({"ids": np.arange(300) > 5}, "text or whole numbers"),
+        ({"queries": True}, r"not truths; give ids\[mask\]"),
+        ({"queries": np.arange(300) > 5}, "not truths"),
+        ({"queries": Z[0].tolist()}, r"vectors as an array \[queries, 16\].*give numpy\.array"),
+        ({"queries": Z[:2].tolist()}, r"give numpy\.array"),
+        ({"z": Z.tolist()}, r"got list; convert them first, a list by torch\.tensor"),
+    ],
+)
+def test_what_is_of_another_kind(args, message):
+    with pytest.raises(TypeError, match=message):
+        nearest(**{"z": Z, **args})
+
+
+def test_numbers_where_ids_are_text():
+    with pytest.raises(ValueError, match="did you mean '7'"):
+        nearest(Z[:9], [str(i) for i in range(9)], 2, 7)
+    with pytest.raises(ValueError, match="one row alone has no neighbours"):
+        nearest(Z[:1], k=1)

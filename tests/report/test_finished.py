@@ -10,6 +10,7 @@ import torch
 
 import gcl
 from gcl.report.finished import read_finished
+from gcl.report.pairs import similarities
 
 
 def rewrite(folder, **changes):
@@ -48,9 +49,60 @@ def test_a_seed_that_has_not_ended_is_left_out(folder):
         read_finished(folder)
 
 
-def test_no_such_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"holds no readable run\.json"):
-        read_finished(tmp_path / "nothing")
+def written(folder, text):
+    (folder / "run.json").write_text(text)
+    return folder
+
+
+def emptied(folder):
+    (folder.parent / "empty").mkdir()
+    return folder.parent / "empty"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: folder / "nothing", r"\(there is no such folder\); give a folder made by"),
+        (lambda folder: folder / "seed-1", r"\(there is none\); its run is in .*a run"),
+        (lambda folder: folder / "results.csv", r"\(it is a file\); its run is in .*a run"),
+        (lambda folder: written(folder, ""), "it is cut or damaged: Expecting value"),
+        (lambda folder: written(folder, '{"run": {"recipe"'), "it is cut or damaged: Expecting"),
+        (lambda folder: written(folder, "{}"), "it lacks 'seeds'"),
+        (lambda folder: written(folder, "null"), "it is damaged"),
+        (emptied, r"\(it is empty\); give a folder made by"),
+    ],
+)
+def test_folders_without_a_run_are_told_in_a_sentence(trained, tmp_path, make, message):
+    folder = shutil.copytree(trained, tmp_path / "a run")
+    with pytest.raises(ValueError, match=r"holds no readable run\.json .*" + message) as caught:
+        read_finished(make(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_with_spaces_is_quoted_in_what_to_type(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "a run")
+    for seed in (0, 1):
+        (folder / f"seed-{seed}" / "embedding.npy").unlink()
+    with pytest.raises(ValueError, match=r"gcl train --out '.*/a run' --resume"):
+        read_finished(folder)
+
+
+@pytest.mark.parametrize("empty", [True, False])
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "log.csv", "embedding.npy"])
+def test_what_is_cut_is_named_or_its_part_left_out(folder, name, empty):
+    path = folder / "seed-0" / name
+    content = path.read_bytes()
+    last = content.rstrip().rfind(b"\n") + 4 if name == "log.csv" else len(content) // 2
+    path.write_bytes(b"" if empty else content[:last])
+    if name == "embedding.npy" or (name == "log.csv" and not empty):
+        with pytest.raises(ValueError, match=rf"{name} is damaged.*; .*(take|repair)"):
+            read_finished(folder)
+        return
+    found = read_finished(folder)
+    if name == "log.csv":
+        assert found.logs[0] == []
+    else:
+        assert "The two views cannot be made again (" in similarities(found).note
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+"""Which columns name nodes, and whether a table names its columns at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+_OF_NODES: list[tuple[str, ...]] = [("id", "node", "node_id")]
+_OF_EDGES: list[tuple[str, ...]] = [("source", "src", "from"), ("target", "dst", "to")]
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+def id_names(header: Sequence[str], ids: Sequence[str | None]) -> list[str]:
+    """The columns that name nodes: those told, else of the usual names, else the first ones.
+
+    Example:
+        >>> id_names(["km", "to", "from"], (None, None)), id_names(["a", "b"], (None, "a"))
+        (['from', 'to'], ['b', 'a'])
+    """
+    found = list(ids)
+    for place, names in enumerate(_usual(ids)):
+        free = [name for name in header if name not in found]
+        by_name = [name for name in free if str(name).lower() in names]
+        if found[place] is None and free:
+            found[place] = (by_name or free)[0]
+    return [name for name in found if name is not None]
+
+
+def are_known(header: Sequence[str], ids: Sequence[str | None]) -> bool:
+    """Whether a column that names nodes is told, or has a usual name.
+
+    Example:
+        >>> are_known(["Source", "b"], (None, None)), are_known(["a", "b"], (None, None))
+        (True, False)
+    """
+    usual = {name for names in _usual(ids) for name in names}
+    return any(i is not None for i in ids) or any(str(n).lower() in usual for n in header)
+
+
+def is_unnamed(name: str) -> bool:
+    """What pandas and Polars call a column without a name."""
+    return name == "" or name.startswith("Unnamed: ")
+
+
+def counts_rows(column: np.ndarray) -> bool:
+    """Whether a column holds different whole numbers, as an index of pandas does."""
+    try:
+        whole = column.astype(np.int64)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    same = column.dtype.kind in "OUS" or bool((whole == column).all())
+    return same and len(np.unique(whole)) == len(whole)
+
+
+def is_index(where: str, header: Sequence[str], ids: Sequence[str | None], counts: bool) -> bool:
+    """Whether the first column is the index that `to_csv` of pandas has written.
+
+    Args:
+        where: who asks.
+        header: the names of the columns.
+        ids: as in `id_names`; nothing is looked for where it is empty.
+        counts: the first column holds different whole numbers.
+
+    Raises:
+        ValueError: the first column may be the index or the ids of nodes.
+
+    Example:
+        >>> is_index("here", ["Unnamed: 0", "source", "target"], (None, None), True)
+        True
+    """
+    if not ids or not header or not is_unnamed(header[0]) or header[0] in ids or not counts:
+        return False
+    rest = list(header[1:])
+    if len(ids) == 2:
+        return len(rest) >= 2
+    if are_known(rest, ids):
+        return True
+    other = f"id={rest[0]!r}" if rest else "another column"
+    raise ValueError(
+        f"{where}: the first column counts rows and has no name, as an index that pandas wrote; "
+        f"name the column of ids: {other}, or id={header[0]!r} where these numbers are the ids."
+    )
+
+
+def names_are_ids(
+    names: Sequence[str], header: Sequence[str], ids: Sequence[str | None], *known: np.ndarray
+) -> list[bool]:
+    """Which names of columns of ids look like ids themselves: numbers, or ids of the table.
+
+    None does where one is told, or has a usual name.
+
+    Args:
+        names: of the columns of ids.
+        header: of all columns.
+        ids: as in `id_names`.
+        known: ids, as text or whole numbers.
+
+    Example:
+        >>> names_are_ids(["ann", "bob"], ["ann", "bob"], (None, None), np.array(["ann", "cay"]))
+        [True, False]
+    """
+    if are_known(header, ids):
+        return [False] * len(names)
+    texts = [column for column in known if column.dtype.kind == "U"]
+    return [
+        bool(_NUMBER.fullmatch(name)) or any(bool((column == name).any()) for column in texts)
+        for name in names
+    ]
+
+
+def _usual(ids: Sequence[str | None]) -> list[tuple[str, ...]]:
+    return {0: [], 1: _OF_NODES, 2: _OF_EDGES}[len(ids)]
