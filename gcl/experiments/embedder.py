@@ -25,8 +25,9 @@ from gcl.datasets import as_graph_set
 from gcl.experiments.composition import Composition, compose
 from gcl.experiments.criteria import CRITERIA, Seen, Unlabelled
 from gcl.experiments.feeding import Feed, feed
+from gcl.experiments.rebuilding import same_draws
 from gcl.experiments.run import Run, has_labels, optimizer_class, train
-from gcl.experiments.saving import load, same_draws, save
+from gcl.experiments.saving import load, names_of, save
 from gcl.experiments.unspelling import unspell
 from gcl.graphs.kinds import check_graph
 from gcl.graphs.rows import with_counted_labels
@@ -195,8 +196,8 @@ class Embedder(TransformerMixin, BaseEstimator):
         Raises:
             FileNotFoundError, CheckpointError: see `gcl.load`.
         """
-        method, path = load(folder, trust=trust), Path(folder) / PARAMETERS
-        trusted = (trust,) if isinstance(trust, str) else tuple(trust)
+        trusted = names_of("Embedder.load", trust)
+        method, path = load(folder, trust=trusted), Path(folder) / PARAMETERS
         loss, told = float("nan"), _parameters_of(method.made_by)
         try:
             if path.is_file():

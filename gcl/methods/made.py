@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import math
@@ -14,8 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
+from torch_geometric.nn.models.basic_gnn import BasicGNN
 
+from gcl.checkpoint import MISFIT
 from gcl.contracts import Method
+from gcl.methods.layer_options import layer_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 LAYOUTS = {torch.strided: "dense", torch.sparse_csr: "csr", torch.sparse_coo: "coo"}
@@ -153,6 +157,7 @@ def _spelt_object(value: Any) -> Any:
     """By class and the constructor's arguments, which are read from attributes of their names."""
     kind = type(value)
     path, init = f"{kind.__module__}.{kind.__qualname__}", {}
+    given = {}
     try:
         parameters = inspect.signature(kind).parameters.values()
     except (TypeError, ValueError):
@@ -161,11 +166,32 @@ def _spelt_object(value: Any) -> Any:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if hasattr(value, parameter.name):
-            init[parameter.name] = spell(_argument(getattr(value, parameter.name)))
+            given[parameter.name] = _argument(getattr(value, parameter.name))
+            init[parameter.name] = spell(given[parameter.name])
         elif parameter.default is parameter.empty:
             what = f"an object of {path}, which keeps no attribute {parameter.name!r}"
             return {"unspelt": what}
+    if isinstance(value, BasicGNN):
+        init |= _of_layers(value, given)
     return {"class_path": path, "init_args": init}
+
+
+def _of_layers(model: BasicGNN, given: dict[str, Any]) -> dict[str, Any]:
+    """What a model of PyG was given beside what it keeps; nothing where that cannot be read."""
+    # PyG keeps the width of what comes out, and not whether it was given, which decides the layers.
+    own = model.jk_mode is not None or getattr(model, "_is_conv_to_out", False)
+    known = own or model.out_channels != model.hidden_channels
+    found = {"jk": model.jk_mode, "out_channels": model.out_channels if known else None}
+    given = {**given, **found}
+    with contextlib.suppress(
+        *MISFIT, AssertionError
+    ):  # whether the calls make it again, saving finds out
+        found |= layer_options(model, given)
+    return {k: _spelt_numbers(v) if isinstance(v, Tensor) else spell(v) for k, v in found.items()}
+
+
+def _spelt_numbers(value: Tensor) -> Any:
+    return {"tensor": value.tolist()}
 
 
 def _argument(value: Any) -> Any:
