@@ -340,7 +340,8 @@ def _homes(value: Any) -> Iterator[str]:
 
 def _printed(method: Method) -> str:
     """How a method prints itself, without what changes by training, or from object to object."""
-    return re.sub(r"\(log_weight\): LogWeight\([^)]*\)|\s| at 0x[0-9a-f]+", "", repr(method))
+    text = re.sub(r"np\.\w+\(([^()]*)\)", r"\1", repr(method))  # 0.1 and np.float64(0.1) are one
+    return re.sub(r"\(log_weight\): LogWeight\([^)]*\)|\s| at 0x[0-9a-f]+", "", text)
 
 
 def _embeds_alike(method: Method, again: Method, config: dict[str, Any]) -> bool:

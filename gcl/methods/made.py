@@ -9,6 +9,8 @@ import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 
 from gcl.checkpoint import MISFIT
+from gcl.checks import shown
 from gcl.contracts import Method
 from gcl.methods.layer_options import layer_options
 
@@ -60,8 +63,10 @@ def recorded(**resolved: Callable[[Any], Any]) -> Callable[[F], F]:
 
     def record(function: F) -> F:
         signature, told, name = inspect.signature(function), told_of, name_of(function)
+        plainly, one = _given, function.__name__
 
         def call(*args: Any, **options: Any) -> Any:
+            args, options = plainly(one, signature, args, options)
             # Of a method it goes around, which may be changed in place.
             before = getattr(args[0], "made_by", None) if args else None
             made = function(*args, **options)
@@ -78,6 +83,36 @@ def recorded(**resolved: Callable[[Any], Any]) -> Callable[[F], F]:
         return found
 
     return record
+
+
+def _given(
+    name: str, signature: inspect.Signature, args: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as a recipe or variant reads them: of Python's numbers."""
+    options = {key: plain(value) for key, value in options.items()}
+    for key, value in options.items():
+        asked = signature.parameters.get(key)
+        whole = asked is not None and asked.annotation in ("int", int)
+        # Fractions are told of by the part that they reach.
+        if whole and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise TypeError(f"{name}: {key} must be a whole number, got {shown(value)}.")
+    return (*args[:1], *map(plain, args[1:])), options
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, also within tuples and lists; a vector of them as a tuple.
+
+    Example:
+        >>> plain((np.int64(8), np.float64(0.5))), plain(np.array([0.2, 0.4]))
+        ((8, 0.5), (0.2, 0.4))
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "biuf":
+        return tuple(value.tolist())
+    if type(value) in (tuple, list):
+        return type(value)(plain(part) for part in value)
+    return value
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -123,8 +158,9 @@ def spell(value: Any) -> Any:
         >>> spell(lambda x: x)
         {'unspelt': 'the function <lambda> of gcl.methods.made'}
     """
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = plain(value)
+    if isinstance(value, PurePath):
+        return str(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -137,8 +173,9 @@ def spell(value: Any) -> Any:
         return {"graph": shapes_of(value)}
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {"dict": {key: spell(part) for key, part in value.items()}}
-    if isinstance(value, Tensor):
-        return {"unspelt": f"a tensor {list(value.shape)}"}
+    if isinstance(value, Tensor | np.ndarray):
+        what = "a tensor" if isinstance(value, Tensor) else "an array"
+        return {"unspelt": f"{what} {list(value.shape)}"}
     if isinstance(value, torch.dtype | torch.device | type):
         return {"unspelt": str(value)}
     if inspect.isroutine(value):

@@ -210,6 +210,18 @@ def test_parts_and_recipes_of_ones_own(own, data, tmp_path):
         assert torch.equal(gcl.embed(again, data), gcl.embed(made, data))
 
 
+def test_parts_of_numpys_numbers_are_kept(data, tmp_path):
+    eight = np.int64(8)
+    for i, encoder in enumerate((
+        gcl.nn.GCNEncoder(np.int64(34), eight, dropout=np.float64(0.1)),
+        gcl.nn.MLPEncoder(34, [eight], eight, dropout=np.float64(0.1)),
+        gnn.GIN(np.int64(34), eight, 2, dropout=np.float64(0.1)),
+    )):  # fmt: skip
+        method = gcl.methods.grace(data, encoder=encoder)
+        again = gcl.load(gcl.save(method, tmp_path / str(i)))
+        assert torch.equal(gcl.embed(again, data), gcl.embed(method, data))
+
+
 def test_what_was_changed_since_is_refused(data, tmp_path):
     method = gcl.methods.grace(data, hidden=8)
     method.objective = gcl.losses.InfoNCE(0.9)
