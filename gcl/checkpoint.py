@@ -14,6 +14,7 @@ import os
 import random
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,29 +96,65 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     `STALE` seconds old: no write takes that long.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path, STALE)
-    # Not by the process: containers that share a volume count theirs alike.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path, STALE)
+        # Not by the process: containers that share a volume count theirs alike.
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(NotADirectoryError):  # a file where the folder should be
+                temporary.unlink(missing_ok=True)
+        if os.name == "posix":
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says of a failure what could not be written, and why.
+
+    Raises:
+        OSError: of the same kind, and with the same number.
+
+    Example:
+        >>> with writing("there/z.csv"):
+        ...     raise PermissionError(13, "Permission denied")
+        Traceback (most recent call last):
+        ...
+        PermissionError: there/z.csv cannot be written: Permission denied; give another place.
+    """
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        yield
     except OSError as error:
         if error.errno is None:
             raise
-        # Of a full disk, say, the system tells without the file's name.
-        raise type(error)(error.errno, error.strerror, str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        # What lacks is often a folder above, which the system alone names.
+        other = error.filename if error.filename not in (None, str(path)) else None
+        above = f" ({other})" if other and str(path).startswith(str(other)) else ""
+        told = type(error)(
+            f"{path} cannot be written: {error.strerror}{above}; give another place."
+        )
+        told.errno = error.errno
+        raise told from None
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """A folder with those above it, if they are not there.
+
+    Raises:
+        OSError: it cannot be made, see `writing`.
+    """
+    with writing(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
 
 
 def sweep(path: str | os.PathLike[str], older: float = 0.0) -> None:

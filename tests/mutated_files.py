@@ -276,6 +276,11 @@ def make_config(folder: Path) -> None:
     )
 
 
+def make_method(folder: Path) -> None:
+    torch.manual_seed(0)
+    gcl.save(gcl.methods.macl(gcl.methods.grace(gcl.datasets.load("karate"), hidden=4)), folder)
+
+
 def training(folder: Path, epochs: int, resume: bool = False) -> Any:
     data = gcl.datasets.load("karate")
     torch.manual_seed(0)
@@ -335,6 +340,7 @@ READERS: dict[str, Reader] = {
         lambda folder: AutoEncoder(MLPEncoder(4, (3,), 2)).restore(folder / "encoder"),
         of_checkpoint,
     ),
+    "method": Reader(make_method, gcl.load),
 }
 
 

@@ -127,3 +127,14 @@ def test_two_processes_of_one_number_do_not_share_a_temporary_file(tmp_path, mon
     assert len(set(seen)) == 2
     assert (tmp_path / "c").read_bytes() == b"ours"
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+def test_what_cannot_be_written_is_told_with_its_reason(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    place = tmp_path / "file" / "run.safetensors"
+    with pytest.raises(OSError, match=r"run\.safetensors cannot be written: .*; give an") as caught:
+        checkpoint.save({}, place)
+    assert caught.value.errno is not None
+    with pytest.raises(OSError, match=r"file cannot be written: .*; give another place\.$"):
+        checkpoint.make_folder(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"

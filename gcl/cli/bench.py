@@ -15,7 +15,7 @@ from rich import box
 from rich.table import Table
 
 from gcl import evaluate
-from gcl.checkpoint import write_atomically
+from gcl.checkpoint import make_folder, write_atomically
 from gcl.cli.options import Parser
 from gcl.cli.tables import print_table
 from gcl.cli.train import percent
@@ -166,7 +166,7 @@ def _show_leaderboard(
             dataset: {line.method: line.values for line in lines}
             for dataset, lines in board.items()
         }
-        page.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(page.parent)
         plot.accuracies(accuracies).savefig(picture, dpi=120)
         text = leaderboard.markdown(board, protocol_line(chosen.protocol), command, picture.name)
         write_atomically(page, text.encode())

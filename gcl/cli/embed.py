@@ -18,6 +18,7 @@ from gcl.experiments.embedding_files import check_kind, write_embeddings
 from gcl.experiments.feeding import FANOUT, Feed, feed
 from gcl.experiments.run import Run, open_data
 from gcl.experiments.saving import load
+from gcl.graphs.kinds import reads_codes
 from gcl.graphs.rows import counted_rows
 from gcl.graphs.validate import validate_graph
 from gcl.training.embedding import embed
@@ -46,7 +47,7 @@ def embed_command(arguments: list[str]) -> None:
     if chosen.batch_size < 0:
         raise ValueError(f"--batch-size must be at least 1, got {chosen.batch_size}.")
     method = load(chosen.folder, trust=chosen.trust).to(chosen.device)
-    data = _data(chosen.data, chosen.root)
+    data = _data(chosen.data, chosen.root, codes=reads_codes(method))
     _say(f"embedding {chosen.data} by {chosen.folder}")
     z = _embedded(method, data, chosen.batch_size, chosen.data)
     _say(f"{len(z)} rows of {z.shape[1]} after {time.perf_counter() - began:.1f} s, writing {out}")
@@ -57,12 +58,12 @@ def embed_command(arguments: list[str]) -> None:
         print(out)
 
 
-def _data(name: str, root: str) -> Any:
+def _data(name: str, root: str, *, codes: bool) -> Any:
     if ":" not in name and Path(name).is_dir():
         data = from_files(name)
-        validate_graph(data)
+        validate_graph(data, codes=codes)
         return data
-    return open_data(Run("", name, root=root))
+    return open_data(Run("", name, root=root), codes=codes)
 
 
 def _embedded(method: Method, data: Any, batch_size: int, name: str) -> torch.Tensor:

@@ -108,7 +108,8 @@ def _with_label(graph: Data, at: int) -> Data:
     if y.numel() != 1:
         raise ValueError(
             f"as_graph_set: the label y of a graph is one number, got shape {tuple(y.shape)} at "
-            f"position {at}."
+            f"position {at}; leave out what are several (del graph.y), and measure them by "
+            "gcl.evaluate.graph_classification or graph_regression."
         )
     graph = graph.clone()
     graph.y = y.view(1)

@@ -10,6 +10,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from gcl.checkpoint import make_folder
+
 TIMEOUT = 5.0
 """Seconds a silent server is waited for."""
 
@@ -94,7 +96,7 @@ def _download(url: str, path: Path) -> None:
     # file behind when the connection breaks.
     with urllib.request.urlopen(url, timeout=TIMEOUT) as reply:
         content = reply.read()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         part.write_bytes(content)

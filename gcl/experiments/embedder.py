@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
+from torch import Tensor
 from torch_geometric.data import Data, Dataset
 from torch_geometric.seed import seed_everything
 
@@ -25,8 +27,9 @@ from gcl.datasets import as_graph_set
 from gcl.experiments.composition import Composition, compose
 from gcl.experiments.criteria import CRITERIA, Seen, Unlabelled
 from gcl.experiments.feeding import Feed, feed
+from gcl.experiments.rebuilding import same_draws
 from gcl.experiments.run import Run, has_labels, optimizer_class, train
-from gcl.experiments.saving import load, same_draws, save
+from gcl.experiments.saving import load, names_of, save
 from gcl.experiments.unspelling import unspell
 from gcl.graphs.kinds import check_graph
 from gcl.graphs.rows import with_counted_labels
@@ -61,6 +64,8 @@ class Embedder(TransformerMixin, BaseEstimator):
             `macl={"alpha": 0.2}`) and of the training (`lr`, `weight_decay`, `optimizer`, `warmup`,
             `clip`, `patience`, `precision`, `device`, `batch_size`, `loader`, `fanout`), see
             `gcl.experiments.run.Run`.
+
+    `set_output(transform="pandas")` names the columns z0, z1, ...
 
     Attributes:
         method_: the trained method, after `fit`.
@@ -130,6 +135,7 @@ class Embedder(TransformerMixin, BaseEstimator):
             if self.random_state is not None:
                 seed_everything(int(self.random_state))
             method = run.build(graph)
+            _check_level("Embedder.fit", self.recipe, method, graph)
             batches = Feed("the data", run.loader, run.fanout, run.batch_size)
             training, _ = feed(batches, method, graph, int(self.random_state or 0))
             state, _ = train(run, method, graph, training, int(self.random_state or 0), quiet=True)
@@ -151,7 +157,21 @@ class Embedder(TransformerMixin, BaseEstimator):
         if not isinstance(graph, Data) and method.graph_level:
             _, graph = feed(Feed("the data", "", "10,10", 0), method, graph, 0)
         z: np.ndarray = embed(method, graph, batch_size=batch_size).cpu().numpy()
+        self._columns = z.shape[1]
         return z
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns, z0, z1, ..., as `gcl embed` has them; for `set_output`.
+
+        Args:
+            input_features: not looked at.
+
+        Raises:
+            NotFittedError: before `transform`, which finds out how many there are.
+        """
+        if not hasattr(self, "_columns"):
+            raise NotFittedError("Embedder: call transform(data) first.")
+        return np.array([f"z{i}" for i in range(self._columns)], dtype=object)
 
     def score(self, data: Any, y: Any = None) -> float:
         """How good the embeddings are without labels: modularity of their clusters, high is good.
@@ -195,8 +215,8 @@ class Embedder(TransformerMixin, BaseEstimator):
         Raises:
             FileNotFoundError, CheckpointError: see `gcl.load`.
         """
-        method, path = load(folder, trust=trust), Path(folder) / PARAMETERS
-        trusted = (trust,) if isinstance(trust, str) else tuple(trust)
+        trusted = names_of("Embedder.load", trust)
+        method, path = load(folder, trust=trusted), Path(folder) / PARAMETERS
         loss, told = float("nan"), _parameters_of(method.made_by)
         try:
             if path.is_file():
@@ -223,7 +243,8 @@ class Embedder(TransformerMixin, BaseEstimator):
 
     def _run(self) -> Run:
         composition = compose(self.recipe)
-        options = _nested(self._options)
+        # Training changes an encoder, and what was given stays as it was.
+        options = copy.deepcopy(_nested(self._options))
         usual = settings_of(composition.recipe)
         told = {name: options.pop(name) for name in ABOUT_TRAINING if name in options}
         epochs = usual.epochs if self.epochs is None else self.epochs
@@ -264,12 +285,36 @@ def _given(owner: str, data: Any) -> Any:
     if isinstance(data, list | tuple) and len(data) == 1:
         (data,) = data
     if isinstance(data, list | tuple):
+        labelled = sum(isinstance(graph, Data) and _labels_nodes(graph) for graph in data)
+        if labelled:
+            raise ValueError(
+                f"{owner}: got a list of {len(data)} graphs, and {labelled} of them have a label a "
+                "node; give one graph, or torch_geometric.data.Batch.from_data_list(graphs), to a "
+                "recipe that embeds nodes, and graphs with one label or none to one that embeds "
+                "graphs, such as graphcl."
+            )
         return as_graph_set(data, "the data")
     if isinstance(data, Dataset):
         return data
     check_graph(owner, data)
     validate_graph(data)
     return data
+
+
+def _labels_nodes(graph: Data) -> bool:
+    y = graph.get("y")
+    rows = len(y) if isinstance(y, Tensor) and y.dim() else 1
+    return rows > 1 and rows == graph.num_nodes
+
+
+def _check_level(owner: str, recipe: str, method: Method, data: Any) -> None:
+    """Raises ValueError where several graphs are given to a recipe of one."""
+    if isinstance(data, Dataset) and not method.graph_level:
+        raise ValueError(
+            f"{owner}: {recipe} embeds the nodes of one graph, got {len(data)} graphs; give one, "
+            "or torch_geometric.data.Batch.from_data_list(graphs), or take a recipe that embeds "
+            "graphs, such as graphcl."
+        )
 
 
 def _nested(options: Mapping[str, Any]) -> dict[str, Any]:

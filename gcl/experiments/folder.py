@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gcl.checkpoint import sweep, write_atomically
+from gcl.checkpoint import make_folder, sweep, write_atomically
 from gcl.experiments import results
 from gcl.experiments.composition import compose
 from gcl.experiments.locks import locked
@@ -131,7 +131,7 @@ def opened(
         ValueError: the folder is used by another program, holds a run and `resume` is False, or
             holds another run; what differs is named.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     busy = f"Another program trains into {out}: wait for its end, or give another --out."
     with locked(out / ".lock", patience=0, otherwise=busy):
         for folder in (out, *out.glob("seed-*")):

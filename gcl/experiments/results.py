@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gcl.checkpoint import sweep, write_atomically
+from gcl.checkpoint import make_folder, sweep, write_atomically
 from gcl.experiments.locks import locked
 from gcl.experiments.provenance import provenance
 
@@ -115,7 +115,7 @@ def add_rows(
     Raises:
         ValueError: another program holds the file for a minute.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with locked(path.with_name(f".{path.name}.lock")):
         sweep(path)
         rows = read_rows(path)

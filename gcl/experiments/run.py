@@ -36,6 +36,7 @@ from gcl.experiments.memory import peak_extra_mb
 from gcl.experiments.provenance import commit
 from gcl.experiments.saving import save
 from gcl.graphs.digest import data_digest
+from gcl.graphs.kinds import is_codes
 from gcl.graphs.rows import with_counted_labels
 from gcl.graphs.validate import validate_graph
 from gcl.names import did_you_mean
@@ -132,13 +133,46 @@ def load_data(run: Run) -> Data | HeteroData | GraphSet:
     data = open_data(run)
     if has_labels(data):
         check_protocol(run, data)
+        _check_labels(run, data)
     return data
 
 
-def open_data(run: Run) -> Data | HeteroData | GraphSet:
+def _check_labels(run: Run, data: Any) -> None:
+    """Raises ValueError for labels that the command line does not measure."""
+    y = labels_of(data)
+    apart = (
+        "; without y it trains, too: leave y out, give --out DIR, and measure "
+        "DIR/seed-0/embedding.npy in Python, numbers of graphs by gcl.evaluate.graph_regression."
+    )
+    if y.dim() == 2 and y.shape[1] == 1:
+        raise ValueError(
+            f"{run.dataset} has labels of shape {list(y.shape)}; give one number each: y.view(-1)."
+        )
+    if not y.is_floating_point():
+        return
+    known = y[~y.isnan()]
+    if bool((known != known.round()).any()) or (y.dim() == 2 and bool((known > 1).any())):
+        raise ValueError(
+            f"{run.dataset} has numbers for labels (data.y), and what is measured here are "
+            f"classes{apart}"
+        )
+    if y.dim() == 1 and len(known) < len(y):
+        unknown = "leave those graphs out" if isinstance(data, GraphSet) else "write -1 there"
+        raise ValueError(
+            f"{run.dataset} has NaN for {len(y) - len(known)} of {len(y)} labels (data.y); "
+            f"{unknown}, and make the others whole numbers."
+        )
+
+
+def open_data(run: Run, *, codes: bool = False) -> Data | HeteroData | GraphSet:
     """The data set of a run under any protocol.
 
+    Args:
+        run: what to run.
+        codes: whether x may be codes of categories.
+
     Raises:
+        TypeError: codes that are not asked for.
         ValueError, FileNotFoundError: unknown, absent or malformed data.
     """
     if is_function(run.dataset):
@@ -155,9 +189,20 @@ def open_data(run: Run) -> Data | HeteroData | GraphSet:
             data = datasets.as_graph_set(data, run.dataset.rpartition(":")[2])
     else:
         data = datasets.load(run.dataset, run.root or None)
+    if not codes and _has_codes(data):
+        raise TypeError(
+            f"{run.dataset} has codes of categories (data.x of whole numbers), and raw features, "
+            "which are measured beside, cannot be codes; use x.float() if they are numbers, else "
+            "train in Python: gcl.fit with gcl.nn.CodeEmbedding."
+        )
     if not isinstance(data, GraphSet):
-        validate_graph(data)
+        validate_graph(data, codes=codes)
     return data
+
+
+def _has_codes(data: Any) -> bool:
+    graphs = data[:1] if isinstance(data, GraphSet) else [data]
+    return any(is_codes(store.get("x")) for graph in graphs for store in graph.node_stores)
 
 
 def is_function(dataset: str) -> bool:
@@ -438,7 +483,7 @@ def has_labels(data: Any) -> bool:
 
 def has_classes(data: Any) -> bool:
     """Whether labels are one class each, and so can be compared with clusters."""
-    return has_labels(data) and as_targets(labels_of(data), len(labels_of(data)), "gcl") is None
+    return has_labels(data) and as_targets(labels_of(data), len(labels_of(data)), "data.y") is None
 
 
 def labels_of(data: Any) -> torch.Tensor:

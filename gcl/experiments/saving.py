@@ -6,13 +6,13 @@ nothing that the folder holds.
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import inspect
 import json
+import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +24,33 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from gcl import __version__
-from gcl.checkpoint import (
-    MISFIT,
-    CheckpointError,
-    random_state,
-    set_random_state,
-    write_atomically,
-)
-from gcl.checks import as_path
+from gcl.checkpoint import CheckpointError, write_atomically
+from gcl.checks import as_path, shown
 from gcl.contracts import Method
-from gcl.experiments.unspelling import function_of, unspell
+from gcl.experiments.rebuilding import (
+    CONFIG,
+    DTYPES,
+    FORMAT,
+    WEIGHTS,
+    WRONG,
+    read_config,
+    read_weights,
+    rebuilt,
+    same_draws,
+    words_of,
+)
+from gcl.experiments.unspelling import AdvisedError
 from gcl.methods.made import Made, spell
 from gcl.nn.code_embedding import CodeEmbedding
 from gcl.training.embedding import embed
 from gcl.training.given import check_method, unwrapped
 
-FORMAT = "gcl-method-1"
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-LONGEST = 2**20  # bytes of a configuration
-USUAL = 65_536  # whole numbers up to here say little of the size of a method
-_DTYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
+CARD = "README.md"
+_DAMAGED = "take another copy of the folder, or save the method again"
 _OWN_FUNCTION = (
-    "Write a function in a module of yours that makes it, and name it: save(method, folder, "
+    "write a function in a module of yours that makes it, and name it: save(method, folder, "
     'made_by="my_module:make", options={...}).'
 )
-_WRONG = (*MISFIT, RecursionError, MemoryError, OverflowError)
 
 
 def save(
@@ -99,6 +96,7 @@ def save(
     check_method("save", inner)
     path = Path(as_path("save", folder))
     _check_ours(path)
+    _check_remembers_nothing(inner)
     config = {
         "format": FORMAT,
         "library_name": "gcl",
@@ -145,7 +143,7 @@ def load(folder: str | os.PathLike[str], *, trust: str | Sequence[str] = ()) -> 
         'macl'
     """
     path = Path(as_path("load", folder))
-    trusted = (trust,) if isinstance(trust, str) else tuple(trust)
+    trusted = names_of("load", trust)
     for name in (CONFIG, WEIGHTS):
         if not (path / name).is_file():
             raise FileNotFoundError(
@@ -153,13 +151,33 @@ def load(folder: str | os.PathLike[str], *, trust: str | Sequence[str] = ()) -> 
                 "gcl.save, or the folder model of a seed of gcl train --out."
             )
     try:
-        config = _read_config(path / CONFIG)
-        tensors = _read_weights(path / WEIGHTS, config["sha256"])
-        method = _rebuilt(config, tensors, trusted)
-    except _WRONG as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise CheckpointError(f"load: {path} holds no method that can be read: {reason}.") from None
+        config = read_config(path / CONFIG)
+        tensors = read_weights(path / WEIGHTS, config["sha256"])
+        method = rebuilt(config, tensors, trusted)
+    except AdvisedError as error:
+        raise CheckpointError(f"load: {path} holds no method that can be read: {error}.") from None
+    except (OSError, *WRONG) as error:
+        raise CheckpointError(
+            f"load: {path} holds no method that can be read: {words_of(error)}; {_DAMAGED}."
+        ) from None
     return method.eval()
+
+
+def names_of(owner: str, trust: Any) -> tuple[str, ...]:
+    """The modules that are trusted: one name, or several.
+
+    Raises:
+        TypeError: anything else.
+    """
+    named = (trust,) if isinstance(trust, str) else trust
+    if not isinstance(named, list | tuple | set | frozenset) or not all(
+        isinstance(name, str) for name in named
+    ):
+        raise TypeError(
+            f'{owner}: trust must be names of modules such as ["my_package"], got {shown(trust)}; '
+            "leave it out where none is needed."
+        )
+    return tuple(named)
 
 
 def _made(method: Method, made_by: str | None, options: Any, data: Any) -> Made:
@@ -170,9 +188,7 @@ def _made(method: Method, made_by: str | None, options: Any, data: Any) -> Made:
         raise ValueError("save: options and data are those of made_by, which is not given.")
     if not isinstance(method.made_by, Made):
         raise ValueError(
-            f"save: nothing tells how this {type(method).__name__} was made. Write a function in a "
-            "module of yours that makes one, and name it: save(method, folder, made_by="
-            '"my_module:make", options={...}).'
+            f"save: nothing tells how this {type(method).__name__} was made; {_OWN_FUNCTION}"
         )
     return method.made_by
 
@@ -185,7 +201,7 @@ def _calls(made: Made) -> dict[str, Any]:
         for key, value in at.options.items():
             if unspelt := _unspelt(value):
                 raise ValueError(
-                    f"save: the option {key} of {at.name} is {unspelt}, which no file can tell. "
+                    f"save: the option {key} of {at.name} is {unspelt}, which no file can tell; "
                     f"{_OWN_FUNCTION}"
                 )
         if at.name.startswith("__main__:") or "__main__" in _homes(at.options):
@@ -211,7 +227,7 @@ def _unspelt(value: Any) -> str | None:
 
 def _dtype(method: nn.Module) -> str:
     found = {str(p.dtype).removeprefix("torch.") for p in method.parameters()}
-    if len(found) > 1 or not found <= set(_DTYPES):
+    if len(found) > 1 or not found <= set(DTYPES):
         raise ValueError(
             f"save: parameters of {', '.join(sorted(found))}; make them of one kind: "
             "method.float()."
@@ -246,13 +262,15 @@ def _told(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:
     )
 
 
-def _untold(value: Any, tensors: dict[str, Tensor]) -> Any:
-    if isinstance(value, dict):
-        ((kind, content),) = value.items()
-        if kind == "tensor":
-            return tensors.pop(content)
-        return {name: _untold(part, tensors) for name, part in content.items()}
-    return value
+def _check_remembers_nothing(method: Method) -> None:
+    """Raises ValueError where a layer of PyG keeps a graph, of which its state does not tell."""
+    for name, part in method.named_modules():
+        if any(k.startswith("_cached") and v is not None for k, v in vars(part).items()):
+            raise ValueError(
+                f"save: {name}, a {type(part).__name__}, remembers the first graph or view that it "
+                "saw, which no file can tell; make the encoder without cached=True and train it "
+                "again."
+            )
 
 
 def _check_comes_back(method: Method, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -263,18 +281,47 @@ def _check_comes_back(method: Method, config: dict[str, Any], tensors: dict[str,
     what = "+".join(call["name"] for call in calls)
     try:
         # Through JSON, as it will come back.
-        again = _rebuilt(json.loads(json.dumps(config)), dict(tensors), trust)
-    except _WRONG as error:
+        again = rebuilt(json.loads(json.dumps(config)), dict(tensors), trust)
+    except WRONG as error:
         raise ValueError(
             f"save: {what} does not make this {type(method).__name__} again "
-            f"({' '.join(str(error).split()).rstrip('.')}), so it was changed since, or is of "
-            f"parts that their attributes do not tell. {_OWN_FUNCTION}"
+            f"({words_of(error)}), so it was changed since, or is of "
+            f"parts that their attributes do not tell; {_OWN_FUNCTION}"
         ) from None
-    if _printed(again) != _printed(method) or not _embeds_alike(method, again, config):
+    part = _other_part(method, again)
+    if part or _printed(again) != _printed(method) or not _embeds_alike(method, again, config):
         raise ValueError(
-            f"save: this {type(method).__name__} is not as {what} makes it: it was changed since, "
-            f"or has parts that their attributes do not tell. {_OWN_FUNCTION}"
+            f"save: {part or f'this {type(method).__name__}'} is not as {what} makes it: it was "
+            f"changed since, or has parts that their attributes do not tell; {_OWN_FUNCTION}"
         )
+
+
+def _other_part(method: Method, again: Method) -> str | None:
+    """The first layer of torch or PyG that was made otherwise, by its name.
+
+    Those keep what they were made with, and no count of anything, in public attributes.
+    """
+    made = dict(again.named_modules())
+    for name, part in method.named_modules():
+        home = type(part).__module__
+        if home.startswith(("torch.nn.", "torch_geometric.nn.")) and not _alike(part, made[name]):
+            return f"{name}, a {type(part).__name__},"
+    return None
+
+
+def _alike(one: nn.Module, other: nn.Module) -> bool:
+    if type(one) is not type(other) or one._parameters.keys() != other._parameters.keys():
+        return False
+    for key, value in vars(one).items():
+        if key.startswith("_") or key == "training":
+            continue
+        told = vars(other).get(key)
+        if isinstance(value, float) and isinstance(told, float):
+            if not math.isclose(value, told, rel_tol=1e-4):  # sums over a made up histogram
+                return False
+        elif isinstance(value, bool | int | str | None) and value != told:
+            return False
+    return True
 
 
 def _homes(value: Any) -> Iterator[str]:
@@ -293,7 +340,8 @@ def _homes(value: Any) -> Iterator[str]:
 
 def _printed(method: Method) -> str:
     """How a method prints itself, without what changes by training, or from object to object."""
-    return re.sub(r"\(log_weight\): LogWeight\([^)]*\)|\s| at 0x[0-9a-f]+", "", repr(method))
+    text = re.sub(r"np\.\w+\(([^()]*)\)", r"\1", repr(method))  # 0.1 and np.float64(0.1) are one
+    return re.sub(r"\(log_weight\): LogWeight\([^)]*\)|\s| at 0x[0-9a-f]+", "", text)
 
 
 def _embeds_alike(method: Method, again: Method, config: dict[str, Any]) -> bool:
@@ -305,12 +353,21 @@ def _embeds_alike(method: Method, again: Method, config: dict[str, Any]) -> bool
     generator = torch.Generator().manual_seed(0)
     ring = torch.arange(n)
     edges = torch.stack([torch.cat([ring, (ring + 1) % n]), torch.cat([(ring + 1) % n, ring])])
-    x = torch.rand(n, graph["x"]["width"], generator=generator).to(_DTYPES[config["dtype"]])
+    x = torch.rand(n, graph["x"]["width"], generator=generator).to(DTYPES[config["dtype"]])
     if any(isinstance(part, CodeEmbedding) for part in method.modules()):
         x = torch.zeros_like(x, dtype=torch.long)  # the code of what is unknown
     probe = Data(x=x, edge_index=edges)
+    width = next((w for part in method.modules() if (w := getattr(part, "edge_dim", None))), None)
+    if isinstance(width, int):
+        probe.edge_attr = torch.rand(2 * n, width, generator=generator).to(x.dtype)
+    try:
+        with same_draws():
+            # A copy: some layers remember the first graph that they see.
+            first = embed(copy.deepcopy(method), probe).cpu()
+    except WRONG:  # it takes other graphs
+        return True
     with same_draws():
-        first, second = embed(method, probe).cpu(), embed(again, probe)
+        second = embed(copy.deepcopy(again), probe)
     return first.shape == second.shape and torch.allclose(first, second, 1e-3, 1e-4, equal_nan=True)
 
 
@@ -323,146 +380,12 @@ def _check_ours(path: Path) -> None:
         return
     try:
         ours = str(json.loads((path / CONFIG).read_text())["format"]).startswith("gcl-method-")
-    except (OSError, *_WRONG):
+    except (OSError, *WRONG):
         ours = False
     if not ours:
         raise ValueError(
             f"save: {path} has a {there[0]} that is no saved method of gcl; give another folder."
         )
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > LONGEST:
-        raise CheckpointError(f"{path.name} is longer than any that gcl writes")
-    try:
-        config = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path.name} is no JSON ({error})") from None
-    if not isinstance(config, dict) or not str(config.get("format")).startswith("gcl-method-"):
-        raise CheckpointError(f"{path.name} is of no method of gcl")
-    if config["format"] != FORMAT:
-        raise CheckpointError(
-            f"it is of the format {config['format']!r:.40} and this version of gcl reads {FORMAT}; "
-            "take a newer one"
-        )
-    if missing := {"recipe", "variants", "data", "dtype", "extra", "sha256"} - set(config):
-        raise CheckpointError(f"{path.name} lacks {', '.join(sorted(missing))}")
-    variants = config["variants"]
-    for call in [config["recipe"], *(variants if isinstance(variants, list) else [None])]:
-        if not isinstance(call, dict) or not isinstance(call.get("options"), dict):
-            raise CheckpointError(f"{path.name} has a call without name and options")
-    return config
-
-
-def _read_weights(path: Path, digest: Any) -> dict[str, Tensor]:
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise CheckpointError(f"{path.name} is not the file that {CONFIG} was written with")
-    try:
-        return safetensors.torch.load(content)
-    except Exception as error:  # a header can announce tensors that torch cannot make
-        raise CheckpointError(f"{path.name} is no safetensors file ({error})") from None
-
-
-def _rebuilt(config: dict[str, Any], tensors: dict[str, Tensor], trust: Sequence[str]) -> Method:
-    """The method of a configuration, with these weights."""
-    calls = [config["recipe"], *config["variants"]]
-    shapes = {key: (tensor.shape, tensor.dtype) for key, tensor in tensors.items()}
-    with same_draws(), _no_larger_than(tensors):
-        method = _called(
-            calls, config["data"], len(tensors), sum(map(_size, tensors.values())), trust
-        )
-    if config["dtype"] not in _DTYPES:
-        raise CheckpointError(f"{config['dtype']!r:.40} is no kind of parameters")
-    _cast(method, _DTYPES[config["dtype"]], tensors)
-    state: dict[str, Any] = {key: _untold(value, tensors) for key, value in config["extra"].items()}
-    method.load_state_dict({**tensors, **state})
-    for key, value in method.state_dict().items():
-        if isinstance(value, Tensor) and (value.shape, value.dtype) != shapes.get(key):
-            raise CheckpointError(f"the weights {key} are not of the form that its recipe makes")
-    return method
-
-
-def _cast(method: nn.Module, dtype: torch.dtype, tensors: Mapping[str, Tensor]) -> None:
-    """Parameters of one kind, and each buffer of the kind that was kept: some are always double."""
-    if dtype != torch.get_default_dtype():
-        method.to(dtype)
-    for key, value in method.named_buffers():
-        kept = tensors.get(key)
-        if kept is not None and kept.is_floating_point() and value.is_floating_point():
-            value.data = value.data.to(kept.dtype)
-
-
-def _size(tensor: Tensor) -> int:
-    return tensor.numel()
-
-
-def _called(
-    calls: Sequence[Any], graph: Any, count: int, size: int, trust: Sequence[str]
-) -> Method:
-    made: Any = None if graph is None else unspell(graph, trust)
-    for at, call in enumerate(calls):
-        function = function_of(call.get("name"), at == 0, trust)
-        _check_numbers(call["options"], count, size)
-        options = {key: unspell(value, trust) for key, value in call["options"].items()}
-        if options.get("pretrained") is not None:
-            raise CheckpointError("it names a file beside it (pretrained)")
-        known = inspect.signature(function).parameters
-        if unknown := sorted(set(options) - set(known)):
-            raise CheckpointError(f"{call['name']} has no option {unknown[0]!r:.40}")
-        made = function(**options) if made is None else function(made, **options)
-        if not isinstance(made, Method):
-            raise CheckpointError(f"{call['name']} makes no method")
-        first = made.made_by.first if isinstance(made.made_by, Made) else None
-        if ":" in call["name"] or made.made_by is None:
-            spelt: Any = graph if at == 0 else first
-            made.made_by = Made(call["name"], call["options"], spelt)
-    return made
-
-
-def _check_numbers(value: Any, count: int, size: int, name: str = "") -> None:
-    """Raises CheckpointError for whole numbers that no method of this size is made with."""
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            inside = key in ("tuple", "dict", "init_args", "class_path")
-            _check_numbers(part, count, size, name if inside else str(key))
-    elif isinstance(value, list):
-        for part in value:
-            _check_numbers(part, count, size, name)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        free = name.endswith("seed") or name == "budget"
-        most = 2**63 if free else count if name == "seeds" else max(USUAL, size)
-        if abs(value) > most:
-            raise CheckpointError(f"{name} = {value:.3g} fits no method of {size} weights")
-
-
-@contextmanager
-def _no_larger_than(tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Stops what makes many more parameters than there are weights, before memory is touched."""
-    most, made = 2 * sum(map(_size, tensors.values())) + 10_000, [0]
-
-    def count(module: nn.Module, name: str, parameter: Any) -> None:
-        if isinstance(parameter, Tensor) and type(parameter) is nn.Parameter:
-            made[0] += parameter.numel()
-        if made[0] > most:
-            raise CheckpointError("its options make a method larger than its weights")
-
-    register: Callable[..., Any] = nn.modules.module.register_module_parameter_registration_hook
-    handle = register(count)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextmanager
-def same_draws() -> Iterator[None]:
-    """The global generators are afterwards as they were."""
-    before = random_state()
-    try:
-        yield
-    finally:
-        set_random_state(before)
 
 
 def _card(config: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gcl.checkpoint import make_folder
 from gcl.experiments.criteria import merits, parts
 from gcl.experiments.grids import Try
 from gcl.experiments.keeping import Keeping
@@ -54,7 +55,7 @@ def search(
     storage = None
     if keeping.out is not None:
         place = keeping.out.with_name(f"{keeping.out.name}.optuna")
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.parent)
         backend = optuna.storages.journal.JournalFileBackend(str(place))
         storage = optuna.storages.JournalStorage(backend)
     about = [dataset, keeping.digest, dict(told), criterion, keeping.seeds]

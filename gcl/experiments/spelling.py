@@ -60,7 +60,7 @@ def in_words(hint: Any) -> str:
         return plain[hint]
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return "one of " + ", ".join(str(part) for part in parts)
+        return "one of " + ", ".join(str(part) for part in parts if part != "")
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(in_words(part) for part in parts))
     if origin in _SEQUENCES and parts[0] in (int, float):

@@ -20,7 +20,7 @@ import torch
 from torch_geometric.data import Data
 
 from gcl import datasets
-from gcl.checkpoint import sweep
+from gcl.checkpoint import make_folder, sweep
 from gcl.experiments import interrupts
 from gcl.experiments.locks import locked
 from gcl.experiments.malloc import keep_freed_memory
@@ -102,7 +102,7 @@ class Task:
         if work is None:
             return train()[0]
         folder = self.folder(work)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with locked(folder / ".lock", patience=0, otherwise="Another program trains it."):
             sweep(folder)
             try:

@@ -21,7 +21,7 @@ from torch_geometric.data import Data
 from torch_geometric.seed import seed_everything
 
 from gcl import evaluate
-from gcl.checkpoint import sweep, write_atomically
+from gcl.checkpoint import make_folder, sweep, write_atomically
 from gcl.contracts import Method
 from gcl.experiments.criteria import CRITERIA, VALIDATION, Seen, Unlabelled
 from gcl.experiments.locks import locked
@@ -77,7 +77,7 @@ class Trial:
             )
         graph = Unlabelled(data)
         folder = self.folder(work)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with locked(folder / ".lock", patience=0, otherwise="Another program trains it."):
             seconds = [self._trained(graph, *one) for one in self._places(folder)]
             return [self._row(data, graph, folder, length, seconds) for length in self.lengths]
@@ -108,7 +108,7 @@ class Trial:
         done = folder / "seconds.json"
         if done.is_file():
             return float(json.loads(done.read_text()))
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         sweep(folder)
         seed_everything(seed)
         method = self.run.build(graph.data)

@@ -26,6 +26,10 @@ ROWS = 2  # of the graph that stands in for another
 MOST = 2**40
 
 
+class AdvisedError(CheckpointError):
+    """A folder that may well be sound; the message says what to do."""
+
+
 def function_of(name: str, first: bool, trust: Sequence[str]) -> Callable[..., Any]:
     """The recipe, or the variant, of a name.
 
@@ -72,29 +76,33 @@ def unspell(value: Any, trust: Sequence[str] = ()) -> Any:
     if isinstance(value, list):
         return [unspell(part, trust) for part in value]
     if not isinstance(value, dict):
-        raise CheckpointError(f"a {type(value).__name__} is no spelt value")
+        raise CheckpointError(f"it holds a {type(value).__name__}, which gcl does not write")
     if set(value) == {"class_path", "init_args"} and isinstance(value["init_args"], dict):
         options = {key: unspell(part, trust) for key, part in value["init_args"].items()}
         return class_of(value["class_path"], trust)(**options)
     if len(value) != 1:
-        raise CheckpointError(f"{', '.join(map(str, value))!r:.80} is no spelt value")
+        raise CheckpointError(
+            f"it holds an object of {', '.join(map(str, value))!r:.80}, which gcl does not write"
+        )
     ((kind, content),) = value.items()
     if kind == "tuple" and isinstance(content, list):
         return tuple(unspell(part, trust) for part in content)
     if kind == "dict" and isinstance(content, dict):
         return {key: unspell(part, trust) for key, part in content.items()}
+    if kind == "tensor" and isinstance(content, list):
+        return torch.tensor(content)
     if kind == "number" and content in ("inf", "-inf", "nan"):
         return float(content)
     if kind == "graph" and isinstance(content, dict):
         return stand_in(content)
-    if kind == "function" and isinstance(content, str):
+    if kind == "function" and isinstance(content, str) and ":" in content:
         return _public(content.rpartition(":")[2], content, trust)
-    raise CheckpointError(f"{kind!r:.80} is no spelt value")
+    raise CheckpointError(f"it holds {kind!r:.80}, which is no kind that gcl writes")
 
 
 def class_of(path: Any, trust: Sequence[str]) -> Any:
     """The class of a path, if it is gcl's own, a known layer, or trusted."""
-    if not isinstance(path, str):
+    if not isinstance(path, str) or "." not in path:
         raise CheckpointError(f"{path!r:.80} is no path of a class")
     home, _, name = path.rpartition(".")
     if name in FOREIGN.get(home, ()):
@@ -126,7 +134,7 @@ def check_trusted(name: str, module: str, trust: Sequence[str]) -> None:
     dotted = all(part.isidentifier() for part in module.split("."))
     inside = tuple(f"{known}." for known in trust) if dotted and not is_path(module) else ()
     if module not in trust and not module.startswith(inside):
-        raise CheckpointError(
+        raise AdvisedError(
             f"it needs {name}, which is no code of gcl; if you trust it, load with "
             f"trust=({module!r},)"
         )

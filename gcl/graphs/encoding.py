@@ -36,7 +36,8 @@ def encode(encoder: Any, data: Any, x: Tensor | None = None, asked: Any = None) 
         x `[n, f]` -> `[n, d]`.
 
     Raises:
-        ValueError: the encoder needs edge attributes that the graph has not, or not one an edge.
+        ValueError: the encoder needs edge attributes that the graph has not, not one an edge, or
+            of another width.
 
     Example:
         >>> import torch
@@ -164,3 +165,17 @@ def _check_rows(encoder: Any, name: str, value: Any, edge_index: Tensor) -> None
             f"{edge_index.shape[1]} edges {rows} have one; a view that drops or adds edges "
             f"must do so to the rows of {name}, as those of gcl.augment do."
         )
+    width = _edge_width(_inside(encoder)) if name == "edge_attr" else None
+    # PyG's layers make a column of one number an edge.
+    if width is not None and list(value.shape[1:]) not in ([width], [] if width == 1 else [width]):
+        raise ValueError(
+            f"{type(_inside(encoder)).__name__}: made for {width} features an edge, but edge_attr "
+            f"is {list(value.shape)}; give attributes as it was made for, or make it for these."
+        )
+
+
+def _edge_width(encoder: Any) -> int | None:
+    """How wide edge attributes must be, where they go straight to a layer of PyG that tells."""
+    layers = encoder.convs if isinstance(encoder, BasicGNN) else [encoder]
+    width = getattr(layers[0], "edge_dim", None) if isinstance(layers[0], MessagePassing) else None
+    return width if isinstance(width, int) and width > 0 else None

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gcl.checkpoint import make_folder, writing
+
 _STALE = 86_400.0  # seconds after which a folder that nobody finished is taken away
 
 
@@ -51,12 +53,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists():
         raise FileExistsError(f"{folder} is there already.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     for left in folder.parent.glob(f".{folder.name}.{'?' * 16}.tmp"):
         if left.is_dir() and time.time() - left.stat().st_mtime >= _STALE:
             shutil.rmtree(left, ignore_errors=True)
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.tmp")
-    temporary.mkdir()
+    with writing(folder):
+        temporary.mkdir()
     try:
         yield temporary
         os.rename(temporary, folder)

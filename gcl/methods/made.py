@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
+from torch_geometric.nn.models.basic_gnn import BasicGNN
 
+from gcl.checkpoint import MISFIT
+from gcl.checks import shown
 from gcl.contracts import Method
+from gcl.methods.layer_options import layer_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 LAYOUTS = {torch.strided: "dense", torch.sparse_csr: "csr", torch.sparse_coo: "coo"}
@@ -56,8 +63,10 @@ def recorded(**resolved: Callable[[Any], Any]) -> Callable[[F], F]:
 
     def record(function: F) -> F:
         signature, told, name = inspect.signature(function), told_of, name_of(function)
+        plainly, one = _given, function.__name__
 
         def call(*args: Any, **options: Any) -> Any:
+            args, options = plainly(one, signature, args, options)
             # Of a method it goes around, which may be changed in place.
             before = getattr(args[0], "made_by", None) if args else None
             made = function(*args, **options)
@@ -74,6 +83,36 @@ def recorded(**resolved: Callable[[Any], Any]) -> Callable[[F], F]:
         return found
 
     return record
+
+
+def _given(
+    name: str, signature: inspect.Signature, args: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as a recipe or variant reads them: of Python's numbers."""
+    options = {key: plain(value) for key, value in options.items()}
+    for key, value in options.items():
+        asked = signature.parameters.get(key)
+        whole = asked is not None and asked.annotation in ("int", int)
+        # Fractions are told of by the part that they reach.
+        if whole and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise TypeError(f"{name}: {key} must be a whole number, got {shown(value)}.")
+    return (*args[:1], *map(plain, args[1:])), options
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, also within tuples and lists; a vector of them as a tuple.
+
+    Example:
+        >>> plain((np.int64(8), np.float64(0.5))), plain(np.array([0.2, 0.4]))
+        ((8, 0.5), (0.2, 0.4))
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "biuf":
+        return tuple(value.tolist())
+    if type(value) in (tuple, list):
+        return type(value)(plain(part) for part in value)
+    return value
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -119,8 +158,9 @@ def spell(value: Any) -> Any:
         >>> spell(lambda x: x)
         {'unspelt': 'the function <lambda> of gcl.methods.made'}
     """
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = plain(value)
+    if isinstance(value, PurePath):
+        return str(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -133,8 +173,9 @@ def spell(value: Any) -> Any:
         return {"graph": shapes_of(value)}
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {"dict": {key: spell(part) for key, part in value.items()}}
-    if isinstance(value, Tensor):
-        return {"unspelt": f"a tensor {list(value.shape)}"}
+    if isinstance(value, Tensor | np.ndarray):
+        what = "a tensor" if isinstance(value, Tensor) else "an array"
+        return {"unspelt": f"{what} {list(value.shape)}"}
     if isinstance(value, torch.dtype | torch.device | type):
         return {"unspelt": str(value)}
     if inspect.isroutine(value):
@@ -153,6 +194,7 @@ def _spelt_object(value: Any) -> Any:
     """By class and the constructor's arguments, which are read from attributes of their names."""
     kind = type(value)
     path, init = f"{kind.__module__}.{kind.__qualname__}", {}
+    given = {}
     try:
         parameters = inspect.signature(kind).parameters.values()
     except (TypeError, ValueError):
@@ -161,11 +203,32 @@ def _spelt_object(value: Any) -> Any:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if hasattr(value, parameter.name):
-            init[parameter.name] = spell(_argument(getattr(value, parameter.name)))
+            given[parameter.name] = _argument(getattr(value, parameter.name))
+            init[parameter.name] = spell(given[parameter.name])
         elif parameter.default is parameter.empty:
             what = f"an object of {path}, which keeps no attribute {parameter.name!r}"
             return {"unspelt": what}
+    if isinstance(value, BasicGNN):
+        init |= _of_layers(value, given)
     return {"class_path": path, "init_args": init}
+
+
+def _of_layers(model: BasicGNN, given: dict[str, Any]) -> dict[str, Any]:
+    """What a model of PyG was given beside what it keeps; nothing where that cannot be read."""
+    # PyG keeps the width of what comes out, and not whether it was given, which decides the layers.
+    own = model.jk_mode is not None or getattr(model, "_is_conv_to_out", False)
+    known = own or model.out_channels != model.hidden_channels
+    found = {"jk": model.jk_mode, "out_channels": model.out_channels if known else None}
+    given = {**given, **found}
+    with contextlib.suppress(
+        *MISFIT, AssertionError
+    ):  # whether the calls make it again, saving finds out
+        found |= layer_options(model, given)
+    return {k: _spelt_numbers(v) if isinstance(v, Tensor) else spell(v) for k, v in found.items()}
+
+
+def _spelt_numbers(value: Tensor) -> Any:
+    return {"tensor": value.tolist()}
 
 
 def _argument(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -73,7 +74,7 @@ class GCNEncoder(nn.Module):
         widths = [in_channels, hidden_channels]
         widths += [] if out_channels is None else [out_channels]
         for width in widths:
-            if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+            if isinstance(width, bool) or not isinstance(width, Integral) or width < 1:
                 raise ValueError(
                     f"GCNEncoder: widths must be whole numbers of at least 1, got {width!r}."
                 )

@@ -411,7 +411,7 @@ def _check_compiles(compile: Any, accumulate: int, team: Team | None) -> None:
     if compile is not True and compile not in backends:
         raise ValueError(
             f"fit: compile must be True, False or a backend of torch.compile, such as "
-            f"{', '.join(backends)}; got {shown(compile)}."
+            f"{', '.join(torch.compiler.list_backends())}; got {shown(compile)}."
         )
     if accumulate > 1 or team is not None:
         with_what = "accumulate" if accumulate > 1 else "several processes"

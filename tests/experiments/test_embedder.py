@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from torch_geometric.data import Batch
 from torch_geometric.seed import seed_everything
 
 import gcl
@@ -16,6 +18,7 @@ from gcl.checkpoint import CheckpointError
 from gcl.experiments.criteria import CRITERIA, Seen, Unlabelled
 from gcl.experiments.embedder import Embedder, probe_score
 from gcl.experiments.run import Run, train_seed
+from gcl.methods import recipes
 
 FEW = {"hidden": 8, "proj": 8, "epochs": 3, "random_state": 0}
 
@@ -146,6 +149,51 @@ def test_sets_of_graphs():
     assert fitted.transform(graphs).shape == (6, 12)
     with pytest.raises(TypeError, match=r"give scoring="):
         fitted.score(graphs)
+
+
+def test_several_graphs_for_a_recipe_of_one(data):
+    with pytest.raises(ValueError, match=r"^Embedder\.fit: got a list of 2 graphs.*label a node"):
+        Embedder("dgi", epochs=1).fit([data, data])
+    fitted = Embedder("dgi", epochs=1, hidden=4).fit(data)
+    with pytest.raises(ValueError, match=r"^Embedder\.transform: got a list of 2 graphs"):
+        fitted.transform([data, data])
+    del data.y
+    with pytest.raises(ValueError, match=r"dgi embeds the nodes of one graph, got 2 graphs; give"):
+        Embedder("dgi", epochs=1).fit([data, data])
+    assert Embedder("dgi", epochs=1).fit(Batch.from_data_list([data, data])).loss_ > 0
+
+
+def test_frames_with_names(data):
+    fitted = Embedder("dgi", hidden=3, epochs=1, random_state=0).fit(data)
+    with pytest.raises(NotFittedError, match="call transform"):
+        fitted.get_feature_names_out()
+    z = fitted.transform(data)
+    frame = fitted.set_output(transform="pandas").transform(data)
+    assert list(frame.columns) == ["z0", "z1", "z2"]
+    assert np.array_equal(frame.to_numpy(), z)
+    assert np.array_equal(clone(fitted).set_output(transform="default").fit_transform(data), z)
+
+
+@pytest.mark.parametrize("recipe", recipes.__all__)
+def test_every_recipe_is_cloned_with_each_of_its_options(recipe):
+    embedder = Embedder(recipe, epochs=1)
+    for name, parameter in list(signature(getattr(recipes, recipe)).parameters.items())[1:]:
+        assert embedder.set_params(**{name: parameter.default}).get_params()[name] is (
+            parameter.default
+        )
+    other = clone(embedder)
+    assert repr(other.get_params()) == repr(embedder.get_params())
+    assert clone(other.set_params(lr=0.5)).get_params()["lr"] == 0.5
+
+
+def test_an_encoder_that_is_given_stays_as_it_was(data):
+    encoder = gcl.nn.GCNEncoder(34, 4)
+    before = encoder.weights[0].clone()
+    embedder = Embedder("grace", encoder=encoder, epochs=2, lr=0.1, random_state=0)
+    first, second = (embedder.fit(data).transform(data) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert torch.equal(encoder.weights[0], before)
+    assert not torch.equal(embedder.method_.encoder.weights[0], before)
 
 
 def test_grid_search_without_labels(data):

@@ -1,9 +1,16 @@
 """The short name of what decides a run's numbers."""
 
+import math
+import sys
 from dataclasses import replace
+from types import ModuleType
 
+import pytest
+import torch
+
+import gcl
 from gcl.experiments.composition import compose
-from gcl.experiments.run import Run, options_digest
+from gcl.experiments.run import Run, load_data, measure, open_data, options_digest
 from gcl.methods import recipes
 from gcl.transforms import AddInfluence
 
@@ -82,3 +89,55 @@ def test_options_of_one_name_in_several_objects_are_told_apart():
     assert len({digest("heco", "acm", method=change) for change in changes}) == 6
     full = compose("heco").defaults()
     assert digest("heco", "acm", method=full) == digest("heco", "acm")
+
+
+def relabelled(y):
+    data = gcl.datasets.load("karate")
+    data.y = y
+    return data
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: relabelled(torch.rand(34)), r"numbers for labels.*; without y it trains, too"),
+        (lambda: relabelled(torch.rand(34, 3)), r"numbers for labels.*--out DIR, and measure"),
+        (lambda: relabelled(torch.ones(34, 1)), r"shape \[34, 1\]; give one number each: y\.view"),
+        (lambda: relabelled(torch.tensor([0.0, 1.0, math.nan, 1.0] * 9)[:34]),
+         r"NaN for 8 of 34 labels.*; write -1 there"),
+    ],
+)  # fmt: skip
+def test_labels_that_are_not_measured_are_told_before_training(make, said, own_data):
+    run = own_data(make)
+    with pytest.raises(ValueError, match=rf"^{run.dataset} has .*{said}"):
+        load_data(run)
+
+
+def test_several_targets_a_node_are_measured_as_they_are(own_data):
+    targets = (torch.arange(34 * 3).view(34, 3) % 5 < 2).float()
+    targets[0, 0] = math.nan
+    run = own_data(lambda: relabelled(targets))
+    assert measure(run, torch.rand(34, 4), load_data(run), cluster=False)["accuracy"] > 0
+
+
+def test_codes_of_categories_are_told(own_data):
+    def make():
+        data = gcl.datasets.load("karate")
+        data.x = torch.ones(34, 3).long()
+        return data
+
+    run = own_data(make)
+    with pytest.raises(TypeError, match=r"codes of categories .*else train in Python"):
+        load_data(run)
+    assert open_data(run, codes=True).x.dtype == torch.int64
+
+
+@pytest.fixture
+def own_data(monkeypatch):
+    def made(make):
+        module = ModuleType("own_graphs")
+        module.graph = make
+        monkeypatch.setitem(sys.modules, "own_graphs", module)
+        return Run("dgi", "own_graphs:graph")
+
+    return made

@@ -61,6 +61,7 @@ def test_one_number_or_several():
         (["--tau", "x"], "--tau takes a number, got 'x'."),
         (["--normalize", "maybe"], "--normalize takes true or false, got 'maybe'."),
         (["--precision", "fp8"], "--precision takes one of fp32, bf16, got 'fp8'."),
+        (["--loader", "foo"], "--loader takes one of neighbors, parts, random-parts, got 'foo'."),
         (["--drop_edge", "0.3"], "--drop_edge takes 2 numbers, such as 0.2,0.4, got '[0.3]'."),
         (["--drop_edge", "a,b"], "--drop_edge takes 2 numbers, such as 0.2,0.4, got "),
         (["--hiden", "8"], "there is no option --hiden; did you mean 'hidden'? see --help"),

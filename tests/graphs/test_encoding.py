@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch_geometric.data import Data
-from torch_geometric.nn import GCN
+from torch_geometric.nn import GAT, GCN, PNA, GATConv
 from torch_geometric.transforms import HalfHop
 from torch_geometric.utils import degree as count
 
@@ -125,3 +125,51 @@ def test_a_part_of_a_graph_is_normalised_as_the_whole():
     torch.testing.assert_close(encode(encoder, own)[at], whole[5])
     own.degree = None
     assert not torch.allclose(encode(encoder, own)[at], whole[5])
+
+
+def of_edges(width):
+    """PyG's encoders made for attributes of a width."""
+    pna = {"aggregators": ["mean"], "scalers": ["identity"], "deg": torch.tensor([0, 1])}
+    return {
+        "GAT": GAT(34, 8, 2, edge_dim=width),
+        "coded": gcl.nn.CodeEmbedding(GAT(4, 8, 2, edge_dim=width, v2=True), [3] * 34),
+        "layer": GATConv(34, 8, edge_dim=width),
+        "PNA": PNA(34, 8, 2, edge_dim=width, **pna),
+    }
+
+
+@pytest.mark.parametrize("name", of_edges(3))
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (3, 1)])
+def test_edge_attributes_of_another_width_are_told(name, shape):
+    data = karate(with_degree=False)
+    if name == "coded":
+        data.x = data.x.long()
+    data.edge_attr = torch.rand(data.num_edges, 3)
+    assert encode(of_edges(3)[name], data).shape == (34, 8)
+    data.edge_attr = torch.rand(data.num_edges, *shape)
+    with pytest.raises(ValueError, match=r": made for 3 features an edge, but edge_attr is \[156"):
+        encode(of_edges(3)[name], data)
+
+
+def test_one_number_an_edge_is_one_column_to_pyg():
+    data = karate(with_degree=False)
+    encoder, data.edge_attr = of_edges(1)["GAT"], torch.rand(data.num_edges, 1)
+    z = encode(encoder, data)
+    data.edge_attr = data.edge_attr.view(-1)
+    assert torch.equal(encode(encoder, data), z)
+
+
+def test_an_encoder_that_widens_attributes_itself_is_not_held_to_the_width_of_its_layers():
+    class Widened(nn.Module):
+        out_channels = 8
+
+        def __init__(self):
+            super().__init__()
+            self.edges, self.encoder = nn.Linear(2, 6), GAT(34, 8, 2, edge_dim=6)
+
+        def forward(self, x, edge_index, edge_weight=None, edge_attr=None):
+            return self.encoder(x, edge_index, edge_attr=self.edges(edge_attr))
+
+    data = karate(with_degree=False)
+    data.edge_attr = torch.rand(data.num_edges, 2)
+    assert encode(Widened(), data).shape == (34, 8)

@@ -3,7 +3,9 @@
 import copy
 import inspect
 import pickle
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,6 +15,7 @@ from torch_geometric.data import Data, HeteroData
 import gcl
 from gcl.methods import recipes, variants
 from gcl.methods.made import Made, recorded, shapes_of, spell
+from tests.test_contracts import RECIPES
 
 
 def test_every_recipe_and_variant_records_its_call():
@@ -120,3 +123,45 @@ def test_a_recipe_of_ones_own():
     made = mine(Data(x=torch.rand(3, 2), edge_index=torch.zeros(2, 0).long())).made_by
     assert made.name.endswith(".mine") or ":" in made.name
     assert made.options == {"hidden": 4}
+
+
+def numpys(value):
+    """The same value as NumPy has it, in every form that people hand on."""
+    if isinstance(value, bool):
+        return [np.bool_(value)]
+    if isinstance(value, int):
+        return [np.int64(value), np.uint8(value)] if 0 <= value < 256 else [np.int64(value)]
+    if isinstance(value, float):
+        return [np.float64(value)]
+    if isinstance(value, tuple) and value and isinstance(value[0], int | float):
+        return [tuple(np.array(value)), np.array(value), [np.array(part)[()] for part in value]]
+    return []
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_numbers_of_numpy_are_pythons(name):
+    data, recipe, base = gcl.datasets.load("karate"), getattr(gcl.methods, name), RECIPES[name]
+    for option, parameter in list(inspect.signature(recipe).parameters.items())[1:]:
+        value = base.get(option, parameter.default)
+        torch.manual_seed(0)
+        expected = recipe(data, **{**base, option: value})
+        for other in numpys(value):
+            torch.manual_seed(0)
+            made = recipe(data, **{**base, option: other})
+            assert "np." not in repr(made)
+            if isinstance(other, list):
+                assert made.made_by.options[option] == list(value)
+            else:
+                assert made.made_by == expected.made_by
+            assert repr(made) == repr(expected)
+
+
+@pytest.mark.parametrize("value", [Path("x"), "8", None, (8,), True])
+def test_what_is_no_number_is_told_before_anything_is_made(value):
+    with pytest.raises(TypeError, match=r"^grace: hidden must be a whole number, got "):
+        gcl.methods.grace(gcl.datasets.load("karate"), hidden=value)
+
+
+def test_paths_are_texts_and_arrays_are_unspelt():
+    assert spell({"file": Path("a/b.csv")}) == {"dict": {"file": str(Path("a/b.csv"))}}
+    assert spell(np.ones((2, 3))) == {"unspelt": "an array [2, 3]"}

@@ -261,6 +261,7 @@ BAD = {
               "got HeteroData"),
     "size": (lambda m, d: embed(m, d, batch_size=0), ValueError, "batch_size must be at least 1"),
     "hops": (lambda m, d: embed(m, d, nodes=[1], hops=-1), ValueError, "hops must be at least 0"),
+    "hops of text": (lambda m, d: embed(m, d, hops="x"), TypeError, "hops must be a whole number"),
     "far node": (lambda m, d: embed(m, d, nodes=[90]), ValueError, r"\[0, 90\), each once"),
     "twice": (lambda m, d: embed(m, d, nodes=[1, 1]), ValueError, "each once, got 2 numbers"),
     "no numbers": (lambda m, d: embed(m, d, nodes="all"), TypeError, "nodes must be whole numbers"),
@@ -322,3 +323,47 @@ def test_weighted_loops_are_those_of_the_whole_graph():
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     loader = gcl.loader.NeighborBatches(data, [-1, -1], batch_size=16)
     torch.testing.assert_close(gcl.embed(method, loader), expected, rtol=1e-5, atol=1e-6)
+
+
+class Edged(nn.Module):
+    """Tells nothing of the widths that it is made for."""
+
+    out_channels = 8
+
+    def __init__(self):
+        super().__init__()
+        self.nodes, self.edges = nn.Linear(10, 8), nn.Linear(3, 8)
+
+    def forward(self, x, edge_index, edge_weight=None, edge_attr=None):
+        sums = torch.zeros(len(x), 8).index_add_(0, edge_index[1], self.edges(edge_attr))
+        return self.nodes(x) + sums
+
+
+@pytest.mark.parametrize("further", [{}, {"nodes": [2, 1], "hops": 1}])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"edge_attr": lambda d: torch.rand(d.num_edges, 5)}, r"edge_attr \[\d+, 5\] of float32 "),
+        ({"edge_attr": lambda d: torch.ones(d.num_edges, 3).long()}, r"edge_attr .* of int64 "),
+        ({"edge_attr": lambda d: None}, r"and no edge_attr "),
+        ({"x": lambda d: d.x[:, :4]}, r"x \[90, 4\] of float32 and"),
+    ],
+)
+def test_attributes_of_other_widths_are_told_for_any_encoder(change, said, further):
+    data = graph()
+    data.edge_attr = torch.rand(data.num_edges, 3)
+    method = methods.grace(data, encoder=Edged())
+    for name, value in change.items():
+        data[name] = value(data)
+    with pytest.raises(ValueError, match=rf"^embed: this TwoView cannot take .*{said}.*; give"):
+        embed(method, data, **further)
+
+
+def test_other_faults_of_an_encoder_are_its_own():
+    class Broken(Edged):
+        def forward(self, x, edge_index, edge_weight=None):
+            raise RuntimeError("mine")
+
+    method = methods.grace(graph(), encoder=Broken())
+    with pytest.raises(RuntimeError, match=r"^mine$"):
+        embed(method, graph())

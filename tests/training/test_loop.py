@@ -86,8 +86,9 @@ def test_compiled_steps_are_those_of_before(data):
 
 
 def test_what_cannot_be_compiled_is_refused(data):
-    with pytest.raises(ValueError, match=r"compile must be True, False or a backend .*inductor"):
+    with pytest.raises(ValueError, match=r"compile must be True, .*inductor") as caught:
         gcl.fit(small(data), data, epochs=1, compile="fast")
+    assert len(str(caught.value)) < 200
     loader = gcl.loader.NeighborBatches(data, [2], batch_size=10)
     with pytest.raises(ValueError, match="compile does not go with accumulate"):
         gcl.fit(small(data), loader, epochs=1, compile=True, accumulate=2)
