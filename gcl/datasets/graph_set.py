@@ -53,6 +53,7 @@ def as_graph_set(graphs: Any, name: str = "graphs") -> GraphSet:
             only.
 
     Example:
+        >>> import torch
         >>> edge_index = torch.tensor([[0, 1], [1, 0]])
         >>> as_graph_set([Data(x=torch.ones(2, 3), edge_index=edge_index, y=k) for k in (0, 1)])
         graphs(2)

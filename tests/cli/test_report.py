@@ -46,7 +46,7 @@ def test_without_the_data(run, capsys):
         (["{run}", "--seed", "4"], "no finished training of seed 4; it has 0."),
         (["{run}", "--seed", "four"], "expected a whole number"),
         (["{run}", "--sed", "0"], "did you mean '--seed'?"),
-        (["{run}", "--out", "{run}"], "cannot use"),
+        (["{run}", "--out", "{run}"], "run cannot be written: Is a directory"),
         ([], "folder"),
     ],
 )

@@ -47,7 +47,7 @@ def said(code, **variables):
     plain = {k: v for k, v in os.environ.items() if "MALLOC" not in k and k != "GLIBC_TUNABLES"}
     done = subprocess.run(
         [sys.executable, *(["-c", RESIDENT + code] if "\n" in code else [code])],
-        capture_output=True, text=True, timeout=120, env={**plain, **variables},
+        capture_output=True, text=True, timeout=300, env={**plain, **variables},
     )  # fmt: skip
     return (done.stderr + done.stdout).splitlines()[-1]
 
