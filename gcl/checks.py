@@ -248,6 +248,7 @@ def check_encoder(name: str, encoder: Any, *, width: bool = True) -> None:
 
     Raises:
         TypeError: a class, nothing to call, other arguments, or no `out_channels`.
+        ValueError: a layer that keeps the edges of the first graph or view it sees.
     """
     kind = type(encoder).__name__
     if isinstance(encoder, type):
@@ -276,6 +277,12 @@ def check_encoder(name: str, encoder: Any, *, width: bool = True) -> None:
                 f"{name}: encoder must take (x, edge_index, edge_weight), but {kind} takes "
                 f"({', '.join(signature.parameters)}); wrap it in a module that does."
             ) from None
+    for where, layer in encoder.named_modules() if isinstance(encoder, nn.Module) else ():
+        if getattr(layer, "cached", None) is True:
+            raise ValueError(
+                f"{name}: encoder keeps the edges of the first view it sees, and would give every "
+                f"other graph those ({where or kind} has cached=True); make it without cached."
+            )
     out = getattr(encoder, "out_channels", None)
     if width and (isinstance(out, bool) or not isinstance(out, Integral) or out < 1):
         raise TypeError(

@@ -211,6 +211,8 @@ CASES = {
     "recipe: rate": (lambda: M.grace(GRAPH, drop_edge=(0.3, 1.3)), ValueError, r"p .* got 1\.3"),
     "recipe: tau text": (lambda: M.grace(GRAPH, tau="0.4"), TypeError, "tau .* number.* got '0.4'"),
     "recipe: width": (lambda: M.grace(GRAPH, hidden=8.5), TypeError, r"grace: hidden .*got 8\.5"),
+    "recipe: cached": (lambda: M.grace(GRAPH, encoder=GCN(8, 8, 2, cached=True)), ValueError,
+                       r"grace: encoder keeps the edges .*convs\.0 has cached=True"),
     "recipe: act": (lambda: M.grace(GRAPH, act="rellu"), ValueError, "activation 'rellu'.*'relu'"),
     "recipe: norm": (lambda: M.bgrl(GRAPH, norm="bach"), ValueError, "norm 'bach'; .*'batch'"),
     "recipe: layers": (lambda: M.dgi(GRAPH, num_layers="2"), TypeError, "num_layers .* got '2'"),
