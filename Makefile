@@ -45,14 +45,14 @@ test-python:  ## the default tests by another interpreter: make test-python PYTH
 	else set -e; \
 	  test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER); \
 	  $(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check \
-	    --constraint constraints.txt --editable '.[dev,plot]'; \
+	    --constraint constraints.txt --editable '.[dev,plot,communities]'; \
 	  OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest --numprocesses 2 --quiet; \
 	fi
 
 test-newest:  ## the default tests with the newest torch, PyG and all the rest, for every night
 	test -x .venv-newest/bin/python || $(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
-	  --upgrade-strategy eager --editable '.[dev,plot]'
+	  --upgrade-strategy eager --editable '.[dev,plot,communities]'
 	.venv-newest/bin/python -m pip list | grep --ignore-case torch
 	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest --numprocesses 2 --quiet
 

@@ -354,16 +354,21 @@ def check_interval(name: str, key: str, value: Any) -> None:
         raise TypeError(f"{name}: {key} must be two numbers (low, high), got {shown(value)}.")
 
 
-def check_seed(name: str, seed: int, *, least: int = -(2**63)) -> None:
-    """The seed of a generator.
+SKLEARN_SEEDS = 2**32
+"""How many seeds scikit-learn and NumPy's older generators know, from 0."""
+
+
+def check_seed(name: str, seed: int, *, least: int = -(2**63), below: int = 2**64) -> None:
+    """The seed of a generator: by default of torch's.
 
     Raises:
         TypeError: not an int.
-        ValueError: not in 64 bits, or below `least`.
+        ValueError: outside of what the generator knows.
     """
     check_count(name, least=least, seed=seed)
-    if seed >= 2**64:
-        raise ValueError(f"{name}: seed must lie below 2^64, got {seed}.")
+    if seed >= below:
+        bound = "2^64" if below == 2**64 else str(below)
+        raise ValueError(f"{name}: seed must lie below {bound}, got {seed}.")
 
 
 def as_path(name: str, path: str | PathLike[str]) -> Path:

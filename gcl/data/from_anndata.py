@@ -13,7 +13,7 @@ from sklearn.preprocessing import normalize
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcl.checks import check_count, check_seed, shown
+from gcl.checks import SKLEARN_SEEDS, check_count, check_seed, shown
 from gcl.data.columns import classes_of
 from gcl.data.matrices import as_feature_matrix
 from gcl.data.tables import read_table
@@ -76,7 +76,7 @@ def from_anndata(
                 "anndata.read_h5ad(path)."
             )
     check_count("from_anndata", k=k)
-    check_seed("from_anndata", seed)
+    check_seed("from_anndata", seed, least=0, below=SKLEARN_SEEDS)
     ids = np.array([str(name) for name in adata.obs_names])
     values, times = np.unique(ids, return_counts=True)
     if len(values) < len(ids):

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
 from torch import Tensor
 
-from gcl.checks import check_count, check_seed, shown
+from gcl.checks import SKLEARN_SEEDS, check_count, check_seed, shown
 from gcl.evaluate.clusters import clusters as assignments
 from gcl.evaluate.inputs import Matrix, as_classes, as_labels, as_matrix, told_labelled
 from gcl.evaluate.result import Result
@@ -139,13 +139,13 @@ def cluster(
     codes, labels = as_labels(y, num_nodes, "cluster")
     clusters = len(labels) if clusters is None else clusters
     check_count("cluster", least=-(2**63), clusters=clusters, runs=runs)
-    check_seed("cluster", seed)
     if not 1 <= clusters <= num_nodes:
         raise ValueError(
             f"cluster: clusters must lie between 1 and {num_nodes} nodes, got {clusters}."
         )
     if runs < 1:
         raise ValueError(f"cluster: runs must be at least 1, got {runs}.")
+    check_seed("cluster", seed, least=0, below=SKLEARN_SEEDS + 1 - runs)
     rows = [_rows(x) for x in matrices]
     scores: list[dict[str, float]] = []
     for run in range(runs):

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
-from gcl.checks import as_strengths, check_count, check_real, check_seed
+from gcl.checks import SKLEARN_SEEDS, as_strengths, check_count, check_real, check_seed
 from gcl.evaluate.graph_fits import as_features, linear_scores
 from gcl.evaluate.graph_targets import classify_targets
 from gcl.evaluate.inputs import Matrix, as_labels, as_matrix, as_targets
@@ -131,7 +131,7 @@ def _classify(
     strengths = as_strengths(where, "Cs", table.Cs if Cs is None else Cs)
     runs = table.runs if seeds is None else seeds
     check_count(where, seeds=runs)
-    check_seed(where, seed, least=0)
+    check_seed(where, seed, least=0, below=SKLEARN_SEEDS + 1 - runs)
     x = as_matrix(z, where, l2=table.classifier == "kernel")
     targets = as_targets(y, x.shape[0], where, of="graph") if label_rate == 1 else None
     if targets is not None:

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from torch import Tensor
 
-from gcl.checks import as_strengths, check_count, check_seed
+from gcl.checks import SKLEARN_SEEDS, as_strengths, check_count, check_seed
 from gcl.evaluate.graph_fits import as_features
 from gcl.evaluate.inputs import as_matrix
 from gcl.evaluate.protocols import INNER, REGRESSION_PROTOCOLS, RegressionProtocol
@@ -75,7 +75,7 @@ def graph_regression(
     )
     runs = table.runs if seeds is None else seeds
     check_count("graph_regression", seeds=runs)
-    check_seed("graph_regression", seed, least=0)
+    check_seed("graph_regression", seed, least=0, below=SKLEARN_SEEDS + 1 - runs)
     x = as_features(as_matrix(z, "graph_regression")).cpu().numpy()
     targets = _as_numbers(y, len(x), table.folds)
     found = np.empty((runs, table.folds, targets.shape[1], len(SCORES)))

@@ -90,7 +90,8 @@ class MetaPathContrast(Method):
         super().__init__()
         check_choice("MetaPathContrast", "resample", resample, ("epoch", "once"))
         paths = len(contexts.positions)
-        rates = [mask_edge] * paths if isinstance(mask_edge, int | float) else list(mask_edge)
+        one = isinstance(mask_edge, str) or not isinstance(mask_edge, Sequence)
+        rates: list[Any] = [mask_edge] * paths if one else list(cast(Any, mask_edge))
         if len(rates) != paths:
             raise ValueError(
                 f"MetaPathContrast: mask_edge must be one rate, or one for each of {paths} "

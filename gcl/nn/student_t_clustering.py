@@ -8,7 +8,7 @@ from jaxtyping import Float
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from gcl.checks import check_count, check_positive, shown
+from gcl.checks import SKLEARN_SEEDS, check_count, check_positive, check_seed, shown
 
 EXACT_DIFFERENCES = "donot_use_mm_for_euclid_dist"
 
@@ -87,7 +87,7 @@ class StudentTClustering(nn.Module):
             ValueError: z has no rows, another width, or holds NaN or infinity.
         """
         check_count("StudentTClustering", restarts=restarts)
-        check_count("StudentTClustering", least=0, seed=seed)
+        check_seed("StudentTClustering", seed, least=0, below=SKLEARN_SEEDS)
         rows = z.detach().cpu().to(torch.promote_types(z.dtype, torch.float32)).numpy()
         if rows.ndim != 2 or rows.shape[1] != self.centres.shape[1] or not len(rows):
             raise ValueError(

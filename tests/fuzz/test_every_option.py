@@ -12,14 +12,22 @@ from gcl.methods import recipes, variants
 from tests.fuzz.judge import Refused, judge
 from tests.fuzz.options import LEFT, WRONG
 
+
+def masked(graph):
+    """The graph with the masks of a split."""
+    graph = graph.clone()
+    for number, name in enumerate(("train_mask", "val_mask", "test_mask")):
+        graph[name] = torch.arange(graph.num_nodes) % 3 == number
+    return graph
+
+
 N = 60
 GRAPH = gcl.datasets.sbm(N, 3, num_features=6)
 GRAPHS = Batch.from_data_list(
     [gcl.datasets.sbm(20, 2, num_features=6, degree=4, seed=seed) for seed in range(4)]
 )
-TYPES = transforms.AddMetaPaths([["paper", "author", "paper"]])(
-    gcl.datasets.hetero_sbm(N, num_authors=60, num_subjects=6)
-)
+PATHS = transforms.AddMetaPaths([["paper", "author", "paper"]])
+TYPES = PATHS(gcl.datasets.hetero_sbm(N, num_authors=60, num_subjects=6))
 Z = torch.randn(N, 6, generator=torch.Generator().manual_seed(0))
 PATH = torch.stack([torch.arange(N - 1), torch.arange(1, N)])
 DATA = {
@@ -62,17 +70,28 @@ NEEDED = {
     "z1": Z,
     "z2": Z + 0.1,
 }
+# Where a name means something else.
+OWN = {
+    "AddHeCoPositives": {"threshold": 3},
+    "AddDiffusion": {"topk": 4},
+    "MetaNodeNegatives": {"clusters": 3},
+    "cluster_pairs": {"labels": GRAPH.y[None]},
+    "PPRDiffusion": {"topk": 4},
+    "public_split": {"data": masked(GRAPH)},
+}
 FEW = evaluate.GraphProtocol("few", "lr", folds=2, runs=1, Cs=(1.0,))
 PROTOCOLS = {
     "graph_classification": FEW,
     "graph_regression": evaluate.RegressionProtocol(
         "few", "ridge", folds=2, runs=1, strengths=(1.0,)
     ),
+    "cluster": "last",
+    "cluster_scores": "last",
     "linear_probe": evaluate.Protocol("few", 0.3, 0.3, 1, True, "lbfgs", Cs=(1.0,)),
     "semi_supervised": FEW,
 }
 # What torch or dataclasses ask for; what a test of its own has.
-OTHERS = {"PReLU", "EdgeSplit", "LogisticFit", "Neighbors", "Result", "Splits"}
+OTHERS = {"PReLU", "EdgeSplit", "LogisticFit", "Neighbors", "Result", "Splits", "hetero_probe"}
 
 
 def options_of(part):
@@ -84,8 +103,10 @@ def options_of(part):
         and name not in LEFT
     ]
     needed = [p.name for p in free if p.default is p.empty]
-    known = all(name in NEEDED or name == "protocol" for name in needed)
-    return [p.name for p in free], {n: NEEDED.get(n) for n in needed} if known else None
+    if not all(name in NEEDED or name == "protocol" for name in needed):
+        return [p.name for p in free], None
+    values = {n: NEEDED.get(n) for n in needed} | OWN.get(part.__name__, {})
+    return [p.name for p in free], values
 
 
 def parts(module):
@@ -98,6 +119,8 @@ def wrong_calls(part, given, left=()):
     """What comes of each option with each wrong value; findings as one list."""
     findings = []
     names, needed = options_of(part)
+    right = judge(lambda: part(**{**(needed or {}), **given}))
+    assert not isinstance(right, Refused), f"without a wrong one: {right.error}"
     for name in names:
         for value in WRONG if name not in left else ():
             options = {**(needed or {}), **given, name: value}
@@ -118,6 +141,8 @@ def test_a_recipe(name):
     given = {"data": data, **{k: v for k, v in SMALL.items() if k in known}}
     if "hidden" in known and isinstance(known["hidden"].default, tuple):
         given["hidden"] = (4,)
+    if "paths" in known:
+        given["paths"] = PATHS
     assert all(True for _ in wrong_calls(recipe, given, left=("data", "encoder")))
 
 
