@@ -106,7 +106,8 @@ CRAFTED: list[tuple[str, str, Any, str]] = [
     ("run", "run.json", lambda p: replace(p, '"epochs": 200', '"epochs": "no"'), "epochs is 'no'"),
     ("run", "run.json", lambda p: replace(p, '"seeds": [', '"seeds": -1, "x": ['), "seeds is -1"),
     ("run", "run.json", lambda p: replace(p, '"dataset": "karate"', '"dataset": 7'), "dataset is"),
-    ("config", "toy.toml", lambda p: p.write_text(f"a = {DEEP}"), "is not valid TOML: .*(recursion|nested)"),
+    ("config", "toy.toml", lambda p: p.write_text(f"a = {DEEP}"),
+     "is not valid TOML: .*(recursion|nested)"),
     ("config", "toy.toml", lambda p: p.write_text("a = " + "9" * 5000), "is not valid TOML"),
     ("config", "toy.toml", lambda p: replace(p, "hidden = 8", "hidden = 1979-05-27"), "dates"),
 ]  # fmt: skip
