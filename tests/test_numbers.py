@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMED = {*gcl.methods.recipes.__all__, "cora", "citeseer", "pubmed", "photo", "acm", "dblp"}
 UNTRAINED = ("raw features", "propagated")  # columns that stand beside those of a recipe
-MADE_BY = ("config", "options", "variant", "dataset", "protocol", "features", "loss")
+MADE_BY = (
+    "config", "recipe", "options", "variant", "form", "dataset", "protocol", "features", "loss",
+)  # fmt: skip
 OTHERS = ("reported", "published", "authors", "paper")  # whose figures need no row of ours
 FIGURE = re.compile(r"(?<![-+\w.])(\d+\.\d+) ± (\d+\.\d+)(?![\d.])")
 
