@@ -138,3 +138,15 @@ def test_bad_input():
         JSD(beta=math.nan)
     with pytest.raises(ValueError, match="similarity must be one of"):
         JSD(similarity="neg_sq_euclidean")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_hard_negatives_of_rows_next_to_zero_are_finite(dtype):
+    generator = torch.Generator().manual_seed(0)
+    z1 = torch.zeros(4, 3, dtype=dtype).requires_grad_()
+    z2 = (1e-20 * torch.randn(4, 3, generator=generator, dtype=torch.float64)).requires_grad_()
+    for other in (z2, z2.detach().float().requires_grad_()):
+        value = JSD(0.5, beta=2.0)(z1, other)
+        value.backward()
+        assert torch.isfinite(value)
+        assert torch.isfinite(other.grad).all()
