@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 
 from gcl.checks import check_choice, check_positive, check_real, check_views
 from gcl.ops.hard_softplus import hard_softplus
-from gcl.ops.similarity import comparable, row_similarity
+from gcl.ops.similarity import BOUNDS, comparable, in_one_type, row_similarity
 from gcl.ops.streaming import streaming_softplus
 from gcl.ops.tiles import LN2
 from gcl.ops.tracing import outside_graph
@@ -87,7 +87,7 @@ class JSD(nn.Module):
     @outside_graph
     def forward(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Tensor:
         check_views("JSD", z1, z2)
-        u, v = comparable(z1, self.similarity), comparable(z2, self.similarity)
+        u, v = in_one_type(comparable(z1, self.similarity), comparable(z2, self.similarity))
         if len(u) < 2:
             if len(u) == 1:
                 warnings.warn("JSD: one row has no negatives, so the loss is 0.", stacklevel=2)
@@ -109,7 +109,8 @@ class JSD(nn.Module):
             ]
             return torch.stack(sums).sum(0) / (len(others) * (len(q) - 1))
         largest = torch.stack([z.detach().square().sum(1).max() for z in (q, k)]).max()
-        beta = 2 * self.beta / torch.where(largest > 0, largest, 1.0)
+        # Rows next to zero have no hardest negatives, and their inverse would be infinite.
+        beta = 2 * self.beta / torch.where(largest > BOUNDS[largest.dtype][0], largest, 1.0)
         return hard_softplus(q, others, scale=1 / self.tau, beta=beta)
 
     def extra_repr(self) -> str:

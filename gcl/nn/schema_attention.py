@@ -83,6 +83,9 @@ class SchemaAttention(nn.Module):
             self.edge_types, self.samples, self.queries, strict=True
         ):
             own, other = h[edge_type[2]], h[edge_type[0]]
+            if not len(other):  # nobody to listen to
+                seen.append(self.act(torch.zeros_like(own)))
+                continue
             drawn, has = sample_neighbours(data[edge_type].edge_index, len(other), len(own), number)
             q_own, q_other = self.dropout(query[0]).chunk(2)
             score = nn.functional.leaky_relu((own @ q_own)[:, None] + (other @ q_other)[drawn])

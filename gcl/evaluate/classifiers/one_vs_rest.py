@@ -43,7 +43,10 @@ def fit_one_vs_rest(
         ValueError: a training part of fewer than five nodes or of one class.
     """
     rows: Any = x.cpu().numpy() if isinstance(x, Tensor) else sp.csr_matrix(x)
-    rows = normalize(rows, norm="l2") if l2 else rows
+    if l2:
+        # Squares of numbers above 1e19 are beyond float32.
+        large = abs(rows).max() > 1e19 if rows.size else False
+        rows = normalize(rows.astype(np.float64) if large else rows, norm="l2")
     codes = y.numpy()
     hot = codes[:, None] == np.arange(num_classes)
     for mask in train.numpy():
