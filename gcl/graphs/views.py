@@ -6,6 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from torch_geometric.data import Data
+
 from gcl.checks import OF_EDGES
 from gcl.ops.tracing import outside_graph
 
@@ -37,8 +39,8 @@ def mark_lost(view: Any, data: Any, told: str) -> None:
         data: the graph that it is of.
         told: the view in words.
     """
-    if not hasattr(view, "edge_stores") or len(view.edge_stores) != 1:
-        return  # no graph, or one of several types
+    if not isinstance(view, Data) or not isinstance(data, Data):
+        return  # of several types, or no graph
     for name in OF_EDGES:
         if view.get(name) is None and data.get(name) is not None:
             view[f"{name}_lost_by"] = told
@@ -48,7 +50,6 @@ def lost_by(view: Any, name: str) -> str | None:
     """The view that has lost an attribute of edges, in words; None if none has.
 
     Example:
-        >>> from torch_geometric.data import Data
         >>> import torch
         >>> view = Data()
         >>> mark_lost(view, Data(edge_attr=torch.ones(3, 2)), "its diffusion")

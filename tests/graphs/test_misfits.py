@@ -139,9 +139,11 @@ def test_other_faults_of_an_encoder_are_its_own(error):
         def forward(self, x, edge_index, edge_weight=None, edge_attr=None):
             raise error
 
-    with pytest.raises(type(error)) as found:
-        gcl.fit(gcl.methods.grace(karate(), encoder=Broken()), karate(), epochs=1)
-    assert found.value is error
+    method = gcl.methods.grace(karate(), encoder=Broken())
+    for run in (lambda: gcl.fit(method, karate(), epochs=1), lambda: gcl.embed(method, karate())):
+        with pytest.raises(type(error)) as found:
+            run()
+        assert found.value is error
     assert told_misfit(Broken(), karate().x, {"edge_attr": karate().edge_attr}, error) is None
 
 
@@ -176,6 +178,12 @@ def test_a_view_without_what_its_graph_has_is_told_once_a_method():
         (
             lambda: gcl.methods.Bootstrap(Goes(), views, nn.Linear(8, 8)),
             "its view by PPRDiffusion",
+        ),
+        (
+            lambda: gcl.methods.TwoView(
+                Goes(), (lambda d: d,) * 2, gcl.losses.InfoNCE(), prepare=PPRDiffusion(topk=4)
+            ),
+            "what method.prepare makes of it",
         ),
     ):
         for method in (make(), make()):
