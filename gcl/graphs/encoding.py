@@ -103,7 +103,7 @@ def _called(
         return encoder(*given, **further)
     try:
         return encoder(*given, **further)
-    except (RuntimeError, TypeError, AttributeError) as error:
+    except (RuntimeError, TypeError, AttributeError, AssertionError) as error:
         lost = next((by for name in edges if (by := lost_by(data, name))), None)
         told = told_misfit(_inside(asked), given[0], edges, error, lost)
         if told is None:

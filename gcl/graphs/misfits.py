@@ -59,6 +59,11 @@ def told_misfit(
 3x2)); give x of the width that it was made for, or make it for this one.
     """
     reason = str(error).partition("\n")[0]
+    if isinstance(error, AssertionError):
+        # Layers of PyG made with edge_dim assert that there are attributes, and say no more.
+        if reason or not _is_of_pyg(error):
+            return None
+        reason = "PyG asserts that it is not NoneType"
     got = {"x": x, **{name: value for name, value in edges.items() if value is not None}}
     advice = (
         _of_none(reason, [name for name, value in edges.items() if value is None])
@@ -75,6 +80,15 @@ def told_misfit(
         told += f", which {lost} has lost"
     name = getattr(encoder, "__name__", type(encoder).__name__)
     return f"{name} cannot take {told} ({reason}); {advice}."
+
+
+def _is_of_pyg(error: Exception) -> bool:
+    """Whether it was raised in PyG's own code."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    name = "" if place is None else str(place.tb_frame.f_globals.get("__name__", ""))
+    return name.startswith("torch_geometric")
 
 
 def _of_none(reason: str, missing: list[str]) -> str | None:

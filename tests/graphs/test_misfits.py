@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
-from torch_geometric.nn import GINEConv
+from torch_geometric.nn import GINEConv, TransformerConv
 
 import gcl
 from gcl.graphs.encoding import encode
@@ -107,6 +107,25 @@ def test_tables_of_categories_ask_for_whole_numbers():
     with pytest.raises(ValueError, match=r"= data.x.long\(\) and .*= data.edge_attr.long\(\)\.$"):
         encode(reads, karate(torch.ones(EDGES, 2)))
     assert encode(reads, karate(torch.ones(EDGES, 2).long())).shape == (34, 8)
+
+
+def test_an_assertion_of_pyg_is_told_and_another_is_not():
+    class Attends(GINE):
+        def __init__(self):
+            super().__init__()
+            self.conv = TransformerConv(34, 8, edge_dim=5)
+
+    class Asserts(Attends):
+        def forward(self, x, edge_index, edge_weight=None, edge_attr=None):
+            raise AssertionError
+
+    data = karate()
+    assert encode(Attends(), data).shape == (34, 8)
+    del data.edge_attr
+    with pytest.raises(ValueError, match=r"^Attends cannot take .* and no edge_attr .*; set data"):
+        encode(Attends(), data)
+    with pytest.raises(AssertionError):
+        encode(Asserts(), data)
 
 
 def test_a_missing_attribute_names_the_view_that_lost_it():
