@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import warnings
+import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.nn.conv import MessagePassing
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 
 from gcl.checks import OF_EDGES, shown
+from gcl.graphs.misfits import told_misfit
 from gcl.graphs.rows import HELPERS
+from gcl.graphs.views import lost_by
 from gcl.ops.tracing import outside_graph
+
+_told_of: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Encoders that have been told of going without what their graph has."""
 
 
 def encode(encoder: Any, data: Any, x: Tensor | None = None, asked: Any = None) -> Tensor:
@@ -37,7 +46,12 @@ def encode(encoder: Any, data: Any, x: Tensor | None = None, asked: Any = None) 
 
     Raises:
         ValueError: the encoder needs edge attributes that the graph has not, not one an edge, or
-            of another width.
+            of another width; it failed at the shape or dtype of what it got. What else an encoder
+            raises is left as it is, as is everything inside `torch.compile`.
+
+    Warns:
+        UserWarning: the encoder can go without an attribute that the graph has and this view has
+            lost; once an encoder.
 
     Example:
         >>> import torch
@@ -55,11 +69,13 @@ def encode(encoder: Any, data: Any, x: Tensor | None = None, asked: Any = None) 
     asked = encoder if asked is None else asked
     third: Any = data.get("edge_weight")
     further: dict[str, Tensor] = {}
+    edges: dict[str, Tensor | None] = {}
     degree = known_degree(data, x.shape[0])
     if degree is not None and asks_for(asked, "degree"):
         further["degree"] = degree
     for name in asked_of_edges(asked):
         value, at_third = data.get(name), _third(asked) == name
+        edges[name] = value
         if value is None:
             _check_goes_without(asked, name, third is not None)
         else:
@@ -68,7 +84,31 @@ def encode(encoder: Any, data: Any, x: Tensor | None = None, asked: Any = None) 
             third = value
         elif value is not None:
             further[name] = value
-    return encoder(x, data.edge_index, third, **further)
+    z = _called(encoder, (x, data.edge_index, third), further, data, asked, edges)
+    if any(value is None for value in edges.values()):
+        _tell_of_lost(asked, data, edges)
+    return z
+
+
+def _called(
+    encoder: Any,
+    given: tuple[Any, ...],
+    further: dict[str, Tensor],
+    data: Any,
+    asked: Any,
+    edges: dict[str, Tensor | None],
+) -> Tensor:
+    """`encoder(*given, **further)`, whose misfits are told."""
+    if torch.compiler.is_compiling():  # a graph cannot break inside of try
+        return encoder(*given, **further)
+    try:
+        return encoder(*given, **further)
+    except (RuntimeError, TypeError, AttributeError, AssertionError) as error:
+        lost = next((by for name in edges if (by := lost_by(data, name))), None)
+        told = told_misfit(_inside(asked), given[0], edges, error, lost)
+        if told is None:
+            raise
+        raise ValueError(told) from error
 
 
 def known_degree(data: Any, rows: int) -> Tensor | None:
@@ -151,6 +191,24 @@ def _check_goes_without(encoder: Any, name: str, weighted: bool) -> None:
         f"{type(inside).__name__} reads {name}, one row an edge, and the graph or view that it got "
         f"has none; set data.{name} and take views and transforms that keep it, or give an encoder "
         f"that goes without{advice}."
+    )
+
+
+@outside_graph
+def _tell_of_lost(encoder: Any, data: Any, edges: Mapping[str, Tensor | None]) -> None:
+    """A warning, once an encoder, that it did without what its graph has and the view has not."""
+    encoder = _inside(encoder)
+    lost = {n: lost_by(data, n) for n, value in edges.items() if value is None}
+    name = next((name for name, view in lost.items() if view is not None), None)
+    if name is None or encoder in _told_of:
+        return
+    with suppress(TypeError):  # not every callable can be referred to weakly
+        _told_of.add(encoder)
+    warnings.warn(
+        f"{type(encoder).__name__} reads {name}, which the graph has and {lost[name]} has not: it "
+        f"goes without there; take augmentations and a recipe that keep {name}, or an encoder that "
+        "does not read it.",
+        stacklevel=1,
     )
 
 

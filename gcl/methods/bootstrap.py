@@ -137,7 +137,9 @@ class Bootstrap(Method):
         seen = list(zip(views, rows.of_views, strict=True))
         online = [take_rows_of(self._online(view), r) for view, r in seen]
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.target_loss is not None):
-            targets = [take_rows_of(_encode(self.target, view), r) for view, r in seen]
+            targets = [
+                take_rows_of(_encode(self.target, view, self.encoder), r) for view, r in seen
+            ]
         predictions = [self.predictor(z) for z in online]
         if self.positives is not None:
             if not rows.all_held:
@@ -200,9 +202,9 @@ def _predict_pairs(q: Tensor, y: Tensor, pairs: Tensor) -> Tensor:
     return 2 - agreement / max(1, len(i))
 
 
-def _encode(encoder: Any, data: Any) -> Tensor:
+def _encode(encoder: Any, data: Any, asked: Any = None) -> Tensor:
     check_input("Bootstrap", data, getattr(encoder, "module", encoder))
-    return encode(encoder, data)
+    return encode(encoder, data, asked=asked)
 
 
 def _reset(encoder: nn.Module) -> None:

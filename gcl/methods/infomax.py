@@ -28,7 +28,7 @@ from gcl.graphs.rows import (
     take_rows_of,
     without_helpers,
 )
-from gcl.graphs.views import draw_view
+from gcl.graphs.views import draw_view, mark_lost
 from gcl.losses import GroupDiscrimination
 from gcl.nn.hops import add_hops
 
@@ -223,6 +223,7 @@ class Infomax(Method):
                 )
             edges, weight = data.across_edge_index, data.get("across_edge_weight")
             other = Data(x=data.x, edge_index=edges, edge_weight=weight)
+            mark_lost(other, data, "its view across_edge_index")
             sides.append(encode(self.across, other))
         return sides
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,11 +24,6 @@ from gcl.training.batches import prepare_batch, prepared_batches, works_on_rows
 from gcl.training.given import check_method, device_of, prepare, unwrapped
 from gcl.training.reach import reach
 
-# What torch says of matrices that do not fit each other, or are none.
-_MISFITS = re.compile(
-    r"shapes cannot be multiplied|must match the size|must have the same dtype|not NoneType"
-    r"|[Ss]izes of tensors must match"
-)
 BLOCK = 4096  # nodes whose neighbourhoods are taken at a time
 
 
@@ -92,39 +86,12 @@ def embed(
     check_graph_or_loader("embed", data)
     if hops is not None:
         check_count("embed", least=0, hops=hops)
-    with _telling_of_widths(inner, data):
-        if batch_size is not None or nodes is not None:
-            return _embed_part_by_part(inner, data, batch_size, nodes, hops)
-        with _evaluating(inner):
-            single = isinstance(data, BaseData)
-            prepared = prepare(inner, data, device_of(inner)) if single else data
-        return embed_prepared(inner, prepared)
-
-
-@contextmanager
-def _telling_of_widths(method: Method, data: Any) -> Iterator[None]:
-    """Says which attributes an encoder of another's making could not multiply.
-
-    Raises:
-        ValueError: torch found shapes or kinds that do not fit.
-    """
-    try:
-        yield
-    except (RuntimeError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        if not isinstance(data, Data) or not _MISFITS.search(reason):
-            raise
-        told = [f"x {list(data.x.shape)} of {str(data.x.dtype).removeprefix('torch.')}"]
-        edges = data.get("edge_attr")
-        if isinstance(edges, Tensor):
-            kind = str(edges.dtype).removeprefix("torch.")
-            told.append(f"edge_attr {list(edges.shape)} of {kind}")
-        else:
-            told.append("no edge_attr")
-        raise ValueError(
-            f"embed: this {type(method).__name__} cannot take a graph with {' and '.join(told)} "
-            f"({reason}); give attributes of the widths and kinds that its encoder was made for."
-        ) from error
+    if batch_size is not None or nodes is not None:
+        return _embed_part_by_part(inner, data, batch_size, nodes, hops)
+    with _evaluating(inner):
+        single = isinstance(data, BaseData)
+        prepared = prepare(inner, data, device_of(inner)) if single else data
+    return embed_prepared(inner, prepared)
 
 
 @torch.no_grad()

@@ -14,12 +14,16 @@ from torch_geometric.data.data import BaseData
 from gcl.contracts import Method
 from gcl.graphs.kinds import reads_codes
 from gcl.graphs.validate import validate_graph
+from gcl.graphs.views import mark_lost
 
 
 def prepare(method: Method, data: BaseData, device: torch.device) -> Any:
     """A graph that was checked, moved and prepared; the given one stays where it is."""
     validate_graph(data, codes=reads_codes(method))
-    return method.prepare(copy.copy(data).to(device) if _elsewhere(data, device) else data)
+    moved = copy.copy(data).to(device) if _elsewhere(data, device) else data
+    prepared = method.prepare(moved)
+    mark_lost(prepared, data, "what method.prepare makes of it")
+    return prepared
 
 
 def _elsewhere(data: BaseData, device: torch.device) -> bool:
