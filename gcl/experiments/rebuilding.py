@@ -189,8 +189,11 @@ def _called(
         _check_numbers(graph, count, size)
         with _told("its graph is of another form than gcl writes"):
             made = unspell(graph, trust)
-    for at, call in enumerate(calls):
-        function = function_of(call["name"], at == 0, trust)
+    # All names before anything is made: nothing of a folder that is refused has run.
+    functions = [function_of(call["name"], at == 0, trust) for at, call in enumerate(calls)]
+    for function, call in zip(functions, calls, strict=True):
+        _check_names(function, call)
+    for at, (function, call) in enumerate(zip(functions, calls, strict=True)):
         _check_numbers(call["options"], count, size)
         with _told(f"{call['name']} cannot be called with the options in {CONFIG}"):
             made = _made_by(function, call, made, trust)
@@ -201,15 +204,20 @@ def _called(
     return made
 
 
-def _made_by(
-    function: Callable[..., Any], call: Mapping[str, Any], first: Any, trust: Sequence[str]
-) -> Method:
-    options = {key: unspell(value, trust) for key, value in call["options"].items()}
+def _check_names(function: Callable[..., Any], call: Mapping[str, Any]) -> None:
+    """Raises CheckpointError for options that a function has not, or a folder may not set."""
+    options = call["options"]
     if options.get("pretrained") is not None:
         raise CheckpointError("it names a file beside it (pretrained)")
     known = inspect.signature(function).parameters
     if unknown := sorted(set(options) - set(known)):
         raise CheckpointError(f"{call['name']} has no option {unknown[0]!r:.40}")
+
+
+def _made_by(
+    function: Callable[..., Any], call: Mapping[str, Any], first: Any, trust: Sequence[str]
+) -> Method:
+    options = {key: unspell(value, trust) for key, value in call["options"].items()}
     made = function(**options) if first is None else function(first, **options)
     if not isinstance(made, Method):
         raise CheckpointError(f"{call['name']} makes no method")

@@ -142,6 +142,64 @@ def test_weights_that_were_cut_off(length, folder):
         gcl.load(folder)
 
 
+TAKEN = """
+from functools import partial
+from os import system
+from pathlib import Path
+from subprocess import Popen
+part = partial(system)
+"""
+
+
+@pytest.mark.parametrize("name", ["taken:system", "taken:part", "taken:Popen", "taken:Path"])
+def test_what_a_trusted_module_imported_is_not_trusted(name, data, own, tmp_path):
+    (tmp_path / "taken.py").write_text(TAKEN)
+    where = tmp_path / "kept"
+    gcl.save(gcl.methods.grace(data, hidden=8), where)
+    call = {"name": name, "options": {"command": "touch ran.txt", "args": "true"}}
+    encoder = {"class_path": name.replace(":", "."), "init_args": call["options"]}
+    for change in (
+        at("recipe", value=call),
+        at("variants", value=[call]),
+        at("recipe", "options", "encoder", value=encoder),
+        at("recipe", "options", "encoder", value={"function": name}),
+        at("recipe", "name", value=name.replace(":", ".py:")),
+    ):
+        gcl.save(gcl.methods.grace(data, hidden=8), where)
+        changed(where, change)
+        with pytest.raises(CheckpointError, match=r"does not define: it is of .*of your own in"):
+            gcl.load(where, trust=("taken", "taken.py"))
+    assert not (tmp_path / "ran.txt").exists()
+    sys.modules.pop("taken", None)
+
+
+def test_what_is_inside_a_trusted_package_is_trusted_by_any_of_its_names(
+    data, tmp_path, monkeypatch
+):
+    (tmp_path / "package_kept").mkdir()
+    (tmp_path / "package_kept" / "__init__.py").write_text("from package_kept.inner import make\n")
+    (tmp_path / "package_kept" / "inner.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import package_kept
+
+    name = "package_kept:make"
+    folder = gcl.save(package_kept.make(), tmp_path / "kept", made_by=name)
+    assert gcl.load(folder, trust="package_kept").made_by.name == name
+
+
+def test_names_are_seen_to_before_anything_is_made(folder, own, tmp_path):
+    changed(folder, at("recipe", "options", "encoder", value=BOMB))
+    changed(folder, at("variants", 0, "name", value="nope"))
+    with pytest.raises(CheckpointError, match="no variant 'nope'"):
+        gcl.load(folder, trust=own)
+    changed(folder, at("variants", 0, "name", value="macl"))
+    changed(folder, at("recipe", "options", "nope", value=3))
+    with pytest.raises(CheckpointError, match="no option 'nope'"):
+        gcl.load(folder, trust=own)
+    assert not (tmp_path / "ran.txt").exists()
+
+
 def places(value, *path):
     """The path to every value inside, the innermost last."""
     for key in value if isinstance(value, dict) else range(len(value)):
