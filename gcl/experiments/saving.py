@@ -119,6 +119,7 @@ def written(
         },
     }
     tensors: dict[str, Tensor] = {}
+    config["frozen"] = [name for name, p in inner.named_parameters() if not p.requires_grad]
     config["extra"] = _split(inner.state_dict(), tensors)
     _check_comes_back(inner, config, tensors)
     weights = safetensors.torch.save(tensors, {"format": "pt"})

@@ -200,6 +200,62 @@ def test_names_are_seen_to_before_anything_is_made(folder, own, tmp_path):
     assert not (tmp_path / "ran.txt").exists()
 
 
+SEVERAL = {"name": "several_seeds", "options": {"seeds": 4, "width": None}}
+MANY = {
+    "copies of copies": at("variants", value=[SEVERAL] * 6),
+    "variants": at("variants", value=[{"name": "macl", "options": {}}] * 3000),
+    "layers": at("recipe", "options", "num_layers", value=5000),
+    "layers of PyG": at("recipe", "options", "encoder", "init_args", "num_layers", value=5000),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_what_would_be_made_is_counted_while_it_is(name, data, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    encoder = gnn.GCN(34, 512, 2) if "PyG" in name else None
+    options = {"encoder": encoder} if encoder else {"hidden": 512}
+    folder = gcl.save(gcl.methods.grace(data, **options, proj=64), tmp_path / "kept")
+    if "layers" in name:  # many of them are still few numbers
+        width = ("encoder", "init_args", "hidden_channels") if encoder else ("hidden",)
+        changed(folder, at("recipe", "options", *width, value=4))
+    changed(folder, MANY[name])
+    made = [0]
+
+    def count(*_):
+        made[0] += 1
+
+    handle = torch.nn.modules.module.register_module_module_registration_hook(count)
+    try:
+        with pytest.raises(CheckpointError, match=r"larger than its weights|3000 variants, more"):
+            gcl.load(folder)
+    finally:
+        handle.remove()
+    assert made[0] < 2000
+
+
+def test_as_many_copies_as_there_are_weights_for_come_back(data, tmp_path):
+    inner = gcl.methods.several_seeds(gcl.methods.bgrl(data, hidden=16), seeds=3)
+    method = gcl.methods.several_seeds(inner, seeds=4)
+    again = gcl.load(gcl.save(method, tmp_path / "kept"))
+    assert torch.equal(gcl.embed(again, data), gcl.embed(method, data))
+
+
+def test_frozen_weights_come_back_frozen(data, tmp_path):
+    method = gcl.methods.several_seeds(gcl.methods.bgrl(data, hidden=8), seeds=2)
+    method.requires_grad_(True)
+    frozen = [name for name, _ in method.named_parameters()][1::2]
+    for name in frozen:
+        method.get_parameter(name).requires_grad_(False)
+    folder = gcl.save(method, tmp_path / "kept")
+    again = gcl.load(folder)
+    assert [name for name, p in again.named_parameters() if not p.requires_grad] == frozen
+    changed(folder, at("frozen", value=["nope"]))
+    with pytest.raises(CheckpointError, match="no weights 'nope' that could be frozen"):
+        gcl.load(folder)
+    changed(folder, lambda config: config.pop("frozen"))  # of a folder that does not tell
+    gcl.load(folder)
+
+
 def places(value, *path):
     """The path to every value inside, the innermost last."""
     for key in value if isinstance(value, dict) else range(len(value)):
