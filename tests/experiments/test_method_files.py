@@ -114,7 +114,7 @@ parts = [
     for other in others
 ]
 print("ready", flush=True)
-for turn in range(150):
+for turn in range(60):
     write_method(folder, *parts[turn % len(parts)], "card")
 """
 
