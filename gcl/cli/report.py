@@ -15,7 +15,9 @@ def report_command(arguments: list[str]) -> None:
         "--seed", type=int, help="whose embedding is drawn (default: the first that has ended)"
     )
     parser.add_argument(
-        "--no-data", action="store_true", help="do not load the data set, for labels and colours"
+        "--no-data",
+        action="store_true",
+        help="load no data set for labels and colours, and import nothing that the folder names",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)

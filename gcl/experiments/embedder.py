@@ -27,9 +27,10 @@ from gcl.datasets import as_graph_set
 from gcl.experiments.composition import Composition, compose
 from gcl.experiments.criteria import CRITERIA, Seen, Unlabelled
 from gcl.experiments.feeding import Feed, feed
+from gcl.experiments.method_files import BESIDE
 from gcl.experiments.rebuilding import same_draws
 from gcl.experiments.run import Run, has_labels, optimizer_class, train
-from gcl.experiments.saving import load, names_of, save
+from gcl.experiments.saving import loaded, names_of, written
 from gcl.experiments.unspelling import unspell
 from gcl.graphs.kinds import check_graph
 from gcl.graphs.rows import with_counted_labels
@@ -39,7 +40,6 @@ from gcl.names import did_you_mean
 from gcl.training.embedding import embed
 from gcl.training.settings import Settings, settings_of
 
-PARAMETERS = "embedder.json"
 LARGEST = 1 << 20  # bytes of that file
 ABOUT_TRAINING = (
     *(f.name for f in fields(Settings) if f.name != "epochs"),
@@ -203,9 +203,9 @@ class Embedder(TransformerMixin, BaseEstimator):
                 f"Embedder.save: {odd} was changed since fit, so the method is of another; call "
                 "fit again."
             )
-        path = save(method, folder)
-        content = json.dumps({"parameters": told, "loss": self.loss_}, indent=2) + "\n"
-        write_atomically(path / PARAMETERS, content.encode())
+        path, digest = written(method, folder)
+        content = {"parameters": told, "loss": self.loss_, "sha256": digest}
+        write_atomically(path / BESIDE, (json.dumps(content, indent=2) + "\n").encode())
         return path
 
     @classmethod
@@ -216,19 +216,25 @@ class Embedder(TransformerMixin, BaseEstimator):
             FileNotFoundError, CheckpointError: see `gcl.load`.
         """
         trusted = names_of("Embedder.load", trust)
-        method, path = load(folder, trust=trusted), Path(folder) / PARAMETERS
-        loss, told = float("nan"), _parameters_of(method.made_by)
+        path = Path(folder) / BESIDE
+        method, digest = loaded(folder, trust=trusted)
+        loss = float("nan")
         try:
-            if path.is_file():
-                if path.stat().st_size > LARGEST:
-                    raise ValueError(f"{PARAMETERS} is too large")
-                content = json.loads(path.read_text())
+            content = _beside(path)
+            if content is not None and content.get("sha256") != digest:
+                method, digest = loaded(folder, trust=trusted)  # saved again in between?
+                content = _beside(path)
+            told = _parameters_of(method.made_by)
+            if content is not None:
+                if content.get("sha256") != digest:
+                    raise ValueError(f"{BESIDE} was written with other weights; take it away")
                 # Names are of the method alone, whose code has been seen to: nothing else is
                 # imported.
                 if odd := _other_than(told, dict(content["parameters"])):
                     raise ValueError(f"{odd} is not that of the method")
                 told, loss = content["parameters"], float(content["loss"])
-            found = cls(**{key: unspell(value, trusted) for key, value in told.items()})
+            with same_draws():  # encoders among them draw weights
+                found = cls(**{key: unspell(value, trusted) for key, value in told.items()})
         except (*MISFIT, RecursionError) as error:
             raise CheckpointError(
                 f"Embedder.load: {folder} does not tell the parameters of an Embedder ({error})."
@@ -255,6 +261,16 @@ class Embedder(TransformerMixin, BaseEstimator):
         optimizer_class(settings["optimizer"])
         settings = asdict(Settings(**settings))
         return Run(self.recipe, "the data", **settings, **told, method=options)
+
+
+def _beside(path: Path) -> Any:
+    """What was written beside a method; None if nothing was."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"{path.name} is too large")
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
 
 
 def probe_score(embedder: Embedder, data: Any, y: Any = None) -> float:

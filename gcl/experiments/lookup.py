@@ -61,9 +61,26 @@ def is_path(name: str) -> bool:
     return name.endswith(".py")
 
 
+def is_code(name: str) -> bool:
+    """Whether finding a recipe, or a variant around it, imports what is not gcl's own.
+
+    Example:
+        >>> is_code("grace+macl"), is_code("grace+mine:variant"), is_code("mine.py")
+        (False, True, True)
+    """
+    return any(":" in part or is_path(part) for part in name.split("+"))
+
+
+def module_name(path: str) -> str:
+    """How a module is called by what it defines; one told by its file has a name of its own."""
+    if not is_path(path):
+        return path
+    return "_gcl_" + hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:16]
+
+
 def _from_file(path: str) -> types.ModuleType:
     """A module by its path; one alone for the whole process."""
-    name = "_gcl_" + hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:16]
+    name = module_name(path)
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None or not os.path.isfile(path):

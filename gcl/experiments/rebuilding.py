@@ -28,6 +28,7 @@ from gcl.methods.made import Made
 FORMAT = "gcl-method-1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 LONGEST = 2**20  # bytes of a configuration
+MOST_VARIANTS = 32  # around a recipe
 USUAL = 65_536  # whole numbers up to here say little of the size of a method
 WRONG = (*MISFIT, AssertionError, RecursionError, MemoryError, OverflowError)
 DTYPES = {
@@ -112,7 +113,7 @@ def rebuilt(config: dict[str, Any], tensors: dict[str, Tensor], trust: Sequence[
     calls = [config["recipe"], *config["variants"]]
     shapes = {key: (tensor.shape, tensor.dtype) for key, tensor in tensors.items()}
     size = sum(tensor.numel() for tensor in tensors.values())
-    with same_draws(), _no_larger_than(size):
+    with same_draws(), _no_larger_than(size, len(tensors)):
         method = _called(calls, config["data"], len(tensors), size, trust)
     _cast(method, DTYPES[config["dtype"]], tensors)
     with _told("the states beside the weights are of another form than gcl writes"):
@@ -125,7 +126,20 @@ def rebuilt(config: dict[str, Any], tensors: dict[str, Tensor], trust: Sequence[
     for key, value in method.state_dict().items():
         if isinstance(value, Tensor) and (value.shape, value.dtype) != shapes.get(key):
             raise CheckpointError(f"the weights {key} are not of the form that its recipe makes")
+    if "frozen" in config:
+        _freeze(method, config["frozen"])
     return method
+
+
+def _freeze(method: nn.Module, names: Any) -> None:
+    """Parameters of these names are not trained, and all others are."""
+    known = dict(method.named_parameters())
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CheckpointError(f"frozen in {CONFIG} is {_shown(names)}, not a list of names")
+    if odd := sorted(set(names) - set(known)):
+        raise CheckpointError(f"it has no weights {odd[0]!r:.80} that could be frozen")
+    for name, parameter in known.items():
+        parameter.requires_grad_(name not in names)
 
 
 def words_of(error: BaseException) -> str:
@@ -185,12 +199,17 @@ def _called(
     calls: Sequence[Any], graph: Any, count: int, size: int, trust: Sequence[str]
 ) -> Method:
     made: Any = None
+    if len(calls) - 1 > MOST_VARIANTS:
+        raise CheckpointError(f"it has {len(calls) - 1} variants, more than {MOST_VARIANTS}")
     if graph is not None:
         _check_numbers(graph, count, size)
         with _told("its graph is of another form than gcl writes"):
             made = unspell(graph, trust)
-    for at, call in enumerate(calls):
-        function = function_of(call["name"], at == 0, trust)
+    # All names before anything is made: nothing of a folder that is refused has run.
+    functions = [function_of(call["name"], at == 0, trust) for at, call in enumerate(calls)]
+    for function, call in zip(functions, calls, strict=True):
+        _check_names(function, call)
+    for at, (function, call) in enumerate(zip(functions, calls, strict=True)):
         _check_numbers(call["options"], count, size)
         with _told(f"{call['name']} cannot be called with the options in {CONFIG}"):
             made = _made_by(function, call, made, trust)
@@ -201,15 +220,20 @@ def _called(
     return made
 
 
-def _made_by(
-    function: Callable[..., Any], call: Mapping[str, Any], first: Any, trust: Sequence[str]
-) -> Method:
-    options = {key: unspell(value, trust) for key, value in call["options"].items()}
+def _check_names(function: Callable[..., Any], call: Mapping[str, Any]) -> None:
+    """Raises CheckpointError for options that a function has not, or a folder may not set."""
+    options = call["options"]
     if options.get("pretrained") is not None:
         raise CheckpointError("it names a file beside it (pretrained)")
     known = inspect.signature(function).parameters
     if unknown := sorted(set(options) - set(known)):
         raise CheckpointError(f"{call['name']} has no option {unknown[0]!r:.40}")
+
+
+def _made_by(
+    function: Callable[..., Any], call: Mapping[str, Any], first: Any, trust: Sequence[str]
+) -> Method:
+    options = {key: unspell(value, trust) for key, value in call["options"].items()}
     made = function(**options) if first is None else function(first, **options)
     if not isinstance(made, Method):
         raise CheckpointError(f"{call['name']} makes no method")
@@ -234,20 +258,19 @@ def _check_numbers(value: Any, count: int, size: int, name: str = "") -> None:
 
 
 @contextmanager
-def _no_larger_than(size: int) -> Iterator[None]:
-    """Stops what makes many more numbers than there are weights, before memory is touched."""
-    most, made = 2 * size + 10_000, [0]
+def _no_larger_than(size: int, count: int) -> Iterator[None]:
+    """Stops what makes many more numbers, or tensors, than there are weights, while it does."""
+    most, registered = 2 * size + 10_000, _Sum(2 * size + 10_000, 4 * count + 200)
 
-    def count(module: nn.Module, name: str, parameter: Any) -> None:
+    def add(module: nn.Module, name: str, parameter: Any) -> None:
         if isinstance(parameter, Tensor) and type(parameter) is nn.Parameter:
-            made[0] += parameter.numel()
-        if made[0] > most:
-            raise CheckpointError(_LARGER)
+            registered.add(parameter)
 
     register: Callable[..., Any] = nn.modules.module.register_module_parameter_registration_hook
-    handle = register(count)
+    handle = register(add)
     try:
-        with _NoLargeTensors(most):
+        # A variant may copy what it goes around, and the next one copy the copies.
+        with _NoLargeTensors(most, copies=_Sum(2 * most, 4 * count + 200)):
             yield
     finally:
         handle.remove()
@@ -256,16 +279,30 @@ def _no_larger_than(size: int) -> Iterator[None]:
 _LARGER = "its options make a method larger than its weights"
 
 
+class _Sum:
+    """Tensors so far, against how many numbers, and how many of them, there may be."""
+
+    def __init__(self, numbers: int, tensors: int):
+        self.numbers, self.tensors = numbers, tensors
+
+    def add(self, tensor: Tensor) -> None:
+        self.numbers -= tensor.numel()
+        self.tensors -= 1
+        if min(self.numbers, self.tensors) < 0:
+            raise CheckpointError(_LARGER)
+
+
 class _NoLargeTensors(TorchDispatchMode):
     """Refuses to make a tensor of more numbers, from nothing, before it takes memory.
 
     Args:
         most: how many numbers a tensor may have.
+        copies: of tensors, which are counted together.
     """
 
-    def __init__(self, most: int):
+    def __init__(self, most: int, copies: _Sum):
         super().__init__()
-        self.most = most
+        self.most, self.copies = most, copies
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -276,6 +313,8 @@ class _NoLargeTensors(TorchDispatchMode):
             numbers = [abs(n) for n in (args if counted else ()) if isinstance(n, int)]
             if max([math.prod(n for n in size if isinstance(n, int)), *numbers]) > self.most:
                 raise CheckpointError(_LARGER)
+        if func is torch.ops.aten.clone.default:
+            self.copies.add(args[0])
         return func(*args, **(kwargs or {}))
 
 

@@ -7,7 +7,6 @@ nothing that the folder holds.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import math
 import os
@@ -24,17 +23,16 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from gcl import __version__
-from gcl.checkpoint import CheckpointError, write_atomically
+from gcl.checkpoint import CheckpointError
 from gcl.checks import as_path, shown
 from gcl.contracts import Method
+from gcl.experiments.method_files import CARD, read_method, write_method
 from gcl.experiments.rebuilding import (
     CONFIG,
     DTYPES,
     FORMAT,
     WEIGHTS,
     WRONG,
-    read_config,
-    read_weights,
     rebuilt,
     same_draws,
     words_of,
@@ -45,7 +43,6 @@ from gcl.nn.code_embedding import CodeEmbedding
 from gcl.training.embedding import embed
 from gcl.training.given import check_method, unwrapped
 
-CARD = "README.md"
 _DAMAGED = "take another copy of the folder, or save the method again"
 _OWN_FUNCTION = (
     "write a function in a module of yours that makes it, and name it: save(method, folder, "
@@ -70,7 +67,8 @@ def save(
 
     Args:
         method: of a recipe, with or without variants around it, trained or not.
-        folder: made if missing; a method saved there before is replaced.
+        folder: made if missing; a method saved there before is replaced in one step, so that a
+            program that is killed leaves the one or the other.
         made_by: "package.module:function", for a method that no recipe made: what to call for one
             of the same parts.
         options: its keyword arguments.
@@ -92,6 +90,18 @@ def save(
         >>> bool((gcl.embed(load(folder), data) == gcl.embed(method, data)).all())
         True
     """
+    return written(method, folder, made_by=made_by, options=options, data=data)[0]
+
+
+def written(
+    method: Method,
+    folder: str | os.PathLike[str],
+    *,
+    made_by: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    data: Any = None,
+) -> tuple[Path, str]:
+    """As `save`, with the checksum of the weights."""
     inner: Method = unwrapped(method)
     check_method("save", inner)
     path = Path(as_path("save", folder))
@@ -109,14 +119,11 @@ def save(
         },
     }
     tensors: dict[str, Tensor] = {}
+    config["frozen"] = [name for name, p in inner.named_parameters() if not p.requires_grad]
     config["extra"] = _split(inner.state_dict(), tensors)
     _check_comes_back(inner, config, tensors)
     weights = safetensors.torch.save(tensors, {"format": "pt"})
-    config["sha256"] = hashlib.sha256(weights).hexdigest()
-    write_atomically(path / WEIGHTS, weights)
-    write_atomically(path / CARD, _card(config).encode())
-    write_atomically(path / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
-    return path
+    return path, write_method(path, weights, config, _card(config))
 
 
 def load(folder: str | os.PathLike[str], *, trust: str | Sequence[str] = ()) -> Method:
@@ -142,25 +149,31 @@ def load(folder: str | os.PathLike[str], *, trust: str | Sequence[str] = ()) -> 
         >>> load(folder).made_by.name
         'macl'
     """
+    return loaded(folder, trust=trust)[0]
+
+
+def loaded(
+    folder: str | os.PathLike[str], *, trust: str | Sequence[str] = ()
+) -> tuple[Method, str]:
+    """As `load`, with the checksum of the weights."""
     path = Path(as_path("load", folder))
     trusted = names_of("load", trust)
-    for name in (CONFIG, WEIGHTS):
-        if not (path / name).is_file():
-            raise FileNotFoundError(
-                f"load: {path} holds no saved method, {name} is missing; give a folder of "
-                "gcl.save, or the folder model of a seed of gcl train --out."
-            )
     try:
-        config = read_config(path / CONFIG)
-        tensors = read_weights(path / WEIGHTS, config["sha256"])
+        config, tensors = read_method(path)
         method = rebuilt(config, tensors, trusted)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        name = WEIGHTS if str(error.filename).endswith(WEIGHTS) else CONFIG
+        raise FileNotFoundError(
+            f"load: {path} holds no saved method, {name} is missing; give a folder of "
+            "gcl.save, or the folder model of a seed of gcl train --out."
+        ) from None
     except AdvisedError as error:
         raise CheckpointError(f"load: {path} holds no method that can be read: {error}.") from None
     except (OSError, *WRONG) as error:
         raise CheckpointError(
             f"load: {path} holds no method that can be read: {words_of(error)}; {_DAMAGED}."
         ) from None
-    return method.eval()
+    return method.eval(), config["sha256"]
 
 
 def names_of(owner: str, trust: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from torch_geometric.data import Data, HeteroData
 from gcl import augment, losses, transforms
 from gcl import nn as gcl_nn
 from gcl.checkpoint import CheckpointError
-from gcl.experiments.lookup import find_recipe, find_variant, imported, is_path
+from gcl.experiments.lookup import find_recipe, find_variant, imported, is_path, module_name
 from gcl.methods import recipes, variants
 
 ROOMS = (augment, losses, gcl_nn, transforms)
@@ -45,8 +45,8 @@ def function_of(name: str, first: bool, trust: Sequence[str]) -> Callable[..., A
     if not isinstance(name, str):
         raise CheckpointError(f"{name!r:.80} is no name of a function")
     if ":" in name or is_path(name):
-        check_trusted(name, name.rpartition(":")[0] or name, trust)
-        return imported(name, "recipe" if first else "variant")
+        home = name if is_path(name) else name.rpartition(":")[0]
+        return _trusted(name, home, trust, "recipe" if first else "variant")
     room: Any = recipes if first else variants
     if name not in room.__all__:
         what = "recipe" if first else "variant"
@@ -78,8 +78,8 @@ def unspell(value: Any, trust: Sequence[str] = ()) -> Any:
     if not isinstance(value, dict):
         raise CheckpointError(f"it holds a {type(value).__name__}, which gcl does not write")
     if set(value) == {"class_path", "init_args"} and isinstance(value["init_args"], dict):
-        options = {key: unspell(part, trust) for key, part in value["init_args"].items()}
-        return class_of(value["class_path"], trust)(**options)
+        kind = class_of(value["class_path"], trust)  # before anything inside it is made
+        return kind(**{key: unspell(part, trust) for key, part in value["init_args"].items()})
     if len(value) != 1:
         raise CheckpointError(
             f"it holds an object of {', '.join(map(str, value))!r:.80}, which gcl does not write"
@@ -122,8 +122,20 @@ def _public(name: str, path: str, trust: Sequence[str]) -> Any:
             if getattr(found, "__module__", None) == home:
                 return found
         raise CheckpointError(f"{path.replace(':', '.')} is no public part of this version of gcl")
-    check_trusted(path, home, trust)
-    return imported(path, "part")
+    return _trusted(path, home, trust, "part")
+
+
+def _trusted(name: str, home: str, trust: Sequence[str], kind: str) -> Any:
+    """What a trusted module itself defines, or one inside it: what it imported is not trusted."""
+    check_trusted(name, home, trust)
+    found = imported(name, kind)
+    defined = getattr(found, "__module__", None)
+    if defined != module_name(home) and not _is_inside(str(defined), trust):
+        raise AdvisedError(
+            f"it needs {name}, which {home} does not define: it is of {defined}; write a function "
+            f"or class of your own in {home}, and save the method with that"
+        )
+    return found
 
 
 def check_trusted(name: str, module: str, trust: Sequence[str]) -> None:
@@ -131,13 +143,17 @@ def check_trusted(name: str, module: str, trust: Sequence[str]) -> None:
 
     What is inside a trusted module is trusted; a file is by its very path, whatever it begins with.
     """
-    dotted = all(part.isidentifier() for part in module.split("."))
-    inside = tuple(f"{known}." for known in trust) if dotted and not is_path(module) else ()
-    if module not in trust and not module.startswith(inside):
+    if not _is_inside(module, trust):
         raise AdvisedError(
             f"it needs {name}, which is no code of gcl; if you trust it, load with "
             f"trust=({module!r},)"
         )
+
+
+def _is_inside(module: str, trust: Sequence[str]) -> bool:
+    dotted = all(part.isidentifier() for part in module.split("."))
+    inside = tuple(f"{known}." for known in trust) if dotted and not is_path(module) else ()
+    return module in trust or module.startswith(inside)
 
 
 def stand_in(shapes: Mapping[str, Any]) -> Data | HeteroData:

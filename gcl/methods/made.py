@@ -196,9 +196,11 @@ def _spelt_object(value: Any) -> Any:
     path, init = f"{kind.__module__}.{kind.__qualname__}", {}
     given = {}
     try:
-        parameters = inspect.signature(kind).parameters.values()
+        parameters = list(inspect.signature(kind).parameters.values())
     except (TypeError, ValueError):
         return {"unspelt": f"an object of {path}"}
+    known = {parameter.name for parameter in parameters}
+    takes_more = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
@@ -209,7 +211,9 @@ def _spelt_object(value: Any) -> Any:
             what = f"an object of {path}, which keeps no attribute {parameter.name!r}"
             return {"unspelt": what}
     if isinstance(value, BasicGNN):
-        init |= _of_layers(value, given)
+        # A class derived from one of PyG's may choose for itself what those are told.
+        layers = _of_layers(value, given)
+        init |= {key: told for key, told in layers.items() if takes_more or key in known}
     return {"class_path": path, "init_args": init}
 
 

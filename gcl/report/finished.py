@@ -35,6 +35,7 @@ class Finished:
         data: what was embedded; None where it could not be had.
         absent: why not, in a sentence.
         made: commit, machine and torch of the training.
+        own_code: whether code that the folder names, and that is not gcl's own, may run.
     """
 
     run: Run
@@ -48,6 +49,7 @@ class Finished:
     data: Any
     absent: str
     made: Mapping[str, str]
+    own_code: bool = False
 
 
 def read_finished(folder: Path, seed: int | None = None, *, with_data: bool = True) -> Finished:
@@ -56,7 +58,8 @@ def read_finished(folder: Path, seed: int | None = None, *, with_data: bool = Tr
     Args:
         folder: of `gcl train --out`.
         seed: whose embedding is drawn; the first that has ended if None.
-        with_data: load the data set again, for labels and attributes.
+        with_data: load the data set again, for labels and attributes. If False, nothing that the
+            folder names is imported.
 
     Raises:
         ValueError: no such folder, no seed has ended, or a file of it is damaged.
@@ -93,6 +96,7 @@ def read_finished(folder: Path, seed: int | None = None, *, with_data: bool = Tr
         data,
         absent,
         _made(folder / "run.json"),
+        with_data,
     )
 
 

@@ -56,7 +56,9 @@ def write_report(
         folder: of the run.
         out: the file; report.html in the folder if None.
         seed: whose embedding is drawn; the first that has ended if None.
-        with_data: load the data set again, for labels and attributes of nodes.
+        with_data: load the data set again, for labels and attributes of nodes. If False, nothing
+            that the folder names is imported: a recipe of someone's own is told by its name, and
+            all its options count as set.
 
     Returns:
         The file.
@@ -96,6 +98,7 @@ def page(found: Finished, scripts: Sequence[str], room: int) -> str:
         pair_notes = [f"Mean cosine similarity of {n}: {m:.3f}." for n, m in pairs.means.items()]
         pair_notes += [pairs.note] * bool(pairs.note)
     text = Template(here.joinpath("page.html").read_text(encoding="utf-8"))
+    again = commands(found.run, found.seeds, own_code=found.own_code)
     return text.substitute(
         title=escape(title),
         style=here.joinpath("page.css").read_text(encoding="utf-8"),
@@ -105,7 +108,7 @@ def page(found: Finished, scripts: Sequence[str], room: int) -> str:
         map_notes=_paragraphs(map_notes),
         pair_notes=_paragraphs(pair_notes),
         diagnostics=_diagnostics(found),
-        command="\n".join(_command(line) for line in commands(found.run, found.seeds)),
+        command="\n".join(_command(line) for line in again),
         options=_options(found),
         made=escape(", ".join(f"{k} {v}" for k, v in found.made.items())),
         data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
@@ -243,7 +246,7 @@ def _command(line: str) -> str:
 
 def _options(found: Finished) -> str:
     body = ""
-    for name, value, differs in options(found.run):
+    for name, value, differs in options(found.run, own_code=found.own_code):
         mark = "yes" if differs else ""
         body += f'<tr><th scope="row">--{escape(name)}</th><td><code>{escape(value)}</code></td>'
         body += f"<td>{mark}</td></tr>\n"

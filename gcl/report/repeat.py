@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gcl.experiments.composition import Composition, compose
+from gcl.experiments.lookup import is_code
 from gcl.experiments.run import Run, as_json
 from gcl.training.settings import settings_of
 
@@ -16,11 +17,15 @@ FOLDER = "again"
 PLACES = ("device", "root")  # of a machine
 
 
-def options(run: Run) -> list[tuple[str, str, bool]]:
+def options(run: Run, *, own_code: bool = True) -> list[tuple[str, str, bool]]:
     """Every option of a run as it is typed, and whether it differs from what it is by default.
 
     Folder and device are left out: they belong to a machine. Where the recipe is not at hand, all
     of its options count as different.
+
+    Args:
+        run: what was run.
+        own_code: import a recipe that is not gcl's own; if False, it counts as not at hand.
 
     Example:
         >>> from gcl.experiments.config import run_from
@@ -31,8 +36,9 @@ def options(run: Run) -> list[tuple[str, str, bool]]:
     usual: dict[str, Any] = {}
     told = asdict(run)
     method = as_json(told.pop("method"))
+    at_hand = own_code or not is_code(run.recipe)
     try:
-        composition: Composition | None = compose(run.recipe)
+        composition: Composition | None = compose(run.recipe) if at_hand else None
     except (ValueError, ImportError):
         composition = None
     if composition is not None:
@@ -55,8 +61,13 @@ def options(run: Run) -> list[tuple[str, str, bool]]:
     return found
 
 
-def commands(run: Run, seeds: Sequence[int]) -> list[str]:
+def commands(run: Run, seeds: Sequence[int], *, own_code: bool = True) -> list[str]:
     """What to type to train a run again, a line for all its seeds or one for each.
+
+    Args:
+        run: what was run.
+        seeds: its training seeds.
+        own_code: see `options`.
 
     Example:
         >>> from gcl.experiments.config import run_from
@@ -65,7 +76,7 @@ def commands(run: Run, seeds: Sequence[int]) -> list[str]:
         ['gcl train dgi karate --hidden 4 --out again']
     """
     words = ["gcl", "train", run.recipe, run.dataset]
-    for name, value, differs in options(run):
+    for name, value, differs in options(run, own_code=own_code):
         if differs:
             words += [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
     words += ["--out", FOLDER]

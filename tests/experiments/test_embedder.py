@@ -260,10 +260,35 @@ def test_parameters_of_another_method_are_refused_and_run_nothing(parameters, da
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\ndef run(data): ...\n")
     told = {key: str(v).replace("{folder}", str(folder)) if key == "recipe" else v
             for key, v in parameters.items()}  # fmt: skip
-    (folder / "embedder.json").write_text(json.dumps({"parameters": told, "loss": 1.0}))
+    content = json.loads((folder / "embedder.json").read_text())
+    (folder / "embedder.json").write_text(json.dumps({**content, "parameters": told}))
     with pytest.raises(CheckpointError, match="is not that of the method"):
         Embedder.load(folder)
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_was_written_of_other_weights_is_not_told(data, tmp_path):
+    fitted = Embedder("dgi", hidden=8, epochs=1, lr=0.5, random_state=0).fit(data)
+    folder = fitted.save(tmp_path / "folder")
+    stale = (folder / "embedder.json").read_text()
+    other = gcl.methods.dgi(data, hidden=8)
+    gcl.save(other, folder)
+    assert not (folder / "embedder.json").exists()
+    found = Embedder.load(folder)
+    assert np.isnan(found.loss_)
+    assert "lr" not in found.get_params()
+    (folder / "embedder.json").write_text(stale)
+    with pytest.raises(CheckpointError, match=r"embedder\.json was written with other weights"):
+        Embedder.load(folder)
+
+
+def test_loading_leaves_the_generators(data, tmp_path):
+    encoder = gcl.nn.GCNEncoder(34, 8)
+    fitted = Embedder("grace", encoder=encoder, epochs=1, proj=8, random_state=0).fit(data)
+    folder = fitted.save(tmp_path / "folder")
+    before = torch.get_rng_state()
+    Embedder.load(folder)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_large_file_of_parameters_is_not_read(data, tmp_path):

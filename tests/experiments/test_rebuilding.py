@@ -142,6 +142,120 @@ def test_weights_that_were_cut_off(length, folder):
         gcl.load(folder)
 
 
+TAKEN = """
+from functools import partial
+from os import system
+from pathlib import Path
+from subprocess import Popen
+part = partial(system)
+"""
+
+
+@pytest.mark.parametrize("name", ["taken:system", "taken:part", "taken:Popen", "taken:Path"])
+def test_what_a_trusted_module_imported_is_not_trusted(name, data, own, tmp_path):
+    (tmp_path / "taken.py").write_text(TAKEN)
+    where = tmp_path / "kept"
+    gcl.save(gcl.methods.grace(data, hidden=8), where)
+    call = {"name": name, "options": {"command": "touch ran.txt", "args": "true"}}
+    encoder = {"class_path": name.replace(":", "."), "init_args": call["options"]}
+    for change in (
+        at("recipe", value=call),
+        at("variants", value=[call]),
+        at("recipe", "options", "encoder", value=encoder),
+        at("recipe", "options", "encoder", value={"function": name}),
+        at("recipe", "name", value=name.replace(":", ".py:")),
+    ):
+        gcl.save(gcl.methods.grace(data, hidden=8), where)
+        changed(where, change)
+        with pytest.raises(CheckpointError, match=r"does not define: it is of .*of your own in"):
+            gcl.load(where, trust=("taken", "taken.py"))
+    assert not (tmp_path / "ran.txt").exists()
+    sys.modules.pop("taken", None)
+
+
+def test_what_is_inside_a_trusted_package_is_trusted_by_any_of_its_names(
+    data, tmp_path, monkeypatch
+):
+    (tmp_path / "package_kept").mkdir()
+    (tmp_path / "package_kept" / "__init__.py").write_text("from package_kept.inner import make\n")
+    (tmp_path / "package_kept" / "inner.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import package_kept
+
+    name = "package_kept:make"
+    folder = gcl.save(package_kept.make(), tmp_path / "kept", made_by=name)
+    assert gcl.load(folder, trust="package_kept").made_by.name == name
+
+
+def test_names_are_seen_to_before_anything_is_made(folder, own, tmp_path):
+    changed(folder, at("recipe", "options", "encoder", value=BOMB))
+    changed(folder, at("variants", 0, "name", value="nope"))
+    with pytest.raises(CheckpointError, match="no variant 'nope'"):
+        gcl.load(folder, trust=own)
+    changed(folder, at("variants", 0, "name", value="macl"))
+    changed(folder, at("recipe", "options", "nope", value=3))
+    with pytest.raises(CheckpointError, match="no option 'nope'"):
+        gcl.load(folder, trust=own)
+    assert not (tmp_path / "ran.txt").exists()
+
+
+SEVERAL = {"name": "several_seeds", "options": {"seeds": 4, "width": None}}
+MANY = {
+    "copies of copies": at("variants", value=[SEVERAL] * 6),
+    "variants": at("variants", value=[{"name": "macl", "options": {}}] * 3000),
+    "layers": at("recipe", "options", "num_layers", value=5000),
+    "layers of PyG": at("recipe", "options", "encoder", "init_args", "num_layers", value=5000),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_what_would_be_made_is_counted_while_it_is(name, data, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    encoder = gnn.GCN(34, 512, 2) if "PyG" in name else None
+    options = {"encoder": encoder} if encoder else {"hidden": 512}
+    folder = gcl.save(gcl.methods.grace(data, **options, proj=64), tmp_path / "kept")
+    if "layers" in name:  # many of them are still few numbers
+        width = ("encoder", "init_args", "hidden_channels") if encoder else ("hidden",)
+        changed(folder, at("recipe", "options", *width, value=4))
+    changed(folder, MANY[name])
+    made = [0]
+
+    def count(*_):
+        made[0] += 1
+
+    handle = torch.nn.modules.module.register_module_module_registration_hook(count)
+    try:
+        with pytest.raises(CheckpointError, match=r"larger than its weights|3000 variants, more"):
+            gcl.load(folder)
+    finally:
+        handle.remove()
+    assert made[0] < 2000
+
+
+def test_as_many_copies_as_there_are_weights_for_come_back(data, tmp_path):
+    inner = gcl.methods.several_seeds(gcl.methods.bgrl(data, hidden=16), seeds=3)
+    method = gcl.methods.several_seeds(inner, seeds=4)
+    again = gcl.load(gcl.save(method, tmp_path / "kept"))
+    assert torch.equal(gcl.embed(again, data), gcl.embed(method, data))
+
+
+def test_frozen_weights_come_back_frozen(data, tmp_path):
+    method = gcl.methods.several_seeds(gcl.methods.bgrl(data, hidden=8), seeds=2)
+    method.requires_grad_(True)
+    frozen = [name for name, _ in method.named_parameters()][1::2]
+    for name in frozen:
+        method.get_parameter(name).requires_grad_(False)
+    folder = gcl.save(method, tmp_path / "kept")
+    again = gcl.load(folder)
+    assert [name for name, p in again.named_parameters() if not p.requires_grad] == frozen
+    changed(folder, at("frozen", value=["nope"]))
+    with pytest.raises(CheckpointError, match="no weights 'nope' that could be frozen"):
+        gcl.load(folder)
+    changed(folder, lambda config: config.pop("frozen"))  # of a folder that does not tell
+    gcl.load(folder)
+
+
 def places(value, *path):
     """The path to every value inside, the innermost last."""
     for key in value if isinstance(value, dict) else range(len(value)):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +258,41 @@ def test_codes_of_categories_are_kept(tmp_path):
     gcl.save(method, tmp_path / "codes")
     again = gcl.load(tmp_path / "codes")
     assert torch.equal(gcl.embed(method, data), gcl.embed(again, data))
+
+
+def plain_encoders():
+    """Every class of `gcl.nn` that is an encoder of features and edges."""
+    nn_ = gcl.nn
+    return {
+        "GCNEncoder": lambda: nn_.GCNEncoder(34, 8),
+        "GINEncoder": lambda: nn_.GINEncoder(34, 8),
+        "GINEncoder of 2": lambda: nn_.GINEncoder(34, 8, 2),
+        "MLPEncoder": lambda: nn_.MLPEncoder(34, [16], 8),
+        "UnitRows": lambda: nn_.UnitRows(nn_.GINEncoder(34, 8)),
+        "CodeEmbedding": lambda: nn_.CodeEmbedding(nn_.GCNEncoder(6, 8), [3] * 34, 6),
+        "CodeEmbedding of GIN": lambda: nn_.CodeEmbedding(nn_.GINEncoder(6, 8), [3] * 34, 6),
+    }
+
+
+@pytest.mark.parametrize("name", plain_encoders())
+def test_every_encoder_is_kept(name, tmp_path):
+    data = gcl.datasets.load("karate")
+    if "Code" in name:
+        data.x = torch.randint(0, 3, (34, 34))
+    method = gcl.methods.grace(
+        data, encoder=plain_encoders()[name](), mask_feature=(0, 0), normalize=False
+    )
+    again = gcl.load(gcl.save(method, tmp_path / "kept"))
+    assert torch.equal(gcl.embed(again, data), gcl.embed(method, data))
+
+
+def test_no_encoder_is_left_out():
+    """By what they take: features and edges."""
+    found = {
+        name
+        for name in gcl.nn.__all__
+        if isinstance(kind := getattr(gcl.nn, name), type)
+        and issubclass(kind, nn.Module)
+        and {"x", "edge_index"} <= set(signature(kind.forward).parameters)
+    }
+    assert found == {name.partition(" ")[0] for name in plain_encoders()}

@@ -4,6 +4,7 @@ import builtins
 import json
 import re
 import shutil
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -245,3 +246,25 @@ def test_the_script_names_only_what_the_page_has(page):
     ids = {a["id"] for _, a in page.tags if "id" in a}
     asked = set(re.findall(r'\bat\("([\w-]+)"\)', page.scripts[-1]))
     assert asked <= ids
+
+
+@pytest.mark.parametrize("recipe", ["evil.py", "evil:run", "grace+evil.py", "grace+evil:run"])
+def test_without_the_data_nothing_that_the_folder_names_runs(recipe, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code = (
+        "import pathlib\npathlib.Path('ran.txt').touch()\ndef run(data, *, hidden: int = 4): ...\n"
+    )
+    (tmp_path / "evil.py").write_text(code)
+    content = json.loads((folder / "run.json").read_text())
+    content["run"]["recipe"] = recipe
+    (folder / "run.json").write_text(json.dumps(content))
+    rows = (folder / "results.csv").read_text().replace("grace", recipe)
+    (folder / "results.csv").write_text(rows)
+    text = write_report(folder, with_data=False).read_text()
+    assert not (tmp_path / "ran.txt").exists()
+    assert f"gcl train {recipe} karate" in text
+    assert "--hidden 4" in text
+    write_report(folder)  # the fault would show: this one imports
+    assert (tmp_path / "ran.txt").exists()
+    sys.modules.pop("evil", None)
