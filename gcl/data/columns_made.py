@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -143,7 +144,9 @@ def codes_again(
     place = {value: code for code, value in enumerate(values)}
     blank = -1 if made["kind"] == "codes" else place.get("missing", -1)
     rest = place.get("other", blank)
-    texts = [None if lost else _text(v) for v, lost in zip(column.tolist(), gone, strict=True)]
+    texts = [
+        None if lost else _text(v, place) for v, lost in zip(column.tolist(), gone, strict=True)
+    ]
     codes = np.array([blank if t is None else place.get(t, rest) for t in texts], dtype=np.int64)
     new = sorted({t for t in texts if t is not None and t not in place})
     became = "0" if made["kind"] == "codes" else "zero in all its columns"
@@ -163,11 +166,13 @@ def codes_again(
     return codes
 
 
-def _text(value: Any) -> str:
-    """A word as it was written before a gap or its neighbours made a float of it."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+def _text(value: Any, known: Mapping[str, int]) -> str:
+    """A word as it was written then: a gap or its neighbours may make 1 or 1.0 of the same."""
+    text = str(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if text in known or not number or not float(value).is_integer():
+        return text
+    return next((t for t in (str(int(value)), str(float(value))) if t in known), text)
 
 
 def places(where: str, what: str, wanted: list[str], there: list[str]) -> np.ndarray:

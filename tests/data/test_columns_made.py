@@ -3,15 +3,16 @@
 import copy
 from types import SimpleNamespace
 
+import networkx as nx
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
 from torch.nn.functional import cosine_similarity
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 import gcl
-from gcl.data import from_anndata, from_edges, save_columns
+from gcl.data import from_anndata, from_edges, from_networkx, save_columns
 
 RNG = np.random.default_rng(0)
 OLD, NEW = 40, 60
@@ -120,6 +121,9 @@ def test_numbers_that_were_categories_are_the_same_words():
         before = kinds(["1", "2", "x"])
     with pytest.warns(UserWarning, match="'kind' has 1 missing"):
         assert kinds([2, None, 1], like=before).x[:, :3].tolist() == [[0, 1, 0], [0] * 3, [1, 0, 0]]
+    with pytest.warns(UserWarning, match="words among numbers"):
+        before = kinds([1.0, 2.0, 3.5, "x"])
+    assert kinds([2, 1, 1], like=before).x[:, :2].tolist() == [[0, 1], [1, 0], [1, 0]]
 
 
 @pytest.mark.parametrize(
@@ -172,11 +176,24 @@ def test_columns_made_ride_along(tmp_path):
         assert other.columns_made == data.columns_made
     for batch in gcl.loader.NeighborBatches(data, [2], batch_size=8):
         assert batch.columns_made == data.columns_made
+    pair = Batch.from_data_list([data, data])
+    assert pair[1].columns_made == data.columns_made
+    torch.save(data, tmp_path / "data.pt")
+    assert torch.load(tmp_path / "data.pt", weights_only=False).columns_made == data.columns_made
     # As many nodes as entries: they are no rows of nodes.
     small = kinds(["a", "b", "a"])
     assert len(small.columns_made) == small.num_nodes
     part = gcl.augment.NodeDropping(0.5)(small)
     assert part.columns_made == small.columns_made
+
+
+def test_graphs_of_networkx_have_the_columns_of_an_earlier_one():
+    graph = nx.Graph([(0, 1), (1, 2)])
+    nx.set_node_attributes(graph, {0: 1.0, 2: 4.0}, "age")
+    before = from_networkx(graph)
+    graph.add_edge(2, 3)
+    after = from_networkx(graph, like=before)
+    assert after.x.tolist() == [[1, 0], [2.5, 1], [4, 0], [2.5, 1]]
 
 
 COUNTS = sp.csr_matrix(RNG.poisson(0.6, (160, 30)) + (np.arange(30) == 0), dtype=np.float32)
