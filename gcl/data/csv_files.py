@@ -74,7 +74,9 @@ def read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
             )
             # As they are written: a node may be called "007" or "NA".
             named = id_names(names[is_index(where, names, ids, counts) :], ids, dates)
-            frame = read(converters={names.index(name): str.strip for name in named})
+            frame = read(
+                converters={names.index(name): str.strip for name in named if name in names}
+            )
             frame.columns = names
     except pd.errors.ParserWarning:
         raise ValueError(

@@ -106,7 +106,7 @@ def from_anndata(
             )
         x = x[:, places("from_anndata", "genes", before["columns"], names)]
         names = before["columns"]
-    columns, matrix = names, None
+    genes, matrix = names, None
     if not np.isfinite(x.data if sp.issparse(x) else x).all():
         raise ValueError("from_anndata: features hold NaN or infinity; fill them in first.")
     if counts:
@@ -142,7 +142,7 @@ def from_anndata(
         "made_by": "from_anndata",
         "features": features,
         "counts": counts,
-        "columns": list(columns),
+        "columns": list(genes),
     }
     data.columns_made = [made if matrix is None else {**made, "components": matrix}]
     return data

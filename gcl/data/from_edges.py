@@ -319,7 +319,8 @@ def _nodes(
         column_of("from_edges: nodes", table, id, "id")
     names = id_names(list(table), (id,), dates_in(table))
     if not names:
-        raise ValueError("from_edges: nodes has no columns; one must hold the ids.")
+        only = f"only {next(iter(table))!r}" if table else "no columns"
+        raise ValueError(f"from_edges: nodes has {only}; one column must hold the ids: id=...")
     ids = as_ids("from_edges", table.pop(names[0]), f"{names[0]} of nodes")
     _check_header("nodes", nodes, names, table, (id,), named, ids, *together(source, target))
     if len(ids) and len(np.unique(ids)) < len(ids):

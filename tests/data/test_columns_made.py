@@ -202,7 +202,8 @@ PLACES = RNG.normal(size=(160, 2))
 
 def spots(rows, genes):
     return SimpleNamespace(
-        X=COUNTS[:rows][:, genes], obs={}, obs_names=[f"s{i}" for i in range(rows)],
+        X=COUNTS[:rows][:, genes], obs={"kind": ["a", "b"] * (rows // 2)},
+        obs_names=[f"s{i}" for i in range(rows)],
         var_names=[f"g{i}" for i in genes], layers={}, obsm={"spatial": PLACES[:rows]}, obsp={},
     )  # fmt: skip
 
@@ -210,7 +211,7 @@ def spots(rows, genes):
 @pytest.mark.parametrize("components", [None, 5])
 def test_grown_anndata_is_projected_as_before(tmp_path, components):
     first = np.arange(25)
-    before = from_anndata(spots(60, first), counts=True, n_components=components)
+    before = from_anndata(spots(60, first), counts=True, n_components=components, label="kind")
     save_columns(before, tmp_path / "c")
     # More spots, more genes, in another order.
     turned = RNG.permutation(30)

@@ -160,6 +160,7 @@ def test_columns_can_be_chosen():
         ({"source": "form"}, "no column 'form' for source; .*the columns are 'source', 'target'"),
         ({"weight": "wieght"}, "no column 'wieght' for weight; did you mean 'weight'"),
         ({"id": "key"}, "no column 'key' for id"),
+        ({"nodes": {"weight": [1, 2]}}, "nodes has only 'weight'; one column must hold the ids"),
         ({"label": "class"}, "no column 'class' for label"),
         ({"features": ["size"]}, "no column 'size' for features"),
         ({"edge_features": ["size"]}, "no column 'size' for features"),
@@ -410,6 +411,13 @@ def test_weights_and_dates_name_no_nodes(tmp_path, first, as_file):
     assert named.ids.tolist() == ["001", "002"]
     told = from_edges(tmp_path / "e.csv" if as_file else edges, source=first, target="u")
     assert told.num_nodes == 4
+
+
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_a_column_that_a_file_has_not(tmp_path, role):
+    path = write(tmp_path / "e.csv", "from,to\na,b\n")
+    with pytest.raises(ValueError, match=f"no column 'form' for {role}; did you mean 'from'"):
+        from_edges(path, **{role: "form"})
 
 
 def test_real_dates_before_the_ends():
