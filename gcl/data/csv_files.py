@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gcl.data.naming import counts_rows, id_names, is_date, is_index, is_unnamed
+from gcl.data.naming import counts_rows, id_names, is_index, is_no_id, is_unnamed
 
 _HEAD = 4096  # bytes by which a file is known
 _PACKED: dict[bytes, Callable[..., Any]] = {
@@ -67,7 +67,7 @@ def read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
             dates = [
                 n
                 for n, v in zip(names, row.iloc[0] if len(row) else (), strict=False)
-                if is_date(v.strip())
+                if is_no_id(v.strip())
             ]
             counts = is_unnamed(names[0]) and counts_rows(
                 read(usecols=[0], dtype=str, na_filter=False).iloc[:, 0].to_numpy()

@@ -25,6 +25,16 @@ def is_date(text: str) -> bool:
     return _DATE.fullmatch(text) is not None
 
 
+def is_no_id(text: str) -> bool:
+    """Whether a text is a date with a year of four digits: "1.2.30" may number a section.
+
+    Example:
+        >>> is_no_id("31.1.2020"), is_no_id("1.2.30")
+        (True, False)
+    """
+    return is_date(text) and re.search(r"\d{4}", text) is not None
+
+
 def id_names(
     header: Sequence[str], ids: Sequence[str | None], dates: Sequence[str] = ()
 ) -> list[str]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gcl.checks import shown
 from gcl.data.csv_files import read_csv
-from gcl.data.naming import are_known, counts_rows, id_names, is_date, is_index, is_unnamed
+from gcl.data.naming import are_known, counts_rows, id_names, is_index, is_no_id, is_unnamed
 from gcl.names import did_you_mean
 
 Table: TypeAlias = dict[str, np.ndarray]
@@ -211,7 +211,7 @@ def dates_in(table: Table) -> list[str]:
     return [
         name
         for name, value in first.items()
-        if isinstance(value, _DATES) or (isinstance(value, str) and is_date(value))
+        if isinstance(value, _DATES) or (isinstance(value, str) and is_no_id(value))
     ]
 
 

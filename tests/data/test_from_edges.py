@@ -420,6 +420,11 @@ def test_a_column_that_a_file_has_not(tmp_path, role):
         from_edges(path, **{role: "form"})
 
 
+def test_numbers_of_sections_are_ids():
+    edges = {"part": ["1.2.30", "1.2.31"], "whole": ["1.2.10", "1.2.10"], "kind": ["a", "b"]}
+    assert from_edges(edges).ids.tolist() == ["1.2.10", "1.2.30", "1.2.31"]
+
+
 def test_real_dates_before_the_ends():
     pd = pytest.importorskip("pandas")
     days = pd.to_datetime(["2020-01-31", "2020-02-01"])
