@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gcl.data.naming import counts_rows, id_names, is_index, is_unnamed
+from gcl.data.naming import counts_rows, id_names, is_index, is_no_id, is_unnamed
 
 _HEAD = 4096  # bytes by which a file is known
 _PACKED: dict[bytes, Callable[..., Any]] = {
@@ -63,12 +63,20 @@ def read_csv(where: str, path: Path, ids: Sequence[str | None]) -> Any:
                     # Told the names, pandas would cut longer rows without a word.
                     return pd.read_csv(file, sep=mark, index_col=False, low_memory=False, **options)
 
+            row = read(nrows=1, dtype=str, na_filter=False)
+            dates = [
+                n
+                for n, v in zip(names, row.iloc[0] if len(row) else (), strict=False)
+                if is_no_id(v.strip())
+            ]
             counts = is_unnamed(names[0]) and counts_rows(
                 read(usecols=[0], dtype=str, na_filter=False).iloc[:, 0].to_numpy()
             )
             # As they are written: a node may be called "007" or "NA".
-            named = id_names(names[is_index(where, names, ids, counts) :], ids)
-            frame = read(converters={names.index(name): str.strip for name in named})
+            named = id_names(names[is_index(where, names, ids, counts) :], ids, dates)
+            frame = read(
+                converters={names.index(name): str.strip for name in named if name in names}
+            )
             frame.columns = names
     except pd.errors.ParserWarning:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch_geometric.data import Data
 
 from gcl.checks import SKLEARN_SEEDS, check_count, check_seed, shown
 from gcl.data.columns import classes_of
+from gcl.data.columns_made import earlier, places
 from gcl.data.matrices import as_feature_matrix
 from gcl.data.tables import read_table
 from gcl.names import did_you_mean
@@ -32,6 +34,7 @@ def from_anndata(
     n_components: int | None = None,
     label: str | None = None,
     seed: int = 0,
+    like: Data | str | PathLike[str] | None = None,
 ) -> Data:
     """Cells or spots as nodes, with edges from `obsp` or between nearest neighbours.
 
@@ -48,10 +51,15 @@ def from_anndata(
             columns, as recipes then take dense rows.
         label: the column of `obs` with classes; missing ones become -1.
         seed: of the SVD.
+        like: an earlier graph of this function, or the file of `gcl.data.save_columns`: features
+            are those of then, with its components; genes are matched by name, and others are left
+            out before anything is computed. Tells features, counts and n_components; graph, k and
+            label are told again.
 
     Returns:
         A `Data` with `x`, `edge_index` of both directions, `edge_weight` where the graph of `obsp`
-        has other weights than one, `ids` (`obs_names`), `feature_names`, `y` and `classes`.
+        has other weights than one, `ids` (`obs_names`), `feature_names`, `y` and `classes`;
+        `columns_made`, which `like=` reads.
 
     Shape:
         x `[n, f]`, edge_index `[2, e]`, edge_weight `[e]`, y `[n]`.
@@ -59,7 +67,8 @@ def from_anndata(
     Raises:
         TypeError: no such object.
         ValueError: a name that is not there; names of cells that come twice; k or n_components out
-            of range; NaN or infinity; counts below zero; weights that are not above 0.
+            of range; NaN or infinity; counts below zero; weights that are not above 0; genes of
+            like that are not there, or options that it tells already.
 
     Example:
         >>> from types import SimpleNamespace
@@ -85,20 +94,37 @@ def from_anndata(
             f"as {str(values[times > 1][0])!r}; make each the name of one row: "
             "adata.obs_names_make_unique()."
         )
+    before = None if like is None else earlier("from_anndata", like, "from_anndata")[0]
+    if before is not None:
+        features, counts = _of_before(before, features, counts, n_components)
     x, names = _features(adata, features)
+    if before is not None:
+        if features.startswith("obsm:") and len(names) != len(before["columns"]):
+            raise ValueError(
+                f"from_anndata: {features} had {len(before['columns'])} columns in the graph of "
+                f"like=, and has {len(names)} now."
+            )
+        x = x[:, places("from_anndata", "genes", before["columns"], names)]
+        names = before["columns"]
+    genes, matrix = names, None
     if not np.isfinite(x.data if sp.issparse(x) else x).all():
         raise ValueError("from_anndata: features hold NaN or infinity; fill them in first.")
     if counts:
         x = _log_normalized(x)
-    if n_components is not None:
+    if before is not None:
+        matrix = before.get("components")
+    elif n_components is not None:
         check_count("from_anndata", n_components=n_components)
         if n_components >= min(x.shape):
             raise ValueError(
                 f"from_anndata: n_components must be below {min(x.shape)}, as the features are "
                 f"{list(x.shape)}, got {n_components}."
             )
-        x = TruncatedSVD(n_components, random_state=seed).fit_transform(x)
-        names = [f"component {i}" for i in range(n_components)]
+        svd = TruncatedSVD(n_components, random_state=seed).fit(x)
+        matrix = torch.from_numpy(np.ascontiguousarray(svd.components_.T))
+    if matrix is not None:
+        x = x @ matrix.cpu().numpy()
+        names = [f"component {i}" for i in range(matrix.shape[1])]
     data = Data(x=as_feature_matrix("from_anndata", x, len(ids)))
     data.edge_index, weight = _edges(adata, graph, k, x)
     if weight is not None:
@@ -111,8 +137,34 @@ def from_anndata(
         found = read_table("from_anndata: obs", column)[label]
         data.y, data.classes = classes_of("from_anndata: obs", label, found)
     data.ids = ids
-    data.feature_names = names
+    data.feature_names = list(names)
+    made = {
+        "made_by": "from_anndata",
+        "features": features,
+        "counts": counts,
+        "columns": list(genes),
+    }
+    data.columns_made = [made if matrix is None else {**made, "components": matrix}]
     return data
+
+
+def _of_before(
+    before: dict[str, Any], features: str, counts: bool, n_components: int | None
+) -> tuple[str, bool]:
+    """What an earlier graph tells of the features, and is not told otherwise."""
+    matrix = before.get("components")
+    width = None if matrix is None else matrix.shape[1]
+    for name, told, usual, was in (
+        ("features", features, "X", before["features"]),
+        ("counts", counts, False, before["counts"]),
+        ("n_components", n_components, None, width),
+    ):
+        if told not in (usual, was):
+            raise ValueError(
+                f"from_anndata: the graph of like= was made with {name}={was!r}, got "
+                f"{shown(told)}; leave {name} out."
+            )
+    return before["features"], before["counts"]
 
 
 def to_obsm(adata: Any, z: Any, key: str = "X_gcl") -> None:

@@ -14,14 +14,16 @@ from torch_geometric.data import Data
 from torch_geometric.utils import coalesce
 
 from gcl.checks import check_choice, check_count, shown
-from gcl.data.columns import Categories, classes_of, features_of
+from gcl.data.columns import Categories, Features, classes_of, features_again, features_of
+from gcl.data.columns_made import Made, earlier, places
 from gcl.data.csv_files import without_header
 from gcl.data.matrices import as_feature_matrix
-from gcl.data.naming import id_names, names_are_ids
+from gcl.data.naming import are_known, id_names, names_are_ids, numbers_as_names
 from gcl.data.tables import (
     Table,
     as_ids,
     column_of,
+    dates_in,
     missing,
     read_table,
     refuse_commas,
@@ -47,6 +49,7 @@ def from_edges(
     directed: bool = False,
     categories: Categories = "one_hot",
     max_categories: int = 50,
+    like: Data | str | PathLike[str] | None = None,
 ) -> Data:
     """A graph from tables: ids become row numbers, columns become features.
 
@@ -72,32 +75,43 @@ def from_edges(
             Else that called weight, in letters of any case, if there is one.
         id: the column of nodes with ids; else that called id, node or node_id, else the first.
         features: columns of nodes for x, all others but the label if None; or a matrix with a row
-            for each row of nodes: a tensor, an array or a SciPy sparse matrix, which stays sparse.
+            for each row of nodes: a tensor, an array or a SciPy sparse matrix, which stays sparse;
+            rows of a DataFrame whose index holds the ids go by them.
             Where there are no features x is the one-hot degree, up to 31.
         edge_features: columns of edges for `edge_attr`: what an edge is like. All others if None.
         label: the column of nodes with classes; missing ones become -1.
         directed: edges go from source to target only.
-        categories: "codes" gives x a column of whole numbers in place of one-hot ones; x is int64
-            where all its columns are such. Those of edges are one-hot.
+        categories: "codes" gives x a column of whole numbers in place of one-hot ones, from 1 in
+            the order of `data.categories`, and 0 where missing, as `gcl.nn.CodeEmbedding` reads
+            them; x is int64 where all its columns are such. Those of edges are one-hot.
         max_categories: at most so many values of a column, >= 2; the rarest share `name=other`.
+        like: an earlier graph of this function, or the file of `gcl.data.save_columns`: columns of
+            x and edge_attr are made as they were then, from columns of the same names, with its
+            means and categories; others are left out. A word that was not there then is
+            `name=other`, else `name=missing` (code 0), else zero in all columns. The column of
+            weights is that of then; ids, label and directed are told again. For embeddings of a
+            grown table by a method that was trained before.
 
     Returns:
         A `Data` with `x`, `edge_index` and `ids` `[num_nodes]` (text or numbers, an array of
         NumPy); `feature_names`; `edge_weight`, `edge_attr` and `edge_feature_names`, `y` and
-        `classes`, `categories` (the values of each column of words) where there are such.
+        `classes`, `categories` (the values of each column of words) where there are such; and
+        `columns_made`, which `like=` reads.
 
     Shape:
         x `[n, f]`, edge_index `[2, e]`, edge_weight `[e]`, edge_attr `[e, g]`, y `[n]`.
 
     Warns:
         UserWarning: an index that pandas wrote into the first column is left out; a column has more
-            words than `max_categories`; the name of one column of ids is an id, too.
+            words than `max_categories`, or few words among numbers; the name of one column of ids
+            is an id, too; `like` knows no column for words or gaps.
 
     Raises:
-        TypeError: no table, or a column of dates or lists.
+        TypeError: no table, or a column of dates, lists or complex numbers; like is no graph.
         ValueError: a column that is not there; ids that are missing, twice, unknown, or truths;
             weights that are not above 0; features that do not fit; a file that is no such table, or
-            whose first line is a row.
+            whose first line is a row; options that like tells already, or columns that it names
+            and that are not there.
         FileNotFoundError: no such file.
         ImportError: a CSV file without pandas (the extra `data`).
 
@@ -118,29 +132,93 @@ def from_edges(
                        ("label", label)):  # fmt: skip
         if told is not None and not isinstance(told, str):
             raise TypeError(f"from_edges: {name} must be the name of a column, got {shown(told)}.")
+    before, made = (None, []) if like is None else earlier("from_edges", like, "from_edges")
+    if before is not None:
+        _refuse_told_twice(before, directed, features, edge_features, categories, max_categories)
     listed = read_table("from_edges: edges", edges, (source, target))
     ends = _ends(listed, source, target)
     pair = [as_ids("from_edges", listed.pop(name), f"{name} of edges") for name in ends]
     rows = None if _are_names(features) else _rows(features)
-    _check_header("edges", edges, ends, [*ends, *listed], (source, target), *pair)
-    table, ids = _nodes(nodes, id, pair[0], pair[1], rows)
+    named = [weight, label, *_as_names(features), *_as_names(edge_features)]
+    named += [one["name"] for one in made]
+    _check_header("edges", edges, ends, listed, (source, target), named, *pair)
+    table, ids = _nodes(nodes, id, pair[0], pair[1], rows, named)
     data = Data(edge_index=_numbers(ids, *pair))
     data.num_nodes = len(ids)
     if label is not None:
         column = column_of("from_edges: nodes", table, label, "label")
         data.y, data.classes = classes_of("from_edges: nodes", label, column)
         del table[label]
-    _add_edges(data, listed, weight, edge_features, directed, max_categories)
-    _add_features(data, table, features, categories, max_categories)
+    graph = {"made_by": "from_edges", "directed": directed}
+    if before is None:
+        graph["weight"] = weight = _weight_name(listed, weight, edge_features)
+        of_edges = _edge_features(listed, weight, edge_features, max_categories)
+    else:
+        graph["weight"] = weight = before["weight"] if weight is None else weight
+        of_edges = _again("edges", listed, made, "edge_attr")
+    _add_edges(data, listed, weight, of_edges, directed)
+    of_nodes = None
+    if not _are_names(features):
+        graph["x"], graph["names"] = "matrix", _add_matrix(data, ids, features, before)
+    elif before is None:
+        of_nodes = _node_features(table, features, categories, max_categories)
+    else:
+        of_nodes = _again("nodes", table, made, "x")
+    if _are_names(features):
+        graph["x"] = "degree" if of_nodes is None else "columns"
+        _add_features(data, of_nodes)
+    del data.num_nodes
     data.ids = ids
+    data.columns_made = [
+        graph,
+        *({**one, "of": "x"} for one in (of_nodes.made if of_nodes else ())),
+        *({**one, "of": "edge_attr"} for one in (of_edges.made if of_edges else ())),
+    ]
     return data
+
+
+def _refuse_told_twice(
+    before: dict[str, Any],
+    directed: bool,
+    features: Any,
+    edge_features: Any,
+    categories: str,
+    max_categories: int,
+) -> None:
+    """What an earlier graph tells is not told otherwise."""
+    told = {
+        "features": features is not None and _are_names(features),
+        "edge_features": edge_features is not None,
+        "categories": categories != "one_hot",
+        "max_categories": max_categories != 50,
+    }
+    twice = [name for name, one in told.items() if one]
+    if twice:
+        raise ValueError(
+            f"from_edges: like= tells which columns there are and what becomes of them; leave out "
+            f"{' and '.join(twice)}."
+        )
+    if directed != before["directed"]:
+        raise ValueError(
+            f"from_edges: the graph of like= was made with directed={before['directed']}; say so, "
+            "too."
+        )
+    if _are_names(features) == (before["x"] == "matrix"):
+        one, other = "a matrix", "made of columns of nodes, or of degrees"
+        was, do = (one, "give one") if before["x"] == "matrix" else (other, "give none")
+        raise ValueError(f"from_edges: the features of the graph of like= were {was}; {do}.")
+
+
+def _again(where: str, table: Table, made: Made, of: str) -> Features | None:
+    wanted = [one for one in made if one["of"] == of]
+    return features_again(f"from_edges: {where}", table, wanted) if wanted else None
 
 
 def _ends(table: Table, source: str | None, target: str | None) -> list[str]:
     for role, told in (("source", source), ("target", target)):
         if told is not None:
             column_of("from_edges: edges", table, told, role)
-    names = id_names(list(table), (source, target))
+    names = id_names(list(table), (source, target), dates_in(table))
     if len(set(names)) < 2:
         raise ValueError(
             "from_edges: edges needs two columns, the ids of both ends, got "
@@ -155,30 +233,46 @@ def _check_header(
     where: str,
     given: Any,
     names: Sequence[str],
-    header: Sequence[str],
+    others: Table,
     told: Sequence[str | None],
+    meant: Sequence[str | None],
     *ids: np.ndarray,
 ) -> None:
-    """That the names of the columns of ids are no ids, which a file without a header makes them."""
+    """That names of columns are names, and not the first row of a file without a header.
+
+    Args:
+        where: "edges" or "nodes".
+        given: what was given as such.
+        names: of the columns of ids.
+        others: the other columns.
+        told: columns of ids that the user named.
+        meant: other columns that the user named.
+        ids: of the table.
+    """
     is_file = isinstance(given, str | PathLike)
     columns = getattr(given, "columns", ())
     if not is_file and not (len(columns) and all(isinstance(name, str) for name in columns)):
         return  # names that the user typed, or numbers that pandas gave
+    header = [*names, *others]
+    numbers = [] if are_known(header, told) else numbers_as_names(others, meant)
     alike = names_are_ids(names, header, told, *ids)
-    if not any(alike):
+    if not any(alike) and not numbers:
         return
     row, roles = ("an edge", _ENDS) if len(names) == 2 else ("a node", _ID)
     which = [name for name, one in zip(names, alike, strict=True) if one]
+    kind = "an id" if which else "a value"
+    which = which or numbers
     said = " and ".join(repr(name) for name in which)
     further = [f"column{i}" for i in range(len(roles), len(header))]
     read = without_header(given if is_file else None, [*roles, *further])
     meant = ", ".join(f"{role}={name!r}" for role, name in zip(roles, names, strict=True))
+    look = f"look like {kind.split()[1]}s" if len(which) > 1 else f"looks like {kind}"
     text = (
         f"from_edges: {where}: the first line was taken for names of columns, but {said} "
-        f"{'look like ids' if len(which) > 1 else 'looks like an id'}; if it is {row}, give "
+        f"{look}; if it is {row}, give "
         f"{read}; if it names the columns, say so: {meant}."
     )
-    if all(alike):
+    if all(alike) or numbers:
         raise ValueError(text)
     warnings.warn(text, stacklevel=3)
 
@@ -197,7 +291,12 @@ def _rows(matrix: Any) -> int:
 
 
 def _nodes(
-    nodes: Any, id: str | None, source: np.ndarray, target: np.ndarray, rows: int | None
+    nodes: Any,
+    id: str | None,
+    source: np.ndarray,
+    target: np.ndarray,
+    rows: int | None,
+    named: Sequence[str | None],
 ) -> tuple[Table, np.ndarray]:
     """The other columns of nodes, and their ids in its order."""
     if nodes is None:
@@ -218,12 +317,12 @@ def _nodes(
     table = read_table("from_edges: nodes", nodes, (id,))
     if id is not None:
         column_of("from_edges: nodes", table, id, "id")
-    names = id_names(list(table), (id,))
+    names = id_names(list(table), (id,), dates_in(table))
     if not names:
-        raise ValueError("from_edges: nodes has no columns; one must hold the ids.")
-    header = list(table)
+        only = f"only {next(iter(table))!r}" if table else "no columns"
+        raise ValueError(f"from_edges: nodes has {only}; one column must hold the ids: id=...")
     ids = as_ids("from_edges", table.pop(names[0]), f"{names[0]} of nodes")
-    _check_header("nodes", nodes, names, header, (id,), ids, *together(source, target))
+    _check_header("nodes", nodes, names, table, (id,), named, ids, *together(source, target))
     if len(ids) and len(np.unique(ids)) < len(ids):
         values, counts = np.unique(ids, return_counts=True)
         twice = values[counts > 1]
@@ -270,27 +369,30 @@ def _some(ids: np.ndarray) -> str:
     return ", ".join(repr(v) for v in ids[:3].tolist()) + (", ..." if len(ids) > 3 else "")
 
 
+def _weight_name(table: Table, weight: str | None, chosen: Sequence[str] | None) -> str | None:
+    if weight is not None:
+        return weight
+    free = [name for name in table if name.lower() == "weight" and name not in (chosen or ())]
+    return "weight" if "weight" in free else free[0] if len(free) == 1 else None
+
+
+def _edge_features(
+    table: Table, weight: str | None, chosen: Sequence[str] | None, limit: int
+) -> Features | None:
+    others = {name: column for name, column in table.items() if name != weight}
+    others = _chosen("edges", others, chosen)
+    return features_of("from_edges: edges", others, "one_hot", limit) if others else None
+
+
 def _add_edges(
-    data: Data,
-    table: Table,
-    weight: str | None,
-    chosen: Sequence[str] | None,
-    directed: bool,
-    limit: int,
+    data: Data, table: Table, weight: str | None, features: Features | None, directed: bool
 ) -> None:
     """Weights and features of edges, reversed ones, and each once."""
-    weights = None
-    if weight is None:
-        free = [name for name in table if name.lower() == "weight" and name not in (chosen or ())]
-        weight = "weight" if "weight" in free else free[0] if len(free) == 1 else None
+    weights = attr = None
     if weight is not None:
         weights = _weights(weight, column_of("from_edges: edges", table, weight, "weight"))
-        del table[weight]
-    table = _chosen("edges", table, chosen)
-    attr = None
-    if table:
-        found = features_of("from_edges: edges", table, "one_hot", limit)
-        attr, data.edge_feature_names = found.x, found.names
+    if features is not None:
+        attr, data.edge_feature_names = features.x, features.names
     edge_index: Any = data.edge_index
     if not directed:
         other = (edge_index[0] != edge_index[1]).nonzero().view(-1)
@@ -341,26 +443,71 @@ def _chosen(where: str, table: Table, names: Sequence[str] | None) -> Table:
     return {n: column_of(f"from_edges: {where}", table, n, "features") for n in names}
 
 
+def _as_names(told: Any) -> list[str]:
+    if told is None or not _are_names(told):
+        return []
+    return [told] if isinstance(told, str) else list(told)
+
+
 def _are_names(features: Any) -> bool:
     listed = isinstance(features, list | tuple) and all(isinstance(f, str) for f in features)
     return features is None or isinstance(features, str) or listed
 
 
-def _add_features(
-    data: Data, table: Table, features: Any, categories: Categories, limit: int
-) -> None:
-    if not _are_names(features):
-        data.x = as_feature_matrix("from_edges", features, data.num_nodes)
-        data.feature_names = [str(n) for n in getattr(features, "columns", range(data.x.shape[1]))]
-        del data.num_nodes
-        return
-    table = _chosen("nodes", table, features)
-    if not table:
+def _node_features(
+    table: Table, chosen: Sequence[str] | None, categories: Categories, limit: int
+) -> Features | None:
+    table = _chosen("nodes", table, chosen)
+    return features_of("from_edges: nodes", table, categories, limit) if table else None
+
+
+def _add_features(data: Data, found: Features | None) -> None:
+    if found is None:
         AddDegreeFeatures(DEGREES).forward(data)
         data.feature_names = [f"degree={d}" for d in range(DEGREES)] + [f"degree>={DEGREES}"]
-    else:
-        found = features_of("from_edges: nodes", table, categories, limit)
-        data.x, data.feature_names = found.x, found.names
-        if found.categories:
-            data.categories = found.categories
-    del data.num_nodes
+        return
+    data.x, data.feature_names = found.x, found.names
+    if found.categories:
+        data.categories = found.categories
+
+
+def _add_matrix(
+    data: Data, ids: np.ndarray, features: Any, before: dict[str, Any] | None
+) -> list[str]:
+    """A matrix as it is, or a DataFrame by its index, and by the columns of an earlier one."""
+    features = _by_index(features, ids)
+    if before is not None and hasattr(features, "iloc"):
+        there = [str(name) for name in features.columns]
+        features = features.iloc[:, places("from_edges", "features", before["names"], there)]
+    x = as_feature_matrix("from_edges", features, data.num_nodes)
+    if before is not None and x.shape[1] != len(before["names"]):
+        raise ValueError(
+            f"from_edges: features had {len(before['names'])} columns in the graph of like=, and "
+            f"have {x.shape[1]} now; give the same columns in the same order."
+        )
+    names = [str(name) for name in getattr(features, "columns", range(x.shape[1]))]
+    data.x, data.feature_names = x, names
+    return names
+
+
+def _by_index(features: Any, ids: np.ndarray) -> Any:
+    """Rows of a DataFrame of pandas in the order of the nodes, where its index holds their ids."""
+    index = getattr(features, "index", None)
+    if not hasattr(features, "iloc") or index is None or len(features) != len(ids):
+        return features
+    called = list(index)
+    if index.name is None and called == list(range(len(called))):
+        return features  # what pandas counts where nobody told
+    texts = all(isinstance(name, str) for name in called)
+    place = {str(name): row for row, name in enumerate(called)}
+    wanted = [str(name) for name in ids.tolist()]
+    if len(place) == len(called) and all(name in place for name in wanted):
+        return features.iloc[[place[name] for name in wanted]]
+    if texts or index.name is not None or any(name in place for name in wanted):
+        lost = next((name for name in wanted if name not in place), wanted[0])
+        raise ValueError(
+            f"from_edges: the rows of features are called otherwise than the nodes, of which "
+            f"{lost!r} has none of its own; give features.loc[ids], or features.to_numpy() where "
+            "they stand in the order of the nodes."
+        )
+    return features

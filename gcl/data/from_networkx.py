@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
 import networkx as nx
@@ -22,6 +23,7 @@ def from_networkx(
     label: str | None = None,
     categories: Categories = "one_hot",
     max_categories: int = 50,
+    like: Data | str | PathLike[str] | None = None,
 ) -> Data:
     """A graph of networkx, its attributes read as the columns of `gcl.data.from_edges` are.
 
@@ -36,7 +38,7 @@ def from_networkx(
             node, in the order of `graph.nodes`.
         edge_features: attributes of edges for `edge_attr`; all others if None.
         label: the attribute of nodes with classes.
-        categories, max_categories: see `gcl.data.from_edges`.
+        categories, max_categories, like: see `gcl.data.from_edges`.
 
     Shape:
         x `[n, f]`, edge_index `[2, e]`, edge_weight `[e]`, edge_attr `[e, g]`, y `[n]`; `ids` are
@@ -78,6 +80,7 @@ def from_networkx(
         directed=graph.is_directed(),
         categories=categories,
         max_categories=max_categories,
+        like=like,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,19 +12,50 @@ _OF_EDGES: list[tuple[str, ...]] = [("source", "src", "from"), ("target", "dst",
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
-def id_names(header: Sequence[str], ids: Sequence[str | None]) -> list[str]:
+_DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})([T ].*)?")
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date, by numbers, and maybe a time.
+
+    Example:
+        >>> is_date("2020-01-31"), is_date("31.1.20 10:00"), is_date("007")
+        (True, True, False)
+    """
+    return _DATE.fullmatch(text) is not None
+
+
+def is_no_id(text: str) -> bool:
+    """Whether a text is a date with a year of four digits: "1.2.30" may number a section.
+
+    Example:
+        >>> is_no_id("31.1.2020"), is_no_id("1.2.30")
+        (True, False)
+    """
+    return is_date(text) and re.search(r"\d{4}", text) is not None
+
+
+def id_names(
+    header: Sequence[str], ids: Sequence[str | None], dates: Sequence[str] = ()
+) -> list[str]:
     """The columns that name nodes: those told, else of the usual names, else the first ones.
+
+    A column called weight names none unless told, nor do those of dates where others are left.
 
     Example:
         >>> id_names(["km", "to", "from"], (None, None)), id_names(["a", "b"], (None, "a"))
         (['from', 'to'], ['b', 'a'])
+        >>> id_names(["Weight", "when", "u", "v"], (None, None), dates=["when"])
+        ['u', 'v']
     """
     found = list(ids)
     for place, names in enumerate(_usual(ids)):
         free = [name for name in header if name not in found]
         by_name = [name for name in free if str(name).lower() in names]
         if found[place] is None and free:
-            found[place] = (by_name or free)[0]
+            free = [name for name in free if str(name).lower() != "weight"]
+            rest = [name for name in free if name not in dates]
+            found[place] = next(iter([*by_name, *rest, *free]), None)
     return [name for name in found if name is not None]
 
 
@@ -108,6 +139,26 @@ def names_are_ids(
         bool(_NUMBER.fullmatch(name)) or any(bool((column == name).any()) for column in texts)
         for name in names
     ]
+
+
+def numbers_as_names(
+    columns: Mapping[str, np.ndarray], meant: Sequence[str | None] = ()
+) -> list[str]:
+    """Columns of numbers that are called by a number, as where the first line is a row.
+
+    None where these count from 0 or 1, as pandas calls the columns of a matrix, or are meant.
+
+    Example:
+        >>> numbers_as_names({"3": np.array([1.0]), "km": np.array([2.0])})
+        ['3']
+    """
+    found = [
+        name
+        for name, column in columns.items()
+        if _NUMBER.fullmatch(name) and column.dtype.kind in "iuf" and name not in meant
+    ]
+    counted = [[str(i) for i in range(start, start + len(found))] for start in (0, 1)]
+    return [] if len(found) > 1 and found in counted else found
 
 
 def _usual(ids: Sequence[str | None]) -> list[tuple[str, ...]]:

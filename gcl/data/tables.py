@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import decimal
+import numbers
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from gcl.checks import shown
 from gcl.data.csv_files import read_csv
-from gcl.data.naming import are_known, counts_rows, id_names, is_index, is_unnamed
+from gcl.data.naming import are_known, counts_rows, id_names, is_index, is_no_id, is_unnamed
 from gcl.names import did_you_mean
 
 Table: TypeAlias = dict[str, np.ndarray]
@@ -52,7 +54,7 @@ def read_table(where: str, given: Any, ids: Sequence[str | None] = ()) -> Table:
         table = _of_frame(where, given)
     else:
         raise TypeError(f"{where}: expected {_KINDS}, got {shown(given)}.")
-    _refuse_truths(where, given, ids)
+    _refuse_truths(where, given, ids, dates_in(table))
     table = _without_index(where, table, ids)
     lengths = {name: len(column) for name, column in table.items()}
     if len(set(lengths.values())) > 1:
@@ -121,7 +123,7 @@ def together(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def refuse_values(where: str, name: str, column: np.ndarray) -> None:
-    """Dates and lists are neither numbers nor words.
+    """Dates, lists and complex numbers are neither numbers nor words.
 
     It is asked where a column is used, so that others may hold anything.
 
@@ -134,6 +136,11 @@ def refuse_values(where: str, name: str, column: np.ndarray) -> None:
             raise TypeError(
                 f"{where}: column {name!r} must hold one value a row, got {shown(value)} in row "
                 f"{row}; leave the column out, or make one of each part."
+            )
+        if isinstance(value, complex):
+            raise TypeError(
+                f"{where}: column {name!r} holds complex numbers, such as {value} in row {row}; "
+                "make columns of their real and imaginary parts, or leave it out."
             )
         dates = dates or isinstance(value, _DATES)
     if dates:
@@ -161,6 +168,7 @@ def refuse_commas(where: str, name: str, column: np.ndarray) -> None:
 _DATES = (
     datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64
 )  # fmt: skip
+_REAL = (numbers.Real, decimal.Decimal, np.number, np.bool_)
 _COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 
 
@@ -192,9 +200,24 @@ def _without_index(where: str, table: Table, ids: Sequence[str | None]) -> Table
     return {name: table[name] for name in header[1:]}
 
 
-def _refuse_truths(where: str, given: Any, ids: Sequence[str | None]) -> None:
+def dates_in(table: Table) -> list[str]:
+    """The columns that begin with a date, which name no nodes where others may.
+
+    Example:
+        >>> dates_in({"when": np.array(["2020-01-31"], dtype=object), "who": np.array([3])})
+        ['when']
+    """
+    first = {name: column[0] for name, column in table.items() if len(column)}
+    return [
+        name
+        for name, value in first.items()
+        if isinstance(value, _DATES) or (isinstance(value, str) and is_no_id(value))
+    ]
+
+
+def _refuse_truths(where: str, given: Any, ids: Sequence[str | None], dates: Sequence[str]) -> None:
     columns = {str(name): name for name in (given if isinstance(given, Mapping) else given.columns)}
-    for name in id_names(list(columns), ids) if ids else ():
+    for name in id_names(list(columns), ids, dates) if ids else ():
         values = given[columns[name]] if name in columns else ()
         plain = isinstance(values, list | tuple)
         kind = "" if plain else str(getattr(values, "dtype", "")).lower()
@@ -210,7 +233,9 @@ def _with_index(frame: Any, ids: Sequence[str | None]) -> Any:
     if index is None or not hasattr(frame, "reset_index"):
         return frame
     named = [name for name in index.names if name is not None]
-    texts = len(ids) == 1 and not are_known([str(c) for c in frame.columns], ids)
+    columns = [str(c) for c in frame.columns]
+    known = bool(ids) and (ids[0] in columns if ids[0] is not None else are_known(columns, ids))
+    texts = len(ids) == 1 and not known
     texts = texts and len(index) > 0 and all(isinstance(v, str) for v in index)
     if (named or texts) and not set(named or ["index"]) & set(frame.columns):
         return frame.reset_index()
@@ -232,11 +257,22 @@ def _of_frame(where: str, frame: Any) -> Table:
         if gone.any() and values.dtype.kind not in "fcmM":
             values = values.astype(object)
             values[gone] = None
-        table[name] = _of_values(where, name, values)
+        # Categories of pandas may be numbers, and are none.
+        given_values = series if _is_categorical(series) else values
+        table[name] = _of_values(where, name, given_values)
     return table
 
 
+def _is_categorical(values: Any) -> bool:
+    return str(getattr(values, "dtype", "")) == "category"
+
+
 def _of_values(where: str, name: str, values: Any) -> np.ndarray:
+    if _is_categorical(values):
+        listed = [None if value is None or value != value else value for value in list(values)]
+        values = np.empty(len(listed), dtype=object)
+        values[:] = listed
+        return values
     if isinstance(values, Tensor):
         values = values.detach().cpu().numpy()
     elif not isinstance(values, np.ndarray):
@@ -272,7 +308,9 @@ def _of_objects(values: np.ndarray) -> np.ndarray:
         if isinstance(value, list | dict | set | np.ndarray):
             found[row] = value  # refused where it is used
             continue
-        if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+        if value is None or type(value).__name__ in ("NAType", "NaTType"):
+            continue
+        if value.is_nan() if isinstance(value, decimal.Decimal) else value != value:
             continue
         found[row] = value
     there = [v for v in found if v is not None]
@@ -281,6 +319,6 @@ def _of_objects(values: np.ndarray) -> np.ndarray:
     whole = all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in there)
     if there and whole and len(there) == len(found):
         return found.astype(np.int64)
-    if there and all(isinstance(v, int | float | np.number | np.bool_) for v in there):
-        return np.array([np.nan if v is None else v for v in found], dtype=np.float64)
+    if there and all(isinstance(v, _REAL) and not isinstance(v, complex) for v in there):
+        return np.array([np.nan if v is None else float(v) for v in found], dtype=np.float64)
     return found

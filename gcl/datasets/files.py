@@ -108,7 +108,10 @@ def _text(path: Path) -> Any:
 
 
 # What `gcl.data` tells of rows and columns beside the numbers: text is kept, the rest is left out.
-_OF_TABLES = ("ids", "classes", "feature_names", "edge_feature_names", "categories")
+_OF_TABLES = (
+    *("ids", "classes", "feature_names", "edge_feature_names"),
+    *("categories", "columns_made"),
+)
 
 
 def to_files(data: Data, folder: str | os.PathLike[str]) -> Data:

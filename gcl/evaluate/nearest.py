@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 from torch_geometric.data.data import BaseData
 
 from gcl.checks import check_choice, check_count, shown
 from gcl.evaluate.inputs import as_matrix
 from gcl.names import did_you_mean
+from gcl.ops.similarity import unit_rows
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
 Index: TypeAlias = Literal["auto", "exact", "usearch"]
@@ -91,8 +91,8 @@ def nearest(
     if k > most:
         raise ValueError(f"nearest: k must be at most {most}, as there are {len(x)} rows, got {k}.")
     if metric == "cosine":
-        x = normalize(x, dim=1)
-        vectors = None if vectors is None else normalize(vectors, dim=1)
+        x = unit_rows(x)
+        vectors = None if vectors is None else unit_rows(vectors)
     rows = x[own] if vectors is None else vectors
     if index == "auto":
         many = len(rows) * len(x) > MANY and find_spec("usearch") is not None
@@ -157,7 +157,7 @@ def _queries(queries: Any, names: np.ndarray, x: Tensor) -> tuple[Tensor | None,
     asked: Sequence[Any] = [queries] if one else list(queries)
     if not asked:
         raise ValueError("nearest: queries is empty; name at least one id.")
-    if isinstance(asked[0], bool | np.bool_):
+    if isinstance(asked[0], bool | np.bool_) or getattr(asked[0], "dtype", None) == torch.bool:
         raise TypeError("nearest: queries are ids, not truths; give ids[mask].")
     if isinstance(asked[0], list | float | np.ndarray) and not isinstance(names[0], np.floating):
         raise TypeError(

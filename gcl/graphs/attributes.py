@@ -139,7 +139,7 @@ def check_lengths(owner: str, values: Any, num_nodes: int | None, num_edges: int
             )
 
 
-_OF_COLUMNS = ("edge_feature_names", "feature_names", "classes", "categories")
+_OF_COLUMNS = ("edge_feature_names", "feature_names", "classes", "categories", "columns_made")
 
 
 def _length(value: Any) -> int | None:

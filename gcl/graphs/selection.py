@@ -28,7 +28,7 @@ from gcl.graphs.kinds import check_edges, check_graph
 # They may have as many rows as there are edges or nodes, and belong to neither.
 _OF_NEITHER = {
     *("ptr", "feature_importance", "pos_weight", "input_id"),
-    *("feature_names", "edge_feature_names", "classes", "categories"),
+    *("feature_names", "edge_feature_names", "classes", "categories", "columns_made"),
 }
 
 

@@ -55,7 +55,8 @@ def test_columns_keep_their_order(table):
 def test_codes(table):
     found = features_of("here", {"word": table["word"]}, "codes", 50)
     assert found.x.dtype == torch.int64
-    values = found.categories["word"]
+    assert found.categories["word"] == list("abcde")
+    values = ["missing", *found.categories["word"]]  # code 0 is what is unknown, as in an embedding
     read = [values[code] for code in found.x[:, 0]]
     assert read == ["missing" if v is None else v for v in table["word"]]
     mixed = features_of("here", table, "codes", 50)
@@ -97,7 +98,7 @@ def test_more_words_than_columns_are_told():
 
 def test_missing_and_other_are_one_value_each():
     found = features_of("here", {"w": np.array(["missing", None, "x"], dtype=object)}, "codes", 50)
-    assert (found.x[:, 0].tolist(), found.categories["w"]) == ([1, 1, 0], ["x", "missing"])
+    assert (found.x[:, 0].tolist(), found.categories["w"]) == ([0, 0, 1], ["x"])
     word = np.array([*["other"] * 5, *"aabbbcd"], dtype=object)
     with pytest.warns(UserWarning, match="different words"):
         found = features_of("here", {"w": word}, "one_hot", 3)
@@ -121,3 +122,21 @@ def test_many_dates_are_no_words(form):
 def test_labels_are_finite(column):
     with pytest.raises(ValueError, match="here: the label 'kind' holds infinity"):
         classes_of("here", "kind", np.array(column))
+
+
+def test_a_few_words_among_numbers_are_told():
+    column = np.array(["1", "2.5", "?", "3", "-"], dtype=object)
+    with pytest.warns(UserWarning, match="'age' holds words among numbers, '-', '[?]', and is"):
+        found = features_of("here", {"age": column}, "one_hot", 50)
+    assert found.names == [f"age={v}" for v in ("-", "1", "2.5", "3", "?")]
+
+
+@pytest.mark.filterwarnings("error")
+def test_words_and_numbers_that_are_names_are_not_told():
+    for words in (["1", "2", "10"], ["a1", "b2", "3"], ["x", "y"]):
+        features_of("here", {"k": np.array(words, dtype=object)}, "one_hot", 50)
+
+
+def test_whole_numbers_of_a_categorical_column_stay_classes_in_their_order():
+    y, names = classes_of("here", "kind", np.array([10, None, 9], dtype=object))
+    assert (y.tolist(), names) == ([1, -1, 0], [9, 10])

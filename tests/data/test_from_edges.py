@@ -1,5 +1,6 @@
 """A graph from tables, against dictionaries, networkx and pandas."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import networkx as nx
@@ -159,6 +160,7 @@ def test_columns_can_be_chosen():
         ({"source": "form"}, "no column 'form' for source; .*the columns are 'source', 'target'"),
         ({"weight": "wieght"}, "no column 'wieght' for weight; did you mean 'weight'"),
         ({"id": "key"}, "no column 'key' for id"),
+        ({"nodes": {"weight": [1, 2]}}, "nodes has only 'weight'; one column must hold the ids"),
         ({"label": "class"}, "no column 'class' for label"),
         ({"features": ["size"]}, "no column 'size' for features"),
         ({"edge_features": ["size"]}, "no column 'size' for features"),
@@ -267,7 +269,14 @@ def write(path, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["ann,bob\nbob,cay\ncay,ann\n", "0,1\n1,2\n", "0,1,0.5\n1,2,0.25\n", "3,3\n1,2\n"]
+    "text",
+    [
+        "ann,bob\nbob,cay\ncay,ann\n",
+        "ann,bob,3\nbob,cay,1\ncay,bob,2\n",
+        "0,1\n1,2\n",
+        "0,1,0.5\n1,2,0.25\n",
+        "3,3\n1,2\n",
+    ],
 )
 def test_a_file_without_names_of_columns_is_refused(tmp_path, text):
     pd = pytest.importorskip("pandas")
@@ -380,3 +389,98 @@ def test_columns_that_are_not_used_may_hold_anything():
     weighted = {"source": ["a"], "target": ["b"], "weight": ["1,5"]}
     with pytest.raises(ValueError, match="'weight' holds numbers with commas, such as '1,5'"):
         from_edges(weighted)
+
+
+@pytest.mark.parametrize("first", ["weight", "Weight", "when"])
+@pytest.mark.parametrize("as_file", [False, True])
+def test_weights_and_dates_name_no_nodes(tmp_path, first, as_file):
+    pd = pytest.importorskip("pandas")
+    day = first == "when"
+    values = ["2020-01-31", "2020-02-01"] if day else [4, 5]
+    # The second end is text as it is written, wherever the first column stands.
+    edges = pd.DataFrame({first: values, "u": ["001", "002"], "v": ["002", "007"]})
+    if as_file:
+        edges.to_csv(tmp_path / "e.csv", index=False)
+    data = from_edges(tmp_path / "e.csv" if as_file else edges)
+    assert data.ids.tolist() == ["001", "002", "007"]
+    assert day or data.edge_weight.tolist() == [4, 4, 5, 5]
+    nodes = pd.DataFrame({first: values, "key": ["001", "002"]})
+    if as_file:
+        nodes.to_csv(tmp_path / "n.csv", index=False)
+    named = from_edges({"u": ["001"], "v": ["002"]}, tmp_path / "n.csv" if as_file else nodes)
+    assert named.ids.tolist() == ["001", "002"]
+    told = from_edges(tmp_path / "e.csv" if as_file else edges, source=first, target="u")
+    assert told.num_nodes == 4
+
+
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_a_column_that_a_file_has_not(tmp_path, role):
+    path = write(tmp_path / "e.csv", "from,to\na,b\n")
+    with pytest.raises(ValueError, match=f"no column 'form' for {role}; did you mean 'from'"):
+        from_edges(path, **{role: "form"})
+
+
+def test_numbers_of_sections_are_ids():
+    edges = {"part": ["1.2.30", "1.2.31"], "whole": ["1.2.10", "1.2.10"], "kind": ["a", "b"]}
+    assert from_edges(edges).ids.tolist() == ["1.2.10", "1.2.30", "1.2.31"]
+
+
+def test_real_dates_before_the_ends():
+    pd = pytest.importorskip("pandas")
+    days = pd.to_datetime(["2020-01-31", "2020-02-01"])
+    edges = pd.DataFrame({"when": days, "u": ["a", "b"], "v": ["b", "c"]})
+    assert from_edges(edges, edge_features=[]).ids.tolist() == ["a", "b", "c"]
+
+
+def test_decimals_are_numbers_and_categories_of_numbers_are_words():
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    price = [Decimal("1.5"), None, Decimal("2.25"), Decimal("NaN")]
+    edges = {"source": [0], "target": [1]}
+    expected = [[1.5, 0], [1.875, 1], [2.25, 0], [1.875, 1]]
+    for nodes in ({"id": range(4), "p": price}, pd.DataFrame({"id": range(4), "p": price})):
+        assert from_edges(edges, nodes).x.tolist() == expected
+    assert from_edges(edges, pl.DataFrame({"id": range(3), "p": price[:3]})).x.tolist() == [
+        [1.5, 0], [1.875, 1], [2.25, 0]
+    ]  # fmt: skip
+    weighted = from_edges({**edges, "weight": [Decimal("0.5")]})
+    assert weighted.edge_weight.tolist() == [0.5, 0.5]
+    kinds = pd.Categorical([10, 20, 10, None])
+    for nodes in ({"id": range(4), "k": kinds}, pd.DataFrame({"id": range(4), "k": kinds})):
+        data = from_edges(edges, nodes)
+        assert data.feature_names == ["k=10", "k=20", "k=missing"]
+        assert data.x.argmax(1).tolist() == [0, 1, 0, 2]
+        assert from_edges(edges, nodes, label="k").classes == [10, 20]
+
+
+@pytest.mark.parametrize("column", [[1 + 2j, 3.0], np.array([1j, 2j])])
+def test_complex_numbers_are_refused(column):
+    with pytest.raises(TypeError, match="'c' holds complex numbers, such as"):
+        from_edges({"source": [0], "target": [1]}, {"id": [0, 1], "c": column})
+
+
+def test_a_dataframe_of_features_goes_by_its_index():
+    pd = pytest.importorskip("pandas")
+    edges = {"source": ["a", "b"], "target": ["b", "c"]}
+    frame = pd.DataFrame({"f": [3.0, 1.0, 2.0]}, index=["c", "a", "b"])
+    assert from_edges(edges, list("abc"), features=frame).x.tolist() == [[1], [2], [3]]
+    numbers = pd.DataFrame({"f": [3.0, 1.0, 2.0]}, index=[30, 10, 20])
+    by_number = from_edges({"source": [10], "target": [30]}, [10, 20, 30], features=numbers)
+    assert by_number.x.tolist() == [[1], [2], [3]]
+    # An index that counts, or that is of other rows, names nothing.
+    for index in ([0, 1, 2], [7, 3, 5]):
+        plain = from_edges(edges, list("abc"), features=frame.set_axis(index))
+        assert plain.x.tolist() == [[3], [1], [2]]
+    for index in (["c", "a", "x"], pd.Index([5, 6, 7], name="node")):
+        with pytest.raises(ValueError, match=r"called otherwise than the nodes.*features\.loc"):
+            from_edges(edges, list("abc"), features=frame.set_axis(index))
+
+
+def test_numbers_as_names_of_columns_that_are_meant(tmp_path):
+    path = write(tmp_path / "e.csv", "a,b,3\nann,bob,2\nbob,cay,1\n")
+    with pytest.raises(ValueError, match="but '3' looks like a value; if it is an edge"):
+        from_edges(path)
+    for told in ({"source": "a"}, {"weight": "3"}, {"edge_features": ["3"]}):
+        assert from_edges(path, **told).num_edges == 4
+    # As pandas writes the columns of a matrix.
+    nodes = write(tmp_path / "n.csv", "name,0,1\nann,2,1\nbob,1,5\ncay,1,7\n")
+    assert from_edges(path, nodes, source="a").feature_names == ["0", "1"]

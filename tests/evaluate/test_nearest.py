@@ -175,6 +175,8 @@ def test_rows_of_zeros_are_as_near_to_all():
         ({"ids": np.arange(300) > 5}, "text or whole numbers"),
         ({"queries": True}, r"not truths; give ids\[mask\]"),
         ({"queries": np.arange(300) > 5}, "not truths"),
+        ({"queries": torch.arange(300) > 5}, "not truths"),
+        ({"queries": torch.arange(300) > 5, "ids": None}, "not truths"),
         ({"queries": Z[0].tolist()}, r"vectors as an array \[queries, 16\].*give numpy\.array"),
         ({"queries": Z[:2].tolist()}, r"give numpy\.array"),
         ({"z": Z.tolist()}, r"got list; convert them first, a list by torch\.tensor"),
@@ -190,3 +192,14 @@ def test_numbers_where_ids_are_text():
         nearest(Z[:9], [str(i) for i in range(9)], 2, 7)
     with pytest.raises(ValueError, match="one row alone has no neighbours"):
         nearest(Z[:1], k=1)
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e-18, 1e30])
+def test_cosine_of_rows_of_any_length(scale):
+    z = Z.float()
+    expected = nearest(z, k=5)
+    found = nearest(z * scale, k=5)
+    assert found.indices.equal(expected.indices)
+    assert found.similarities.allclose(expected.similarities, atol=1e-5)
+    asked = nearest(z, k=5, queries=z[:3].numpy() * np.float32(scale))
+    assert asked.similarities[:, 0].allclose(torch.ones(3), atol=1e-5)
