@@ -24,6 +24,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+TRIES = 100  # to make a folder whose parents others take away
 STALE = 600.0
 _FORMAT = "gcl-checkpoint-1"
 
@@ -154,7 +155,14 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         OSError: it cannot be made, see `writing`.
     """
     with writing(path):
-        Path(path).mkdir(parents=True, exist_ok=True)
+        for attempt in range(TRIES):
+            try:
+                Path(path).mkdir(parents=True, exist_ok=True)
+                break
+            except FileNotFoundError:
+                # Another program took an empty folder above away, between its making and this.
+                if attempt == TRIES - 1:
+                    raise
 
 
 def sweep(path: str | os.PathLike[str], older: float = 0.0) -> None:

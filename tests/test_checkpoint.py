@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcl import checkpoint
-from gcl.checkpoint import CheckpointError
+from gcl.checkpoint import CheckpointError, make_folder
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 keys = st.text(max_size=5) | st.integers()
@@ -138,3 +139,18 @@ def test_what_cannot_be_written_is_told_with_its_reason(tmp_path):
     with pytest.raises(OSError, match=r"file cannot be written: .*; give another place\.$"):
         checkpoint.make_folder(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_is_made_while_another_program_takes_its_parent_away(tmp_path, monkeypatch):
+    made, taken = Path.mkdir, []
+
+    def mkdir(path, *args, **options):
+        if path == tmp_path / "work" / "mine" and len(taken) < 3:
+            taken.append(path)
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return made(path, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    make_folder(tmp_path / "work" / "mine")
+    assert len(taken) == 3
+    assert (tmp_path / "work" / "mine").is_dir()

@@ -224,7 +224,7 @@ def check_edges(
         raise ValueError(
             f"{owner}: {name} must be [2, num_edges], got {list(edge_index.shape)}{advice}."
         )
-    if edge_index.dtype != torch.int64:
+    if edge_index.dtype not in (torch.int64, torch.int32):
         raise TypeError(
             f"{owner}: {name} must hold int64 positions of nodes, got "
             f"{edge_index.dtype}; use edge_index.long()."

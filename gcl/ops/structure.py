@@ -34,14 +34,15 @@ class Structure:
     this matrix is one message-passing sum. "Slot" means a position in the sorted order.
 
     Args:
-        edge_index: `[2, e]`, source in row 0, target in row 1.
+        edge_index: `[2, e]`, source in row 0, target in row 1; int32 becomes int64, in which
+            products of positions do not overflow.
         num_src: number of source nodes (columns of the matrix).
         num_dst: number of target nodes (rows of the matrix).
     """
 
     def __init__(self, edge_index: Tensor, num_src: int, num_dst: int):
         self.num_src, self.num_dst = num_src, num_dst
-        src, dst = edge_index[0], edge_index[1]
+        src, dst = edge_index[0].long(), edge_index[1].long()
         # perm[s] is the list position of slot s; None where the list is in slot order already.
         self.perm = _order(dst, num_dst, src, num_src)
         # Always copies: holding on to edge_index itself would keep its storage alive.
@@ -138,7 +139,7 @@ class EdgeList(Structure):
 
     def __init__(self, edge_index: Tensor, num_src: int, num_dst: int):
         self.num_src, self.num_dst, self.perm = num_src, num_dst, None
-        self.col, self.row = edge_index[0], edge_index[1]
+        self.col, self.row = edge_index[0].long(), edge_index[1].long()
 
 
 @outside_graph

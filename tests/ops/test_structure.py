@@ -273,3 +273,23 @@ def test_tallies_are_those_of_bincount():
                 found = tally(there, size)
             assert watch.waited == 0
             assert torch.equal(found.cpu(), expected)
+
+
+def test_edges_of_int32_are_those_of_int64():
+    data = gcl.datasets.load("karate")
+    small = data.clone()
+    small.edge_index = data.edge_index.to(torch.int32)
+    encoder = gcl.nn.GCNEncoder(34, 4).eval()
+    found = encoder(small.x, small.edge_index)
+    assert torch.equal(found, encoder(data.x, data.edge_index))
+    spread = gcl.transforms.AddPropagated(2)
+    assert torch.equal(spread(small).x, spread(data).x)
+
+
+def test_positions_of_int32_do_not_overflow_where_edges_are_sorted():
+    n = 100_000  # n * n is beyond int32
+    generator = torch.Generator().manual_seed(0)
+    edges = torch.randint(n, (2, 1000), generator=generator)
+    wide, narrow = structure(edges, n), structure(edges.to(torch.int32), n)
+    assert torch.equal(wide.perm, narrow.perm)
+    assert torch.equal(wide.col, narrow.col)
