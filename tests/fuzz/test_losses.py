@@ -214,7 +214,8 @@ def test_what_is_called_otherwise(name, data):
             judge(lambda: L.InfoNCE(tau)(z1, z2), z1, z2, finite=finite)
     elif name == "LocalGlobalJSD":
         batch = torch.arange(len(z1)) % 3
-        summary = z2[: data.draw(st.sampled_from([1, 3]))]
+        few = data.draw(st.sampled_from([1, 3]))
+        summary = z2[:few] if z2.layout == torch.strided else z2  # which has no slices
         judge(lambda: L.LocalGlobalJSD()(z1, summary, batch), z1, summary, batch, finite=finite)
     elif name == "SelfTraining":
         p, q = (z.to_dense().softmax(1) for z in (z1, z2))
