@@ -140,7 +140,10 @@ def segment_logsumexp(
         fixed = fixed.masked_fill(weight.detach() == 0, -torch.inf)
     top = fixed.new_full((n,), -torch.inf).scatter_reduce(0, rows, fixed, "amax")
     top = torch.where(top == -torch.inf, 0.0, top)
-    powers = (logits - top[rows]).clamp(max=0).exp()
+    shifted = logits - top[rows]
+    # Above are entries of weight 0 only. Not by clamp: at its bound, where every largest entry
+    # stands, the gradient of torch 2.14 is another than that of 2.13.
+    powers = torch.where(shifted > 0, 0.0, shifted).exp()
     total = logits.new_zeros(n).index_add(0, rows, powers if weight is None else weight * powers)
     none = total == 0
     return (top + total.masked_fill(none, 1.0).log()).masked_fill(none, -torch.inf)
