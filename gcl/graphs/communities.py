@@ -13,7 +13,14 @@ import torch
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from gcl.checks import check_choice, check_count, check_node_pairs, check_positive, check_seed
+from gcl.checks import (
+    SKLEARN_SEEDS,
+    check_choice,
+    check_count,
+    check_node_pairs,
+    check_positive,
+    check_seed,
+)
 
 # Module and name on PyPI of the engines that are not always there.
 _PACKAGES = {
@@ -88,7 +95,7 @@ def find_communities(
     """
     check_choice("find_communities", "engine", engine, ENGINES)
     check_positive("find_communities", resolution=resolution)
-    check_seed("find_communities", seed, least=0, below=2**31)  # as igraph and leidenalg do
+    check_seed("find_communities", seed, least=0, below=SKLEARN_SEEDS)
     weight = link_weights("find_communities", edge_index, num_nodes, edge_weight).cpu().numpy()
     ends = edge_index.cpu().numpy()
     links = _sparse(weight, ends.min(axis=0), ends.max(axis=0), num_nodes).tocsr()

@@ -17,25 +17,6 @@ from tests.experiments.kept import cases, graphs
 from tests.experiments.own_code import OWN
 
 
-@pytest.fixture
-def data():
-    return gcl.datasets.load("karate")
-
-
-@pytest.fixture
-def folder(data, tmp_path):
-    return gcl.save(gcl.methods.macl(gcl.methods.grace(data, hidden=8, proj=8)), tmp_path / "kept")
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    (tmp_path / "own_parts.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield "own_parts"
-    sys.modules.pop("own_parts", None)
-
-
 def changed(folder, change):
     path = folder / "config.json"
     config = json.loads(path.read_text())

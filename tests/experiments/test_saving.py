@@ -16,7 +16,6 @@ import gcl
 from gcl.checkpoint import CheckpointError, random_state
 from gcl.methods import recipes, variants
 from tests.experiments.kept import cases, graphs
-from tests.experiments.own_code import OWN
 
 ROOT = Path(__file__).parents[2]
 READ = f"""
@@ -61,16 +60,6 @@ def test_the_embeddings_of_another_process_are_the_same_bits(name, everything):
 def test_no_recipe_and_no_variant_is_left_out():
     names = {part.rpartition("-")[0] or part for name in cases() for part in name.split("+")}
     assert names == {*recipes.__all__, *variants.__all__}
-
-
-@pytest.fixture
-def data():
-    return gcl.datasets.load("karate")
-
-
-@pytest.fixture
-def folder(data, tmp_path):
-    return gcl.save(gcl.methods.macl(gcl.methods.grace(data, hidden=8, proj=8)), tmp_path / "kept")
 
 
 def test_the_folder_is_a_repository_of_a_hub(folder):
@@ -158,15 +147,6 @@ def test_a_layer_that_remembers_a_graph_is_refused(data, tmp_path):
     method.encoder.convs[0]._cached_edge_index = data.edge_index, None  # what cached=True keeps
     with pytest.raises(ValueError, match=r"encoder\.convs\.0, a GCNConv, remembers the first"):
         gcl.save(method, tmp_path / "kept")
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    (tmp_path / "own_parts.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield "own_parts"
-    sys.modules.pop("own_parts", None)
 
 
 def forget(tmp_path):
